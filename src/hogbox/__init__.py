@@ -1,0 +1,35 @@
+"""PostHog for backends, living in the application's own database.
+
+Names are loaded on first use, so that `import hogbox` (and later `hogbox.flags` alone) costs only what is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hogbox._events.event import Event as Event
+    from hogbox.client import PostHog as PostHog
+    from hogbox.errors import HogboxError as HogboxError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Event": "hogbox._events.event",
+    "HogboxError": "hogbox.errors",
+    "PostHog": "hogbox.client",
+}
+
+__all__ = ["Event", "HogboxError", "PostHog", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'hogbox' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
