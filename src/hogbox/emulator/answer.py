@@ -1,0 +1,90 @@
+"""PostHog's answers: plain HTTP values, and the refusals of its capture endpoints with their exact texts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hogbox.emulator.record import ReceivedEvent
+
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole request, read to its end. `now` is the server's clock, in seconds since the epoch."""
+
+    sequence: int
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    arrived_at: float
+    now: float
+
+
+class Answer(msgspec.Struct, frozen=True):
+    status: int
+    body: bytes = b""
+    content_type: str | None = TEXT
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request comes to: the answer, and the events that are stored if nothing gets in between."""
+
+    answer: Answer
+    token: str | None = None
+    events: tuple[ReceivedEvent, ...] = ()
+    payload: str | None = None
+
+
+class Refusal(Exception):  # noqa: N818 - an answer of PostHog's, not an error of ours
+    """PostHog refuses the request as a whole."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.answer = Answer(status, text.encode())
+
+
+OK = Answer(200, b'{"status":"Ok"}', JSON)
+NO_CONTENT = Answer(204, b"", None)
+ALIVE = Answer(200, b"ok")
+NOT_FOUND = Answer(404)
+NOT_ALLOWED = Answer(405)
+
+NO_EVENT = "request holds no event"
+NO_PAYLOAD = "request missing data payload"
+NO_EVENT_NAME = "event submitted with an empty event name"
+NO_DISTINCT_ID = "event submitted without a distinct_id"
+BAD_COOKIELESS_MODE = "event submitted with invalid cookieless mode"
+NO_TOKEN = "event submitted without an api_key"  # noqa: S105 - an error text
+MIXED_TOKENS = "batch submitted with inconsistent api_key values"
+CLIENT_STOPPED = "client stopped sending data"
+
+# What a fault that names only a status says: the text PostHog uses for it.
+TEXTS = {
+    400: "failed to parse request: injected by the emulator",
+    401: "API key is not valid: injected by the emulator",
+    408: CLIENT_STOPPED,
+    413: "maximum event size exceeded: injected by the emulator",
+    429: "rate limited",
+    500: "internal server error: injected by the emulator",
+    503: "transient error, please retry",
+}
+
+
+def undecodable(why: str) -> Refusal:
+    return Refusal(400, f"failed to decode request: {why}")
+
+
+def unparsable(why: str) -> Refusal:
+    return Refusal(400, f"failed to parse request: {why}")
+
+
+def bad_token(why: str) -> Refusal:
+    return Refusal(401, f"API key is not valid: {why}")
+
+
+def too_large(detail: str) -> Refusal:
+    return Refusal(413, f"maximum event size exceeded: {detail}")

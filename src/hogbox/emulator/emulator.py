@@ -1,0 +1,212 @@
+"""`Emulator`: an emulated PostHog on a free port, in a thread, for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from hogbox.emulator.app import create_app
+from hogbox.emulator.control import ControlError, read_fault
+from hogbox.emulator.fault import Fault
+from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
+from hogbox.emulator.server import Server, bind, create_server
+from hogbox.emulator.setting import Limits, Settings
+from hogbox.emulator.world import EventFilter, RequestFilter, World, unique
+from hogbox.errors import UsageError
+
+T = TypeVar("T")
+
+
+class Emulator:
+    """A real HTTP server that answers as PostHog does, and says what it was sent.
+
+    See `Settings` and `Limits` for what they change; `seed` decides which requests a fault with a `rate` meets.
+    Every method may be called from any thread while the emulator runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seed: int = 0,
+        settings: Settings | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._world = World(settings or Settings(), limits or Limits(), seed=seed)
+        self._world.on_change = self._notify
+        self._changed = threading.Condition()
+        self._changes = 0
+        self._listening = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._server: Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens: the value for POSTHOG_HOST."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    def start(self) -> Self:
+        """Begins to listen, and returns when it does."""
+        if self._thread is not None:
+            raise UsageError("This emulator is already running.")
+        bound = bind(self.host, self.port)
+        self._listening.clear()
+        self._server = create_server(create_app(self._world), self._started)
+        self._thread = threading.Thread(
+            target=self._serve, args=(self._server, bound), name="hogbox-emulator", daemon=True
+        )
+        self._thread.start()
+        self._listening.wait()
+        if self._loop is None:
+            raise UsageError(f"The emulator could not listen on {self.host}:{self.port}.")
+        return self
+
+    def stop(self) -> None:
+        """Cuts what is still open and ends; what was received can no longer be asked for."""
+        if self._thread is None or self._server is None:
+            return
+        self._server.should_exit = True
+        self._thread.join()
+        self._thread = self._server = self._loop = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def events(
+        self,
+        *,
+        event: str | None = None,
+        distinct_id: str | None = None,
+        uuid: str | None = None,
+        token: str | None = None,
+        since: int = 0,
+        limit: int | None = None,
+        unique: bool = False,
+    ) -> list[ReceivedEvent]:
+        """The stored events in order of arrival; with `unique`, without the repeats that PostHog merges."""
+        wanted = EventFilter(
+            event=event,
+            distinct_id=distinct_id,
+            uuid=uuid,
+            token=token,
+            since=since,
+            limit=limit,
+            unique=unique,
+        )
+        return self._ask(lambda world: wanted.apply(world.events))
+
+    def requests(
+        self, *, path: str | None = None, since: int = 0, limit: int | None = None
+    ) -> list[ReceivedRequest]:
+        """Every request in order of arrival, whatever became of it."""
+        wanted = RequestFilter(path=path, since=since, limit=limit)
+        return self._ask(lambda world: [msgspec.structs.replace(r) for r in wanted.apply(world.requests)])
+
+    def summary(self) -> dict[str, Any]:
+        """Counts of requests, events, unique events, statuses, dropped connections and faults."""
+        return self._ask(World.summary)
+
+    def fault(self, **fields: Any) -> Fault:
+        """Makes requests fail: see `Fault` for the fields. Returns the fault with its id."""
+        try:
+            fault = read_fault(fields)
+        except (ControlError, msgspec.ValidationError) as error:
+            raise UsageError(f"This fault makes no sense: {error}.") from None
+        return self._ask(lambda world: world.faults.add(fault))
+
+    def faults(self) -> list[Fault]:
+        """The faults, with how often each has fired."""
+        return self._ask(lambda world: [msgspec.structs.replace(fault) for fault in world.faults])
+
+    def clear_faults(self) -> None:
+        """Removes every fault."""
+        self._ask(lambda world: world.faults.clear())
+
+    def configure(self, **changes: Any) -> Settings:
+        """Changes settings while it runs: see `Settings` for the fields. Returns them all."""
+
+        def change(world: World) -> Settings:
+            current = msgspec.to_builtins(world.settings)
+            world.settings = msgspec.convert({**current, **changes}, Settings)
+            return world.settings
+
+        try:
+            return self._ask(change)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"These settings cannot be: {error}.") from None
+
+    def reset(self) -> None:
+        """Forgets everything received, removes the faults, restores the first settings."""
+        self._ask(World.reset)
+
+    def wait_for(self, condition: Callable[[Emulator], bool], timeout: float = 10.0) -> None:
+        """Returns as soon as the condition, asked after every request, holds. Raises TimeoutError."""
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = self._changes
+            if condition(self):
+                return
+            with self._changed:
+                left = deadline - time.monotonic()
+                if not self._changed.wait_for(lambda seen=seen: self._changes != seen, left):  # type: ignore[misc]
+                    raise TimeoutError(f"the emulator waited {timeout} s in vain: {self.summary()}")
+
+    def wait_for_events(self, count: int, timeout: float = 10.0) -> list[ReceivedEvent]:
+        """The unique events, as soon as there are at least `count` of them. Raises TimeoutError."""
+
+        def enough(world: World) -> bool:
+            return world.events_received >= count and len(unique(world.events)) >= count
+
+        self.wait_for(lambda emulator: emulator._ask(enough), timeout)
+        return self.events(unique=True)
+
+    def _ask(self, question: Callable[[World], T]) -> T:
+        """Asks the world in the loop that owns it."""
+        loop = self._loop
+        if loop is None:
+            raise UsageError("This emulator is not running: use it in a `with` block, or call start().")
+        answer: Future[T] = Future()
+
+        def reply() -> None:
+            try:
+                answer.set_result(question(self._world))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        loop.call_soon_threadsafe(reply)
+        return answer.result()
+
+    def _serve(self, server: Server, bound: socket.socket) -> None:
+        try:
+            with bound:
+                server.run(sockets=[bound])
+        finally:
+            self._loop = None
+            self._listening.set()
+
+    def _started(self, port: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.port = port
+        self._listening.set()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()

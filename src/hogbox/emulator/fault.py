@@ -1,0 +1,141 @@
+"""What is made to go wrong: which fault meets a request, how often, and what the client sees then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from hogbox.emulator.answer import JSON, TEXT, TEXTS, Answer
+from hogbox.emulator.record import ReceivedEvent
+
+Status = Annotated[int, msgspec.Meta(ge=200, le=599)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One fault. Without `times` and `rate` it meets every request that it matches, until it is removed.
+
+    `path` is a whole path or the beginning of one (`/batch` covers `/batch/`); None: every capture path. With
+    `token`, `event`, `distinct_id` or `uuid` it meets only requests that carry an event with all of them.
+
+    `delay` waits first, and on its own changes nothing else. `drop` cuts the connection without an answer,
+    before or after the events are stored. `status` answers without storing them, or, with `store`, after it.
+    """
+
+    path: str | None = None
+    status: Status | None = None
+    headers: dict[str, str] = {}
+    body: Any = None
+    delay: Seconds = 0.0
+    drop: Literal["before", "after"] | None = None
+    store: bool = False
+    times: Count | None = None
+    rate: Rate | None = None
+    token: str | None = None
+    event: str | None = None
+    distinct_id: str | None = None
+    uuid: str | None = None
+    id: int = 0
+    fired: int = 0
+
+    def problem(self) -> str | None:
+        """What makes the fault meaningless, as a sentence that says what to do."""
+        if self.status is None and self.drop is None and not self.delay:
+            return "a fault needs `status`, `drop` or `delay`"
+        if self.status is not None and self.drop is not None:
+            return "a dropped connection has no status: give `status` or `drop`, not both"
+        if self.status is None and (self.headers or self.body is not None or self.store):
+            return "`headers`, `body` and `store` need a `status`"
+        if self.path is not None and not self.path.startswith("/"):
+            return "`path` must begin with a slash"
+        if self.path is not None and _covers("/_emulator", self.path):
+            return "the control API cannot fail: choose another `path`"
+        return None
+
+    def stores(self) -> bool:
+        """Whether the request's events are stored all the same."""
+        if self.drop is not None:
+            return self.drop == "after"
+        return self.status is None or self.store
+
+    def answer(self) -> Answer | None:
+        """The answer in place of PostHog's, if the fault gives one."""
+        if self.status is None:
+            return None
+        headers = tuple((name.lower(), value) for name, value in self.headers.items())
+        own_type = None if any(name == "content-type" for name, _ in headers) else TEXT
+        if self.status in (204, 304):
+            return Answer(self.status, b"", None, headers)
+        if self.body is None or isinstance(self.body, str):
+            text = TEXTS.get(self.status, "") if self.body is None else self.body
+            return Answer(self.status, text.encode(), own_type, headers)
+        return Answer(self.status, msgspec.json.encode(self.body), own_type and JSON, headers)
+
+
+class Faults:
+    """The faults in the order of their adding: the first that matches and is due meets the request."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._faults: dict[int, Fault] = {}
+        self._added = 0
+
+    def __iter__(self) -> Any:
+        return iter(self._faults.values())
+
+    def add(self, fault: Fault) -> Fault:
+        self._added += 1
+        added = msgspec.structs.replace(fault, id=self._added, fired=0)
+        self._faults[added.id] = added
+        return added
+
+    def remove(self, fault_id: int) -> bool:
+        return self._faults.pop(fault_id, None) is not None
+
+    def clear(self) -> None:
+        self._faults.clear()
+
+    def choose(
+        self, path: str, *, is_capture: bool, token: str | None, events: Sequence[ReceivedEvent]
+    ) -> Fault | None:
+        for fault in self._faults.values():
+            if (
+                _matches_path(fault, path, is_capture)
+                and _matches_events(fault, token, events)
+                and self._due(fault)
+            ):
+                fault.fired += 1
+                return fault
+        return None
+
+    def _due(self, fault: Fault) -> bool:
+        if fault.times is not None and fault.fired >= fault.times:
+            return False
+        return fault.rate is None or self._random.random() < fault.rate
+
+
+def _matches_path(fault: Fault, path: str, is_capture: bool) -> bool:
+    return is_capture if fault.path is None else _covers(fault.path, path)
+
+
+def _covers(prefix: str, path: str) -> bool:
+    prefix = prefix.rstrip("/")
+    return path == prefix or path.startswith(f"{prefix}/")
+
+
+def _matches_events(fault: Fault, token: str | None, events: Sequence[ReceivedEvent]) -> bool:
+    if fault.token is not None and fault.token != token:
+        return False
+    if fault.event is None and fault.distinct_id is None and fault.uuid is None:
+        return True
+    return any(
+        fault.event in (None, event.event)
+        and fault.distinct_id in (None, event.distinct_id)
+        and fault.uuid in (None, event.uuid)
+        for event in events
+    )

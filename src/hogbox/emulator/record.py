@@ -1,0 +1,51 @@
+"""What the emulator remembers: the requests that reached it, and the events that PostHog would store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class ReceivedEvent(msgspec.Struct, gc=False, kw_only=True):
+    """One stored event. `sequence` counts arrivals; `request` is the sequence of its request."""
+
+    sequence: int = 0
+    request: int
+    arrived_at: float
+    path: str
+    token: str
+    uuid: str
+    event: str
+    distinct_id: str
+    timestamp: str | None
+    time: str
+    properties: dict[str, Any]
+    set: dict[str, Any] | None = None
+    set_once: dict[str, Any] | None = None
+    historical_migration: bool = False
+    sent_at: str | None = None
+
+    @property
+    def identity(self) -> tuple[str | None, str, str, str]:
+        """PostHog's store takes two events that agree in these for one."""
+        return (self.timestamp, self.distinct_id, self.event, self.uuid)
+
+
+class ReceivedRequest(msgspec.Struct, kw_only=True):
+    """One request. `status` is None while it is in flight, and stays so if the connection was dropped."""
+
+    sequence: int
+    arrived_at: float
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body_size: int
+    token: str | None = None
+    events: int = 0
+    status: int | None = None
+    dropped: bool = False
+    fault: int | None = None
+    error: str | None = None
+    body: str | None = None
