@@ -1,0 +1,243 @@
+"""What a caller hands to `capture_exception` -> the properties of an `$exception` event (wire protocol 2.11).
+
+The exception that was caught comes first, what led to it follows, every entry names its parent, and what is
+unknown is left out. Nothing that the caller's objects do while they are looked at (a `__str__` that raises, a
+chain that bites its tail) gets out of here.
+
+`$exception_list` keeps within about `MAX_LIST_BYTES`. Each entry may take an equal share of what those before
+it left over, so that the root cause, which comes last, is never starved by the frames of its consequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any, Final, NamedTuple, TypeGuard
+
+from hogbox._events.frame import Lines, Project, cut, json_size, stack_frames
+
+MAX_EXCEPTIONS: Final = 50
+"""Entries of `$exception_list`: the outermost and the first 49 below it (rule 3)."""
+
+MAX_LIST_BYTES: Final = 256 * 1024
+"""Bytes of `$exception_list` as JSON. An event may have 900 KiB; the caller's properties need room too."""
+
+MAX_VALUE_BYTES: Final = 8 * 1024
+"""The longest `value`, in bytes of UTF-8. Ours: the rules set no limit."""
+
+MAX_NAME_BYTES: Final = 256
+"""The longest `type` and `module` of an entry, in bytes of UTF-8. Ours as well."""
+
+FINGERPRINT: Final = "$exception_fingerprint"
+
+RESERVED: Final = frozenset(
+    {
+        "$exception_list",
+        "$exception_level",
+        "$exception_source",
+        "$debug_images",
+        # PostHog's processor writes these; no SDK sends them.
+        "$exception_types",
+        "$exception_values",
+        "$exception_sources",
+        "$exception_functions",
+        "$exception_fingerprint_version",
+        "$exception_fingerprint_record",
+        "$exception_issue_id",
+        "$exception_release",
+        "$cymbal_errors",
+    }
+)
+"""Properties that a caller's own bag never sets. `FINGERPRINT` is not one: it is the caller's to set."""
+
+_LEVELS: Final = {level: level for level in ("fatal", "error", "warning", "log", "info", "debug")} | {
+    "critical": "fatal",
+    "alert": "fatal",
+    "emergency": "fatal",
+    "warn": "warning",
+    "notice": "info",
+    "trace": "debug",
+}
+
+_ESCAPED: Final = 6  # bytes of JSON that one byte of UTF-8 may need: a control character is written \u0001
+
+
+def exception_properties(
+    error: object,
+    *,
+    level: str | None = "error",
+    mechanism_type: str | None = "generic",
+    handled: bool | None = True,
+    source: str | None = None,
+    fingerprint: str | None = None,
+    lines: Lines,
+    root: str,
+    in_app_include: Sequence[str] = (),
+    in_app_exclude: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The `$exception_...` properties; those that are unknown (None), empty or malformed are left out.
+
+    `level` may be in any case or a synonym (`critical`, `warn`); `mechanism_type` and `handled` say where it
+    was caught (2.11's table of boundaries), `source` by what (`django.middleware`). The rest is for the
+    frames: see `Project`. Never raises.
+    """
+    project = Project(lines=lines, root=root, in_app_include=in_app_include, in_app_exclude=in_app_exclude)
+    boundary = {"type": _filled(mechanism_type), "handled": handled if isinstance(handled, bool) else None}
+    properties = {
+        "$exception_list": _exception_list(error, _known(boundary), project),
+        "$exception_level": _LEVELS.get(level.strip().lower()) if isinstance(level, str) else None,
+        "$exception_source": _filled(source),
+        FINGERPRINT: _filled(fingerprint),
+    }
+    return _known(properties)
+
+
+def merge_properties(properties: Mapping[str, Any] | None, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The caller's properties with the exception's `own` over them; neither argument is changed.
+
+    Of the caller's, the `RESERVED` ones are ignored, and so is a `FINGERPRINT` that is no text.
+    """
+    kept = {name: value for name, value in (properties or {}).items() if name not in RESERVED}
+    if _filled(kept.get(FINGERPRINT)) is None:
+        kept.pop(FINGERPRINT, None)
+    return {**kept, **own}
+
+
+class _Link(NamedTuple):
+    """An exception's place: the number of the entry it led to, and how (`cause`, `context`, `member`)."""
+
+    error: BaseException
+    parent_id: int | None
+    source: str | None
+
+
+def _exception_list(error: object, boundary: dict[str, Any], project: Project) -> list[dict[str, Any]]:
+    if not _is_exception(error):
+        return [_converted(error, boundary)]
+    links = list(islice(_walk(error), MAX_EXCEPTIONS))
+    entries: list[dict[str, Any]] = []
+    room = MAX_LIST_BYTES
+    for number, link in enumerate(links):
+        chained = {"type": "chained", "source": link.source, "parent_id": link.parent_id}
+        mechanism = {**(chained if number else boundary), "synthetic": False, "exception_id": number}
+        entries.append(_entry(link.error, mechanism, project, room // (len(links) - number)))
+        room = max(0, room - json_size(entries[-1]))
+    return entries
+
+
+def _walk(outermost: BaseException) -> Iterator[_Link]:
+    """The exception and all that led to it: depth first, parents before children, no object twice.
+
+    Below a group its own cause or context comes before its members, as Python's tracebacks print it: a cause
+    is one chain, and hundreds of members must not push it past the limit.
+    """
+    seen: dict[int, BaseException] = {}  # the objects too: an id is used again once its object is gone
+    pending = [_Link(outermost, None, None)]
+    while pending:
+        link = pending.pop()
+        if id(link.error) in seen:
+            continue
+        number = len(seen)
+        seen[id(link.error)] = link.error
+        yield link
+        pending += [_Link(led, number, source) for led, source in reversed(_below(link.error))]
+
+
+def _below(error: BaseException) -> list[tuple[BaseException, str]]:
+    """What led to this exception directly, and how (rule 5): nothing for `raise ... from None`."""
+    source = "cause" if _read(error, "__suppress_context__") else "context"
+    below = [(_read(error, f"__{source}__"), source)]
+    members = _read(error, "exceptions") if issubclass(type(error), BaseExceptionGroup) else ()
+    if isinstance(members, (tuple, list)):
+        below += [(member, "member") for member in members]
+    return [(led, source) for led, source in below if _is_exception(led)]
+
+
+def _entry(error: BaseException, mechanism: dict[str, Any], project: Project, room: int) -> dict[str, Any]:
+    """One exception in about `room` bytes of JSON; without a stack trace if it was never raised."""
+    module = _text(_read(type(error), "__module__"))
+    entry = {
+        "type": _type_name(error),
+        "value": cut(_value(error), min(MAX_VALUE_BYTES, room // _ESCAPED)),
+        "module": cut(module, MAX_NAME_BYTES) if module and module != "builtins" else None,
+        "mechanism": mechanism,
+    }
+    traceback = _read(error, "__traceback__")
+    if isinstance(traceback, TracebackType):
+        frames = stack_frames(traceback, project=project, room=room - json_size(entry))
+        entry["stacktrace"] = {"type": "raw", "frames": frames} if frames else None
+    return _known(entry)
+
+
+def _converted(thing: object, boundary: dict[str, Any]) -> dict[str, Any]:
+    """The entry for what is no exception: its `message` under its `name`; else its own text, under `Error`.
+
+    Text in `stack` may come from any language: the mechanism keeps it as it is, and no frames are invented.
+    """
+    message = _said(thing, "message")
+    name, stack = (_said(thing, "name"), _said(thing, "stack")) if message is not None else (None, None)
+    said = _printed(thing, _unprintable(thing)) if message is None else message
+    mechanism = {**boundary, "synthetic": True, "exception_id": 0}
+    if stack:
+        mechanism["stack"] = cut(stack, MAX_VALUE_BYTES)
+    return {
+        "type": cut(name or "Error", MAX_NAME_BYTES),
+        "value": cut(said, MAX_VALUE_BYTES),
+        "mechanism": mechanism,
+    }
+
+
+def _value(error: BaseException) -> str:
+    """`str(error)`; where that is empty or fails, the text of its `message` or `detail`, if it has one."""
+    said = _text(_read(error, "message")) or _text(_read(error, "detail")) or ""
+    return _printed(error, said or _unprintable(error)) or said
+
+
+def _printed(thing: object, otherwise: str) -> str:
+    try:
+        return str(thing)
+    except Exception:
+        return otherwise
+
+
+def _unprintable(thing: object) -> str:
+    return f"<unprintable {_type_name(thing)} object>"
+
+
+def _type_name(thing: object) -> str:
+    name = _text(_read(type(thing), "__qualname__")) or _text(_read(type(thing), "__name__"))
+    return cut(name or "Exception", MAX_NAME_BYTES)
+
+
+def _said(thing: Any, name: str) -> str | None:
+    """The text under that key of a mapping, or that attribute of another object."""
+    try:
+        return _text(thing.get(name) if issubclass(type(thing), Mapping) else getattr(thing, name, None))
+    except Exception:
+        return None
+
+
+def _read(thing: object, name: str) -> Any:
+    """The attribute of that name; None where there is none, or reading it raises."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:
+        return None
+
+
+def _text(found: object) -> str | None:
+    return str.__str__(found) if issubclass(type(found), str) else None
+
+
+def _is_exception(thing: object) -> TypeGuard[BaseException]:
+    """By the real type: what an object says of its `__class__` may be untrue, or raise."""
+    return issubclass(type(thing), BaseException)
+
+
+def _filled(text: object) -> str | None:
+    return text if isinstance(text, str) and text else None
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,183 @@
+"""A traceback -> the stack frames of an `$exception` event (wire protocol 2.11, "Stack frames").
+
+Two bounds keep the event small. At most `MAX_FRAMES` frames of one traceback are considered, half from its
+start and half from its end, because endless recursion is most interesting where it begins and where it ends.
+Of these, as many are kept as the given room allows, from both ends inwards.
+
+Source lines are shown; the values of variables never are, and nothing here looks at a frame's locals.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import TracebackType
+from typing import Any, Final
+
+from hogbox._events.value import clean_text
+
+Lines = Callable[[str, dict[str, Any] | None], Sequence[str]]
+"""Reads a source file: (its name, the module's globals) -> its lines or none. Like `linecache.getlines`."""
+
+MAX_FRAMES: Final = 100
+"""Frames of one traceback, half from its beginning and half from its end. Ours: the rules set no limit."""
+
+MAX_TEXT_BYTES: Final = 1_024
+"""The longest text in a frame, a source line above all, in bytes of UTF-8."""
+
+CONTEXT_LINES: Final = 5
+"""Source lines shown on each side of the one that was running."""
+
+_CONTEXT_FIELDS: Final = ("pre_context", "context_line", "post_context")
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What a frame is judged by: how to read source, and which code is the application's own.
+
+    `root` is the project's directory; the last two name modules or packages (`"shop"` covers `shop.pay`).
+    """
+
+    lines: Lines
+    root: str
+    in_app_include: Sequence[str] = ()
+    in_app_exclude: Sequence[str] = ()
+
+
+def stack_frames(traceback: TracebackType | None, *, project: Project, room: int) -> list[dict[str, Any]]:
+    """The traceback's frames, the entry point first and the place where it was raised last.
+
+    They take at most `room` bytes (see `json_size`), and enter from both ends inwards, the raising one first.
+    Source lines may fill one half of the room. The other half is for frames without them, so that little room
+    still shows the way.
+    """
+    entries = _both_ends(list(_entries(traceback)))
+    kept: dict[int, dict[str, Any]] = {}
+    left = room
+    for index in _inwards(len(entries)):
+        frame = _frame(entries[index], project)
+        if json_size(frame) > left - room // 2:
+            frame = {field: value for field, value in frame.items() if field not in _CONTEXT_FIELDS}
+        left -= json_size(frame)
+        if left < 0:
+            break
+        kept[index] = frame
+    return [kept[index] for index in sorted(kept)]
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, fit for JSON, in at most `limit` bytes of UTF-8; cut between characters, `...` shows it.
+
+    A limit below 3 leaves no room for anything but those dots.
+    """
+    encoded = clean_text(str.__str__(text)[: limit + 1]).encode()
+    if len(encoded) <= limit:
+        return encoded.decode()
+    return encoded[: max(0, limit - 3)].decode("utf-8", "ignore") + "..."
+
+
+def json_size(value: object) -> int:
+    """Bytes of the value as JSON in its longest spelling, with everything beyond ASCII escaped."""
+    return len(json.dumps(value))
+
+
+def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _both_ends(entries: list[TracebackType]) -> list[TracebackType]:
+    half = MAX_FRAMES // 2
+    return entries if len(entries) <= MAX_FRAMES else entries[:half] + entries[-half:]
+
+
+def _inwards(count: int) -> Iterator[int]:
+    """The indexes of a list of that length: last, first, last but one, second, ..."""
+    for step in range(count):
+        yield step // 2 if step % 2 else count - 1 - step // 2
+
+
+def _frame(entry: TracebackType, project: Project) -> dict[str, Any]:
+    """One frame; a field whose value is unknown is left out."""
+    code, namespace = entry.tb_frame.f_code, entry.tb_frame.f_globals
+    name = dict.get(namespace, "__name__")
+    module = name if isinstance(name, str) and name else None
+    path = _absolute(code.co_filename, project.root)
+    texts = {
+        "platform": "python",
+        "filename": _filename(code.co_filename, path, module),
+        "abs_path": str(path) if path else None,
+        "module": module,
+        "function": code.co_name or "<unknown>",
+    }
+    frame: dict[str, Any] = {field: cut(text, MAX_TEXT_BYTES) for field, text in texts.items() if text}
+    in_app = _in_app(module, path, project)
+    if in_app is not None:
+        frame["in_app"] = in_app
+    if entry.tb_lineno:  # 0, or None whatever its type says, in generated code
+        frame["lineno"] = entry.tb_lineno
+        frame |= _context(code.co_filename, namespace, entry.tb_lineno, project.lines)
+    return frame
+
+
+def _absolute(filename: str, root: str) -> PurePath | None:
+    """The file's path without `..`, a relative one below the root; None for what is no file (`<string>`)."""
+    if not filename or filename.startswith("<"):
+        return None
+    path = PurePath(root, filename)
+    if not path.is_absolute():
+        return None
+    parts: list[str] = []
+    for part in path.parts[1:]:
+        if part == "..":
+            del parts[-1:]
+        else:
+            parts.append(part)
+    return PurePath(path.anchor, *parts)
+
+
+def _filename(filename: str, path: PurePath | None, module: str | None) -> str:
+    """The path from the top-level package on, by the module's dotted name: `shop/pay.py` for `shop.pay`.
+
+    The file name alone for a top-level module; the whole path where the name and the path do not agree.
+    """
+    if path is None or module is None:
+        return filename
+    depth = module.count(".") + 1 + (path.stem == "__init__")
+    tail = path.parts[-depth:]
+    if depth > 1 and tail[0] != module.partition(".")[0]:
+        return str(path)
+    return "/".join(tail)
+
+
+def _in_app(module: str | None, path: PurePath | None, project: Project) -> bool | None:
+    """Whether the code is the application's own, by the first rule that applies; None where none does."""
+    if _is_within(module, project.in_app_include):
+        return True
+    if _is_within(module, project.in_app_exclude):
+        return False
+    if path is None:
+        return None
+    if not _INSTALLED.isdisjoint(path.parts):
+        return False
+    return True if path.is_relative_to(project.root) else None
+
+
+def _is_within(module: str | None, packages: Sequence[str]) -> bool:
+    return module is not None and any(f"{module}.".startswith(f"{package}.") for package in packages)
+
+
+def _context(filename: str, namespace: dict[str, Any], lineno: int, lines: Lines) -> dict[str, Any]:
+    """The running line and its neighbours, without line ends; nothing where the source cannot be had."""
+    first = max(0, lineno - 1 - CONTEXT_LINES)
+    at = lineno - 1 - first
+    try:
+        found = lines(filename, namespace)[first : lineno + CONTEXT_LINES]
+        shown = [cut(line.rstrip("\r\n"), MAX_TEXT_BYTES) for line in found]
+        return dict(zip(_CONTEXT_FIELDS, (shown[:at], shown[at], shown[at + 1 :]), strict=True))
+    except Exception:  # a module's own loader may raise anything, and the file may have become shorter
+        return {}
