@@ -95,6 +95,7 @@ class Door:
             outcome = Outcome(answer=refusal.answer)
         else:
             if body is None:
+                world.abandon(record)
                 return
             request = Request(
                 sequence=record.sequence,

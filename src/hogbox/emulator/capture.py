@@ -1,4 +1,4 @@
-"""PostHog's v0 capture rules (`/batch/` and its siblings): a request in, the answer and the stored events out.
+"""PostHog's v0 capture rules (`/batch/` and its siblings): a request in, an answer and stored events out.
 
 Nothing here waits, reads a clock or touches the world. The order of the checks is the server's, because the
 first one that fails decides the answer: payload, JSON, emptiness, key, quota, then every event in turn.

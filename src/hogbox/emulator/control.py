@@ -1,4 +1,4 @@
-"""The control API under `/_emulator/`: look at what arrived, inject faults, change the settings, start afresh."""
+"""The control API under `/_emulator/`: look at what arrived, inject faults, change settings, start afresh."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hogbox.emulator.world import EventFilter, RequestFilter, World
 
 _INDEX = {
     "GET /_emulator/summary": "counts of requests, events, statuses and faults",
-    "GET /_emulator/events": "event, distinct_id, uuid, token, since, limit, unique=true, fields=uuid,event,...",
+    "GET /_emulator/events": "event, distinct_id, uuid, token, since, limit, unique=true, fields=uuid,...",
     "GET /_emulator/requests": "path, since, limit",
     "POST /_emulator/reset": "forget everything, remove the faults, restore the first settings",
     "GET, PATCH, PUT /_emulator/settings": ", ".join(Settings.__struct_fields__),

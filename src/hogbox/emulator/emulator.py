@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Emulator:
     """A real HTTP server that answers as PostHog does, and says what it was sent.
 
-    See `Settings` and `Limits` for what they change; `seed` decides which requests a fault with a `rate` meets.
+    See `Settings` and `Limits` for what they change; `seed` decides which requests a `rate` meets.
     Every method may be called from any thread while the emulator runs.
     """
 
@@ -157,7 +157,7 @@ class Emulator:
         self._ask(World.reset)
 
     def wait_for(self, condition: Callable[[Emulator], bool], timeout: float = 10.0) -> None:
-        """Returns as soon as the condition, asked after every request, holds. Raises TimeoutError."""
+        """Returns as soon as the condition, asked whenever something happens, holds. Raises TimeoutError."""
         deadline = time.monotonic() + timeout
         while True:
             seen = self._changes

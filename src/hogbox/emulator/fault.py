@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Annotated, Any, Literal
 
@@ -85,7 +85,7 @@ class Faults:
         self._faults: dict[int, Fault] = {}
         self._added = 0
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Fault]:
         return iter(self._faults.values())
 
     def add(self, fault: Fault) -> Fault:

@@ -1,4 +1,4 @@
-"""From the bytes on the wire to the JSON text: query, form or body, base64, gzip, UTF-8, within the limits."""
+"""From the bytes on the wire to JSON text: query, form or body, base64, gzip, UTF-8, within the limits."""
 
 from __future__ import annotations
 

@@ -46,13 +46,17 @@ def parse_time(text: str) -> datetime | None:
     text = text.strip()
     if text.isascii() and text.isdigit() and len(text) in _EPOCH_DIGITS:
         return EPOCH + timedelta(seconds=int(text) / _EPOCH_DIGITS[len(text)])
-    for read in (datetime.fromisoformat, _read_slashed, parsedate_to_datetime):
+    for read in (_read_iso, _read_slashed, parsedate_to_datetime):
         try:
             parsed = read(text)
         except (ValueError, IndexError, TypeError):
             continue
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     return None
+
+
+def _read_iso(text: str) -> datetime:
+    return datetime.fromisoformat(text.upper())
 
 
 def _read_slashed(text: str) -> datetime:

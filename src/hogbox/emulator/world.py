@@ -91,6 +91,9 @@ class World:
         self.statuses: Counter[int] = Counter()
         self.connections_dropped = 0
         self.faults_fired = 0
+        self._in_flight: set[int] = (
+            set()
+        )  # ids of records: a reset forgets the requests that are being answered
         self._bodies: deque[ReceivedRequest] = deque()
         self._body_bytes = 0
 
@@ -115,7 +118,14 @@ class World:
             body_size=0,
         )
         self.requests.append(record)
+        self._in_flight.add(id(record))
+        self.on_change()
         return record
+
+    def abandon(self, record: ReceivedRequest) -> None:
+        """Writes down that a client went away before its request was whole."""
+        self._in_flight.discard(id(record))
+        self.on_change()
 
     def note(self, record: ReceivedRequest, outcome: Outcome, fault: Fault | None) -> None:
         """Completes a request's record with what was read from it."""
@@ -125,9 +135,12 @@ class World:
         if fault is not None:
             record.fault = fault.id
             self.faults_fired += 1
+            self.on_change()
 
     def store(self, record: ReceivedRequest, events: Iterable[ReceivedEvent]) -> None:
         """Stores a request's events, in order."""
+        if id(record) not in self._in_flight:
+            return
         for event in events:
             self.events_received += 1
             event.sequence = self.events_received
@@ -139,19 +152,22 @@ class World:
         record.status = answer.status
         if answer.status >= 400:
             record.error = answer.body.decode(errors="replace")
-        self.statuses[answer.status] += 1
-        self.on_change()
+        if self._settle(record):
+            self.statuses[answer.status] += 1
+            self.on_change()
 
     def drop(self, record: ReceivedRequest) -> None:
         """Writes down that a request's connection was cut."""
         record.dropped = True
-        self.connections_dropped += 1
-        self.on_change()
+        if self._settle(record):
+            self.connections_dropped += 1
+            self.on_change()
 
     def summary(self) -> dict[str, Any]:
         """The counts since the start or the last reset; unique events are counted among those still held."""
         return {
             "requests": self.requests_received,
+            "in_flight": len(self._in_flight),
             "events": self.events_received,
             "unique_events": len(unique(self.events)),
             "statuses": {str(status): count for status, count in sorted(self.statuses.items())},
@@ -160,6 +176,12 @@ class World:
             "events_forgotten": self.events_received - len(self.events),
             "requests_forgotten": self.requests_received - len(self.requests),
         }
+
+    def _settle(self, record: ReceivedRequest) -> bool:
+        """Whether the request is still one of this world's; from now on it is not."""
+        known = id(record) in self._in_flight
+        self._in_flight.discard(id(record))
+        return known
 
     def _keep_body(self, record: ReceivedRequest, payload: str) -> None:
         record.body = payload.encode()[: self.settings.keep_bodies].decode(errors="ignore")
