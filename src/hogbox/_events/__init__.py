@@ -1,0 +1,1 @@
+"""Pure: a call's arguments -> an event with its id, time and shard."""

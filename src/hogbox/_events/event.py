@@ -1,0 +1,61 @@
+"""The event: what `before_send` sees, what the outbox stores, what PostHog receives (wire protocol 2.1).
+
+Its stored form is neutral between PostHog's capture protocols: `$set` and `$set_once` sit inside `properties`, which
+both accept, and everything the newer protocol moves elsewhere can be read back from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, TypedDict
+
+import msgspec
+
+from hogbox._events.identifier import shard_of
+
+ANALYTICS: Final = "analytics"
+"""The lane of ordinary events: the endpoint family that they are sent to."""
+
+
+class Event(TypedDict):
+    """One event, complete. A `before_send` hook may change any of it except to forge the type of a field."""
+
+    uuid: str
+    event: str
+    distinct_id: str
+    timestamp: str
+    properties: dict[str, Any]
+
+
+class Row(NamedTuple):
+    """An event as the outbox holds it: integers and text only, so that any driver can write it."""
+
+    shard: int
+    project: str
+    lane: str
+    payload: str
+
+
+class _Head(msgspec.Struct):
+    uuid: str
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_HEAD: Final = msgspec.json.Decoder(_Head)
+
+
+def encode(event: Event) -> str:
+    """The event's JSON text, final: no later step recomputes any of it (P3)."""
+    return _ENCODER.encode(event).decode()
+
+
+def to_row(event: Event, project: str) -> Row:
+    """The outbox row of this event in this project."""
+    return Row(shard_of(project, event["distinct_id"]), project, ANALYTICS, encode(event))
+
+
+def uuid_of(payload: str) -> str:
+    """The uuid inside an encoded event; empty for a text that is none, which the server then refuses by itself."""
+    try:
+        return _HEAD.decode(payload).uuid
+    except msgspec.MsgspecError:
+        return ""

@@ -1,0 +1,42 @@
+"""Identifiers: an event's uuid, and the shard of a person."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+from uuid import UUID, uuid5
+
+SHARDS: Final = 64
+"""Buckets of (project, distinct id). Fixed for ever: a person's events must not change buckets while some wait."""
+
+_IDEMPOTENCY: Final = UUID("6f0b1a3e-6d0c-5f5e-9a38-0a4a3f1f6c11")
+
+
+def uuid7(milliseconds: int, random: bytes) -> str:
+    """A version 7 UUID (RFC 9562) from the epoch time in milliseconds and ten random bytes."""
+    time = f"{milliseconds & 0xFFFF_FFFF_FFFF:012x}"
+    tail = random.hex()
+    variant = "89ab"[random[9] & 3]
+    return f"{time[:8]}-{time[8:]}-7{tail[:3]}-{variant}{tail[3:6]}-{tail[6:18]}"
+
+
+def keyed_uuid(project: str, idempotency_key: str) -> str:
+    """The one uuid of this key in this project (version 5)."""
+    return str(uuid5(_IDEMPOTENCY, f"{project}\n{idempotency_key}"))
+
+
+def parse_uuid(value: object) -> str | None:
+    """The UUID in PostHog's form (lower case, hyphens), or None where the value is none."""
+    if isinstance(value, UUID):
+        return str(value)
+    if not isinstance(value, str):
+        return None
+    try:
+        return str(UUID(value))
+    except ValueError:
+        return None
+
+
+def shard_of(project: str, distinct_id: str) -> int:
+    """The shard, 0 to 63, of one person in one project: the unit of order (P4)."""
+    return zlib.crc32(f"{project}\n{distinct_id}".encode("utf-8", "replace")) % SHARDS

@@ -1,0 +1,61 @@
+"""Whose event it is: the distinct id, and which ones PostHog would garble (wire protocol 2.1 and 4.8)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hogbox._events.value import clean_text
+from hogbox.errors import InvalidEvent, MissingDistinctId
+
+MAX_CHARACTERS: Final = 200
+"""PostHog cuts a longer distinct id silently, which merges strangers."""
+
+ILLEGAL: Final = frozenset(
+    {
+        "0",
+        "00000000-0000-0000-0000-000000000000",
+        "[object object]",
+        "anonymous",
+        "anonymous-user",
+        "backend",
+        "distinct_id",
+        "distinctid",
+        "email",
+        "false",
+        "guest",
+        "id",
+        "nan",
+        "none",
+        "not_authenticated",
+        "null",
+        "system",
+        "true",
+        "undefined",
+        "user",
+    }
+)
+"""Compared trimmed and in any case. PostHog refuses to keep a person under these: they name nobody."""
+
+
+def resolve(identified: Any, argument: Any) -> str:
+    """The distinct id: what the `identify` callback returned, else the argument.
+
+    Raises MissingDistinctId where neither names anybody, InvalidEvent for a value that can't be an id.
+    """
+    given = identified if identified is not None else argument
+    if type(given) is str and given.isascii() and given.strip():
+        return given
+    if given is None or (isinstance(given, str) and not given.strip()):
+        raise MissingDistinctId()
+    if isinstance(given, (bool, float, bytes, dict, list, tuple, set)):
+        raise InvalidEvent(f"distinct_id must be text, an integer or a UUID, not {given!r}")
+    return clean_text(str(given))
+
+
+def garbled(distinct_id: str) -> str | None:
+    """Why PostHog would not keep events of this distinct id as they are, or None."""
+    if len(distinct_id) > MAX_CHARACTERS:
+        return f"distinct_id has {len(distinct_id)} characters; PostHog cuts it at {MAX_CHARACTERS}"
+    if distinct_id.strip().lower() in ILLEGAL:
+        return f"distinct_id {distinct_id!r} is one that PostHog keeps no person for"
+    return None

@@ -1,0 +1,38 @@
+"""Points in time, as PostHog reads them: ISO 8601 in UTC (wire protocol 2.2)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hogbox.errors import InvalidEvent
+
+
+def utc_text(moment: datetime) -> str:
+    """The moment in UTC with microseconds; a naive one is local time, as everywhere in Python.
+
+    Raises InvalidEvent where the moment has no UTC form (the years 1 and 9999, near their ends).
+    """
+    try:
+        return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    except (OverflowError, ValueError, OSError) as error:
+        raise InvalidEvent(f"timestamp {moment!r} cannot be expressed in UTC: pass another one") from error
+
+
+def require_moment(value: Any) -> datetime:
+    """The value, if it is a datetime; InvalidEvent otherwise."""
+    if isinstance(value, datetime):
+        return value
+    raise InvalidEvent(
+        f"timestamp must be a datetime, not {type(value).__name__}: pass datetime.now(timezone.utc), or "
+        "datetime.fromisoformat(text)"
+    )
+
+
+def read_text(text: str) -> str | None:
+    """The ISO 8601 text in UTC, or None where it is not one; a text without an offset is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return utc_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, InvalidEvent):
+        return None

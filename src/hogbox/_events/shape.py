@@ -1,0 +1,68 @@
+"""The properties of each kind of event (wire protocol 2.4 to 2.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hogbox.errors import InvalidEvent
+
+PERSON_PROFILE: Final = "$process_person_profile"
+
+IDENTIFY: Final = "$identify"
+GROUP_IDENTIFY: Final = "$groupidentify"
+CREATE_ALIAS: Final = "$create_alias"
+EXCEPTION: Final = "$exception"
+
+_IDENTIFY_PARTS: Final = ("$set", "$set_once", "$anon_distinct_id")
+
+
+def library_properties(version: str) -> dict[str, Any]:
+    """What every event says of its sender."""
+    return {"$lib": "hogbox", "$lib_version": version, "$is_server": True}
+
+
+def identify_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of `$identify`: without an explicit `$set`, all that is not one of its parts is what is set."""
+    parts = {key: properties[key] for key in _IDENTIFY_PARTS if key in properties}
+    rest = {key: value for key, value in properties.items() if key not in parts}
+    return {**rest, **parts} if "$set" in parts else {"$set": rest, **parts}
+
+
+def group_identify_properties(group_type: str, group_key: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of `$groupidentify`."""
+    return {"$group_type": group_type, "$group_key": group_key, "$group_set": properties}
+
+
+def group_distinct_id(group_type: str, group_key: str) -> str:
+    """The distinct id that stands for a group where no person is named."""
+    return f"${group_type}_{group_key}"
+
+
+def alias_properties(distinct_id: str, alias: str) -> dict[str, Any]:
+    """The properties of `$create_alias`; the distinct id stands here once more."""
+    return {"distinct_id": distinct_id, "alias": alias}
+
+
+def group_map(groups: Mapping[str, Any]) -> dict[str, str]:
+    """Group types and keys as text, which is what PostHog compares."""
+    return {str(kind): require_text(key, "the key of a group") for kind, key in groups.items()}
+
+
+def require_text(value: Any, what: str) -> str:
+    """The value as text that is not blank; numbers and UUIDs count as their text. InvalidEvent otherwise."""
+    if value is None or isinstance(value, (bool, float, bytes, dict, list, tuple, set)):
+        raise InvalidEvent(f"{what} must be text, not {value!r}")
+    text = str(value)
+    if not text.strip():
+        raise InvalidEvent(f"{what} must not be empty")
+    return text
+
+
+def require_properties(value: Any) -> Mapping[str, Any]:
+    """The value as a mapping of properties; nothing counts as none. InvalidEvent otherwise."""
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return value
+    raise InvalidEvent(f"properties must be a mapping such as {{'plan': 'pro'}}, not {type(value).__name__}")

@@ -1,0 +1,142 @@
+"""Property values made fit for JSON (wire protocol 2.2).
+
+What PostHog has no form for becomes null and is reported, never raised: an analytics value must not break the
+transaction of the application (P8). The result shares no container with the input, so that what the caller
+changes later does not change the event.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+MAX_DEPTH: Final = 100
+"""Levels of nesting kept. PostHog's parser refuses a whole request over 128, of which the envelope takes some."""
+
+MAX_CONTAINERS: Final = 200_000
+"""Lists and objects kept in one event. Far more than fit into the largest event; ends structures that explode."""
+
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+def clean_properties(properties: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The properties as JSON values, and a sentence for each value that could not be kept."""
+    cleaner = _Cleaner()
+    return cleaner.mapping(properties, "", 0), cleaner.problems
+
+
+def clean_text(value: str) -> str:
+    """The text without lone surrogates, which have no form in UTF-8."""
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+class _Cleaner:
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._containers = 0
+
+    def value(self, value: Any, path: str, depth: int) -> Any:
+        kind = type(value)
+        if kind is str:
+            return value if value.isascii() else clean_text(value)
+        if kind is int or kind is bool or value is None:
+            return value
+        if kind is float:
+            return self._float(value, path)
+        if kind is dict:
+            return self.mapping(value, path, depth)
+        if kind is list:
+            return self._list(value, path, depth)
+        try:
+            return self._convert(value, path, depth)
+        except Exception as error:
+            return self._drop(path, f"{kind.__name__} could not be read ({type(error).__name__})")
+
+    def mapping(self, mapping: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
+        self._containers += 1
+        result: dict[str, Any] = {}
+        for key, value in mapping.items():
+            kind = type(value)
+            if type(key) is not str or not key.isascii():
+                key = self._key(key, path)
+            if kind is str and value.isascii() or kind is int or kind is bool:
+                result[key] = value
+            else:
+                result[key] = self._below(value, path, key, depth)
+        return result
+
+    def _list(self, values: Iterable[Any], path: str, depth: int) -> list[Any]:
+        self._containers += 1
+        return [self._below(value, path, index, depth) for index, value in enumerate(values)]
+
+    def _below(self, value: Any, path: str, step: object, depth: int) -> Any:
+        if depth >= MAX_DEPTH:
+            return self._drop(path, f"nested deeper than {MAX_DEPTH} levels (or contains itself)")
+        if self._containers > MAX_CONTAINERS:
+            return self._drop("", f"more than {MAX_CONTAINERS} lists and objects in one event")
+        return self.value(value, f"{path}.{step}" if path else str(step), depth + 1)
+
+    def _float(self, value: float, path: str) -> float | None:
+        if math.isfinite(value):
+            return value
+        self._drop(path, f"{value!r} has no JSON form")
+        return None
+
+    def _key(self, key: Any, path: str) -> str:
+        try:
+            return clean_text(str(key))
+        except Exception as error:
+            self._drop(path, f"a key of type {type(key).__name__} has no text ({type(error).__name__})")
+            return f"<{type(key).__name__}>"
+
+    def _convert(self, value: Any, path: str, depth: int) -> Any:
+        for kinds, convert in _CONVERSIONS:
+            if isinstance(value, kinds):
+                return self.value(convert(value), path, depth)
+        if isinstance(value, Mapping):
+            return self.mapping(value, path, depth)
+        if isinstance(value, (Sequence, Set)):
+            return self._list(value, path, depth)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return self.mapping(_fields(value), path, depth)
+        if not isinstance(value, type) and callable(dump := getattr(value, "model_dump", None)):
+            return self.value(dump(), path, depth)
+        return self._drop(path, f"{type(value).__name__} has no JSON form")
+
+    def _drop(self, path: str, why: str) -> None:
+        problem = f"property {path!r}: {why}; sent as null" if path else f"{why}; sent as null"
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def _fields(instance: Any) -> dict[str, Any]:
+    return {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
+
+
+def _bytes_text(value: bytes | bytearray | memoryview) -> str:
+    return bytes(value).decode("utf-8", "replace")
+
+
+_CONVERSIONS: Final[tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...]] = (
+    (Enum, lambda value: value.value),
+    (bool, bool),
+    (str, str.__str__),
+    (int, int.__int__),
+    ((float, Decimal), float),
+    (UUID, str),
+    ((datetime, date, time), lambda value: value.isoformat()),
+    ((bytes, bytearray, memoryview), _bytes_text),
+)
+"""The first kind that fits decides; a conversion's result is cleaned again."""
