@@ -1,0 +1,1 @@
+"""Pure: PostHog's HTTP. Requests out; replies to verdicts; how long to wait."""
