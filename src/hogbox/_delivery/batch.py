@@ -1,0 +1,72 @@
+"""What goes into one request: events of one project and lane, in order, within the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Waiting(NamedTuple):
+    """An event as read from the outbox."""
+
+    id: int
+    shard: int
+    project: str
+    lane: str
+    payload: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """At most so many events, and so many bytes of them, in one request."""
+
+    events: int
+    bytes: int
+
+    def below(self, size: int) -> Limits:
+        """Tighter limits, after the server found a request of `size` bytes too large."""
+        return Limits(self.events, max(1, min(self.bytes, size // 2)))
+
+
+def group_batches(rows: Iterable[Waiting], limits: Limits, held: Collection[str]) -> list[tuple[Waiting, ...]]:
+    """The rows as requests to make one after another; rows of held projects are left out.
+
+    Order is kept within each project and lane. No request holds a uuid twice, and an event that is larger than
+    the limit travels alone.
+    """
+    batches: list[tuple[Waiting, ...]] = []
+    destinations: dict[tuple[str, str], list[Waiting]] = {}
+    for row in rows:
+        if row.project not in held:
+            destinations.setdefault((row.project, row.lane), []).append(row)
+    for same in destinations.values():
+        batches.extend(_cut(same, limits))
+    return batches
+
+
+def total_bytes(rows: Iterable[Waiting]) -> int:
+    """The encoded size of these events in one request, with their commas."""
+    return sum(_size(row) for row in rows)
+
+
+def _cut(rows: Sequence[Waiting], limits: Limits) -> Iterable[tuple[Waiting, ...]]:
+    batch: list[Waiting] = []
+    uuids: set[str] = set()
+    size = 0
+    for row in rows:
+        grown = size + _size(row)
+        if batch and (len(batch) >= limits.events or grown > limits.bytes or row.uuid in uuids):
+            yield tuple(batch)
+            batch, uuids, grown = [], set(), _size(row)
+        batch.append(row)
+        uuids.add(row.uuid)
+        size = grown
+    if batch:
+        yield tuple(batch)
+
+
+def _size(row: Waiting) -> int:
+    payload = row.payload
+    return 1 + (len(payload) if payload.isascii() else len(payload.encode()))
