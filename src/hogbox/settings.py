@@ -1,0 +1,134 @@
+"""Settings: one frozen value, from arguments and the environment, checked once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+from hogbox._wire.host import normalize_host, require_token
+from hogbox.errors import ConfigurationError
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off", ""})
+_PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,39}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySettings:
+    """How a worker delivers. Each field is also an environment variable: `HOGBOX_` and its name in capitals."""
+
+    batch_events: int = 500
+    """Events in one request, at most."""
+    batch_bytes: int = 5 * 1024 * 1024
+    """Bytes of events in one request, before compression, at most; a larger event travels alone."""
+    senders: int = 4
+    """Requests under way at once, in one worker."""
+    request_timeout_seconds: float = 15.0
+    """How long to wait for the server to connect, to take and to answer."""
+    lease_seconds: float = 30.0
+    """How long a worker that died keeps its shards; must outlast the request's time-out."""
+    poll_seconds: float = 0.5
+    """How often the outbox is looked at while nothing hints at new events."""
+    retry_base_seconds: float = 1.0
+    """The bound of the first retry's delay; doubles with every attempt."""
+    retry_cap_seconds: float = 60.0
+    """The bound of any retry's delay."""
+    key_refused_cap_seconds: float = 300.0
+    """The bound of the delay between tries for a project whose token is refused."""
+    max_attempts: int = 0
+    """Failed attempts after which a batch becomes dead letters; 0 means that there is no limit."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            lowest_ok = value >= 0 if field.name == "max_attempts" else value > 0
+            if not lowest_ok or value != value or value == float("inf"):
+                raise ConfigurationError(f"{field.name} must be a positive number, not {value!r}")
+        if self.lease_seconds < 1.5 * self.request_timeout_seconds:
+            raise ConfigurationError(
+                f"lease_seconds ({self.lease_seconds:g}) must be at least 1.5 times request_timeout_seconds "
+                f"({self.request_timeout_seconds:g}): a worker sends only while its lease outlasts the request"
+            )
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str], **arguments: float | None) -> Self:
+        """The arguments that are given, else the environment's `HOGBOX_…` values, else the defaults.
+
+        Raises ConfigurationError, naming the variable, for a value that can't be read or used.
+        """
+        known = {field.name: type(field.default) for field in fields(cls)}
+        if unknown := set(arguments) - set(known):
+            raise ConfigurationError(f"unknown setting {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
+        values: dict[str, Any] = {}
+        for name, kind in known.items():
+            variable = f"HOGBOX_{name.upper()}"
+            if (argument := arguments.get(name)) is not None:
+                values[name] = argument
+            elif text := environment.get(variable, "").strip():
+                values[name] = _number(text, kind, variable)
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a client or a worker was told: by arguments first, then by the environment."""
+
+    database_url: str | None
+    project_token: str
+    host: str
+    table_prefix: str
+    disabled: bool
+    disable_geoip: bool
+
+    @classmethod
+    def load(
+        cls,
+        environment: Mapping[str, str],
+        *,
+        database_url: str | None = None,
+        project_token: str | None = None,
+        host: str | None = None,
+        table_prefix: str | None = None,
+        disabled: bool | None = None,
+        disable_geoip: bool = True,
+        token_needed: bool = True,
+    ) -> Self:
+        """Checked settings. Raises ConfigurationError, saying what to do, for anything that can't work.
+
+        `token_needed` is False for workers and commands: a waiting event carries its own project's token.
+        """
+        off = _flag(environment, "HOGBOX_DISABLED") if disabled is None else disabled
+        token = project_token or environment.get("POSTHOG_PROJECT_TOKEN") or environment.get("POSTHOG_API_KEY")
+        return cls(
+            database_url=database_url or environment.get("HOGBOX_DATABASE_URL") or None,
+            project_token=require_token(token) if token_needed and not off else (token or ""),
+            host=normalize_host(host or environment.get("POSTHOG_HOST")),
+            table_prefix=require_prefix(table_prefix or environment.get("HOGBOX_TABLE_PREFIX") or "posthog_"),
+            disabled=off,
+            disable_geoip=disable_geoip,
+        )
+
+
+def require_prefix(prefix: str) -> str:
+    """The prefix of hogbox's tables: lower-case letters, digits and underscores. ConfigurationError otherwise."""
+    if _PREFIX.fullmatch(prefix):
+        return prefix
+    raise ConfigurationError(
+        f"table_prefix {prefix!r} can't begin a table's name: use lower-case letters, digits and underscores, at most 40"
+    )
+
+
+def _flag(environment: Mapping[str, str], variable: str) -> bool:
+    text = environment.get(variable, "").strip().lower()
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise ConfigurationError(f"{variable}={text!r} is neither yes nor no: use 1 or 0")
+
+
+def _number(text: str, kind: type, variable: str) -> float:
+    try:
+        return int(text) if kind is int else float(text)
+    except ValueError:
+        raise ConfigurationError(f"{variable}={text!r} is not a number") from None
