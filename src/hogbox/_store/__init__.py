@@ -1,0 +1,1 @@
+"""The application's database: tables, statements, the callers' transactions, migrations."""

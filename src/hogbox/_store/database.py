@@ -1,0 +1,85 @@
+"""hogbox's own access to the database: an engine, opened once, safe to keep across a fork."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, func, select
+
+from hogbox._store.dialect import explain, for_worker, open_engine, require_supported
+from hogbox._store.statement import Statements
+from hogbox._store.table import SCHEMA_VERSION, Tables
+from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, TablesOutdated
+
+
+class Database:
+    """The engine, the tables and the statements. Connects when it is first used."""
+
+    def __init__(self, source: Engine | str | None, prefix: str) -> None:
+        self.tables = Tables(prefix)
+        self.statements = Statements(self.tables)
+        self._engine = open_engine(source) if isinstance(source, str) else source
+        if isinstance(self._engine, Engine):
+            require_supported(self._engine.dialect.name)
+        elif source is not None:
+            raise ConfigurationError(f"the database must be a URL or a SQLAlchemy Engine, not {type(source).__name__}")
+        self._owned = isinstance(source, str)
+        self._process = os.getpid()
+        self._checked = False
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, with connections of this process only. Raises ConfigurationError where there is none."""
+        if self._engine is None:
+            raise ConfigurationError(
+                "no database: pass a URL such as sqlite:///app.db or a SQLAlchemy Engine, or set HOGBOX_DATABASE_URL"
+            )
+        if self._process != os.getpid():
+            # After a fork the pooled sockets belong to the parent: leave them to it, open our own.
+            self._engine.dispose(close=False)
+            self._process = os.getpid()
+        return self._engine
+
+    @property
+    def worker_engine(self) -> Engine:
+        """The engine as workers use it."""
+        return for_worker(self.engine)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction of hogbox's own, committed at the end. Raises TablesError where the tables can't be used."""
+        self.check()
+        with self.engine.begin() as connection:
+            yield connection
+
+    def check(self) -> None:
+        """Raise TablesMissing, TablesOutdated or TablesNewer unless the tables are those of this version."""
+        if self._checked:
+            return
+        with self.engine.connect() as connection:
+            version = read_version(connection, self.tables)
+        if version is None:
+            raise TablesMissing()
+        if version < SCHEMA_VERSION:
+            raise TablesOutdated()
+        if version > SCHEMA_VERSION:
+            raise TablesNewer()
+        self._checked = True
+
+    def close(self) -> None:
+        """Close the pooled connections of an engine that hogbox opened itself."""
+        if self._owned:
+            self.engine.dispose()
+
+
+def read_version(connection: Connection, tables: Tables) -> int | None:
+    """The number of the newest migration applied, or None where there are no tables."""
+    try:
+        return connection.scalar(select(func.max(tables.schema.c.version)))
+    except Exception as error:
+        connection.rollback()
+        if isinstance(explain(error), TablesMissing):
+            return None
+        raise

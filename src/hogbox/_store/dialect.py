@@ -1,0 +1,183 @@
+"""What differs by database: SQLite, PostgreSQL, MariaDB and MySQL. No other module asks which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Connection, Engine, Integer, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from hogbox.errors import (
+    ConfigurationError,
+    HogboxError,
+    MissingDependency,
+    TablesMissing,
+    TablesOutdated,
+    UnsupportedDatabase,
+)
+
+DRIVERS: Final = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
+"""The driver for a URL that names none."""
+
+EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+
+SUPPORTED: Final = "SQLite, PostgreSQL, MariaDB and MySQL"
+
+_LOCK_NAME: Final = "hogbox-migrate"
+_LOCK_NUMBER: Final = 0x686F67626F78
+
+
+class epoch_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
+    """Now, by the database's clock, in milliseconds since 1970 UTC."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+class octets(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
+    """The size of a text in bytes."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(epoch_ms, "sqlite")
+def _epoch_ms_sqlite(element: epoch_ms, compiler: SQLCompiler, **kw: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+@compiles(epoch_ms, "postgresql")
+def _epoch_ms_postgresql(element: epoch_ms, compiler: SQLCompiler, **kw: Any) -> str:
+    return "CAST(extract(epoch from clock_timestamp()) * 1000 AS BIGINT)"
+
+
+@compiles(epoch_ms, "mysql")
+@compiles(epoch_ms, "mariadb")
+def _epoch_ms_mysql(element: epoch_ms, compiler: SQLCompiler, **kw: Any) -> str:
+    # Not UNIX_TIMESTAMP(): it reads the session's local time, which repeats an hour every autumn.
+    return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)"
+
+
+@compiles(octets)
+def _octets(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"OCTET_LENGTH({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(octets, "sqlite")
+def _octets_sqlite(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
+
+
+def open_engine(database_url: str) -> Engine:
+    """An engine for this URL; nothing is connected yet.
+
+    Raises UnsupportedDatabase for other databases, MissingDependency naming the extra where the driver is not
+    installed, ConfigurationError for what is no URL.
+    """
+    url = _complete(database_url)
+    backend = url.get_backend_name()
+    arguments: dict[str, Any] = {"timeout": 30} if backend == "sqlite" else {}
+    try:
+        return create_engine(url, connect_args=arguments, pool_pre_ping=backend != "sqlite")
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get(backend)
+        how = f": pip install 'hogbox[{extra}]'" if extra else ""
+        raise MissingDependency(f"the driver of {url.drivername} is not installed ({error}){how}") from error
+
+
+def require_supported(backend: str) -> None:
+    """Raise UnsupportedDatabase where hogbox has no tables for this kind of database."""
+    if backend not in DRIVERS:
+        raise UnsupportedDatabase(f"{backend!r} is not a database that hogbox knows: use {SUPPORTED}")
+
+
+def _complete(database_url: str) -> URL:
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "the database URL can't be read: write sqlite:///app.db, postgresql://user@host/name or "
+            "mysql://user@host/name"
+        ) from error
+    if url.drivername == "postgres":
+        url = url.set(drivername="postgresql")
+    require_supported(url.get_backend_name())
+    if "+" not in url.drivername:
+        url = url.set(drivername=f"{url.drivername}+{DRIVERS[url.drivername]}")
+    return url
+
+
+def explain(error: BaseException) -> HogboxError | None:
+    """What a failure of one of hogbox's own statements says of its tables, or None where it says nothing of them."""
+    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
+    number = origin.args[0] if origin.args and isinstance(origin.args[0], int) else None
+    text = str(origin)
+    if state == "42P01" or number == 1146 or "no such table" in text:
+        return TablesMissing()
+    if state == "42703" or number == 1054 or "has no column named" in text or "no such column" in text:
+        return TablesOutdated()
+    return None
+
+
+@contextmanager
+def migrating(connection: Connection) -> Iterator[None]:
+    """A transaction in which no other process migrates the same database."""
+    name = connection.dialect.name
+    if name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
+    else:
+        connection.exec_driver_sql(f"SELECT GET_LOCK('{_LOCK_NAME}', 60)")
+    try:
+        yield
+        connection.commit()
+    finally:
+        if name in ("mysql", "mariadb"):
+            connection.exec_driver_sql(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')")
+
+
+def for_worker(engine: Engine) -> Engine:
+    """The engine as a worker uses it: the same pool, and no locks on the gaps where applications insert."""
+    if engine.dialect.name in ("mysql", "mariadb"):
+        return engine.execution_options(isolation_level="READ COMMITTED")
+    return engine
+
+
+class ChangeSignal:
+    """Tells cheaply whether the database may hold something new. Owns one connection; not for several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._cursor: Any = None
+        self._connection: Connection | None = None
+        self._seen: int | None = None
+        if engine.dialect.name == "sqlite":
+            self._connection = engine.connect()
+            self._cursor = self._connection.connection.cursor()
+
+    @property
+    def precise(self) -> bool:
+        """Whether `changed` knows. If not, it always says that there may be something."""
+        return self._cursor is not None
+
+    def changed(self) -> bool:
+        """Whether another connection has committed anything since the last call."""
+        if self._cursor is None:
+            return True
+        (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
+        changed, self._seen = version != self._seen, version
+        return changed
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._cursor.close()
+            self._connection.close()
+            self._connection, self._cursor = None, None

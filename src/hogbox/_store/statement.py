@@ -1,0 +1,254 @@
+"""The statements: one for each operation on the database, named for what it does.
+
+Those that take events away or change a shard's retry state are guarded by the shard's fence: they touch nothing once
+another worker has taken the shard over. Each changes one shard; whoever changes several goes in ascending order, so
+that no two transactions wait for each other.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Delete,
+    Insert,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from hogbox._store.dialect import epoch_ms, octets
+from hogbox._store.table import Tables
+
+
+EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
+"""The parameters of `insert_event`, in order."""
+
+DEAD_LETTER_VALUES: Final = (*EVENT_VALUES, "event_uuid", "reason")
+"""The parameters of `insert_dead_letter`, in order."""
+
+
+class Statements:
+    """Every statement over one set of tables. Built once; parameters are bound when they run."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.insert_event = _insert_event(tables)
+        self.insert_dead_letter = _insert_dead_letter(tables)
+        self.announce_worker = _announce_worker(tables)
+        self.touch_worker = _touch_worker(tables)
+        self.forget_worker = _forget_worker(tables)
+        self.forget_dead_workers = _forget_dead_workers(tables)
+        self.read_live_workers = _read_live_workers(tables)
+        self.read_leases = _read_leases(tables)
+        self.claim_shard = _claim_shard(tables)
+        self.renew_lease = _renew_lease(tables)
+        self.give_back_shard = _give_back_shard(tables)
+        self.read_ready = _read_ready(tables)
+        self.read_oldest = _read_oldest(tables)
+        self.read_last_id = _read_last_id(tables)
+        self.count_waiting = _count_waiting(tables)
+        self.read_events = _read_events(tables)
+        self.settle = _settle(tables)
+        self.clear_retry = _clear_retry(tables)
+        self.postpone = _postpone(tables)
+        self.note_error = _note_error(tables)
+        self.bury = _bury(tables)
+
+
+def _insert_event(tables: Tables) -> Insert:
+    """Put one event into the outbox, in the caller's transaction."""
+    values = {name: bindparam(name) for name in EVENT_VALUES}
+    return insert(tables.outbox).inline().values(**values, created_at=epoch_ms())
+
+
+def _insert_dead_letter(tables: Tables) -> Insert:
+    """Put an event that PostHog would refuse among the dead letters, in the caller's transaction."""
+    values = {name: bindparam(name) for name in DEAD_LETTER_VALUES}
+    return insert(tables.dead_letters).inline().values(**values, created_at=epoch_ms(), died_at=epoch_ms())
+
+
+def _announce_worker(tables: Tables) -> Insert:
+    """Say that a worker is alive, for the first time."""
+    names = ("id", "host", "pid", "version")
+    values = {name: bindparam(name) for name in names}
+    return insert(tables.workers).inline().values(**values, started_at=epoch_ms(), seen_at=epoch_ms())
+
+
+def _touch_worker(tables: Tables) -> Update:
+    """Say that a worker is still alive."""
+    return update(tables.workers).where(tables.workers.c.id == bindparam("worker")).values(seen_at=epoch_ms())
+
+
+def _forget_worker(tables: Tables) -> Delete:
+    """Say that a worker has ended."""
+    return delete(tables.workers).where(tables.workers.c.id == bindparam("worker"))
+
+
+def _forget_dead_workers(tables: Tables) -> Delete:
+    """Remove the workers not seen for so many milliseconds."""
+    return delete(tables.workers).where(tables.workers.c.seen_at < epoch_ms() - _milliseconds("silence"))
+
+
+def _read_live_workers(tables: Tables) -> Select[tuple[str]]:
+    """The ids of the workers seen within so many milliseconds."""
+    return select(tables.workers.c.id).where(tables.workers.c.seen_at >= epoch_ms() - _milliseconds("silence"))
+
+
+def _read_leases(tables: Tables) -> Select[tuple[int, str | None, int]]:
+    """Every shard with its owner and the milliseconds that are left of the lease."""
+    shards = tables.shards.c
+    left = (shards.lease_expires_at - epoch_ms()).label("left")
+    return select(shards.shard, shards.owner, left).order_by(shards.shard)
+
+
+def _claim_shard(tables: Tables) -> Update:
+    """Take one shard over, if nobody holds it, and count the take-over in its fence."""
+    shards = tables.shards.c
+    free = shards.owner.is_(None) | (shards.lease_expires_at <= epoch_ms())
+    return (
+        update(tables.shards)
+        .where(shards.shard == bindparam("wanted"), free)
+        .values(owner=bindparam("worker"), fence=shards.fence + 1, lease_expires_at=epoch_ms() + _milliseconds("lease"))
+    )
+
+
+def _renew_lease(tables: Tables) -> Update:
+    """Prolong a worker's lease of one shard."""
+    shards = tables.shards.c
+    return (
+        update(tables.shards)
+        .where(shards.shard == bindparam("wanted"), shards.owner == bindparam("worker"))
+        .values(lease_expires_at=epoch_ms() + _milliseconds("lease"))
+    )
+
+
+def _give_back_shard(tables: Tables) -> Update:
+    """Make one shard of a worker nobody's, at once."""
+    shards = tables.shards.c
+    return (
+        update(tables.shards)
+        .where(shards.shard == bindparam("wanted"), shards.owner == bindparam("worker"))
+        .values(owner=None, lease_expires_at=0)
+    )
+
+
+def _read_ready(tables: Tables) -> Select[tuple[int, int, int, int, int]]:
+    """A worker's shards that hold events: fence, failed attempts, milliseconds to wait yet, id of the oldest event."""
+    shards = tables.shards.c
+    oldest = _oldest_of(tables, shards.shard)
+    wait = (shards.not_before - epoch_ms()).label("wait")
+    mine = select(shards.shard, shards.fence, shards.attempt, wait, oldest.label("oldest"))
+    waiting = mine.where(shards.owner == bindparam("worker")).subquery()
+    return select(waiting).where(waiting.c.oldest.is_not(None))
+
+
+def _read_oldest(tables: Tables) -> Select[tuple[int, int]]:
+    """Every shard that holds events, whoever owns it, and the id of its oldest event."""
+    shards = tables.shards.c
+    each = select(shards.shard, _oldest_of(tables, shards.shard).label("oldest")).subquery()
+    return select(each).where(each.c.oldest.is_not(None))
+
+
+def _oldest_of(tables: Tables, shard: ColumnElement[int]) -> ColumnElement[int]:
+    outbox = tables.outbox.c
+    return select(outbox.id).where(outbox.shard == shard).order_by(outbox.id).limit(1).scalar_subquery()
+
+
+def _read_last_id(tables: Tables) -> Select[tuple[int | None]]:
+    """The id of the newest event that waits."""
+    return select(func.max(tables.outbox.c.id))
+
+
+def _count_waiting(tables: Tables) -> Select[tuple[int]]:
+    """How many events wait, up to and with an id."""
+    return select(func.count()).select_from(tables.outbox).where(tables.outbox.c.id <= bindparam("last"))
+
+
+def _read_events(tables: Tables) -> Select[tuple[int, str, str, str]]:
+    """A shard's next events after an id, in order: so many at most, and about so many bytes, but at least one."""
+    outbox = tables.outbox.c
+    first = (
+        select(outbox.id, outbox.project, outbox.lane, outbox.payload)
+        .where(outbox.shard == bindparam("wanted"), outbox.id > bindparam("after"))
+        .order_by(outbox.id)
+        .limit(bindparam("events"))
+        .subquery()
+    )
+    size = octets(first.c.payload)
+    before = (func.sum(size).over(order_by=first.c.id, rows=(None, 0)) - size).label("bytes_before")
+    running = select(first.c.id, first.c.project, first.c.lane, first.c.payload, before).subquery()
+    columns = (running.c.id, running.c.project, running.c.lane, running.c.payload)
+    return select(*columns).where(running.c.bytes_before < bindparam("bytes")).order_by(running.c.id)
+
+
+def _settle(tables: Tables) -> Delete:
+    """Take events of one shard out of the outbox."""
+    outbox = tables.outbox.c
+    return delete(tables.outbox).where(
+        outbox.id.in_(bindparam("ids", expanding=True)), outbox.shard == bindparam("wanted"), _held(tables)
+    )
+
+
+def _clear_retry(tables: Tables) -> Update:
+    """Forget that deliveries of a shard failed."""
+    return _fenced(tables).values(attempt=0, not_before=0, last_error=None)
+
+
+def _postpone(tables: Tables) -> Update:
+    """Try a shard again after so many milliseconds, and count the attempt."""
+    return _fenced(tables).values(
+        attempt=tables.shards.c.attempt + 1,
+        not_before=epoch_ms() + _milliseconds("delay"),
+        last_error=bindparam("error"),
+    )
+
+
+def _note_error(tables: Tables) -> Update:
+    """Keep what last went wrong with a shard, for those who look."""
+    return _fenced(tables).values(last_error=bindparam("error"))
+
+
+def _bury(tables: Tables) -> Insert:
+    """Copy one event of a shard to the dead letters, with the reason; `settle` then takes it from the outbox."""
+    outbox = tables.outbox.c
+    names = ["shard", "project", "lane", "payload", "created_at", "event_uuid", "reason", "status", "died_at"]
+    dead = tables.dead_letters.c
+    event = select(
+        outbox.shard,
+        outbox.project,
+        outbox.lane,
+        outbox.payload,
+        outbox.created_at,
+        bindparam("uuid", type_=dead.event_uuid.type),
+        bindparam("why", type_=dead.reason.type),
+        bindparam("code", type_=dead.status.type),
+        epoch_ms(),
+    ).where(outbox.id == bindparam("event"), outbox.shard == bindparam("wanted"), _held(tables))
+    return insert(tables.dead_letters).inline().from_select(names, event)
+
+
+def _fenced(tables: Tables) -> Update:
+    shards = tables.shards.c
+    return update(tables.shards).where(
+        shards.shard == bindparam("wanted"), shards.owner == bindparam("worker"), shards.fence == bindparam("held_fence")
+    )
+
+
+def _held(tables: Tables) -> ColumnElement[bool]:
+    """That the shard is still this worker's, under the fence that it claimed."""
+    shards = tables.shards.c
+    return exists().where(
+        shards.shard == bindparam("wanted"), shards.owner == bindparam("worker"), shards.fence == bindparam("held_fence")
+    )
+
+
+def _milliseconds(name: str) -> ColumnElement[int]:
+    return bindparam(name, type_=BigInteger())

@@ -1,0 +1,98 @@
+"""The tables, as the newest migration leaves them. Integers and text only, times in epoch milliseconds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy.dialects.mysql import LONGTEXT
+
+SCHEMA_VERSION: Final = 1
+"""The number of the newest migration."""
+
+IDENTITY: Final = BigInteger().with_variant(Integer, "sqlite")
+LONG_TEXT: Final = Text().with_variant(LONGTEXT, "mysql", "mariadb")
+MYSQL_OPTIONS: Final = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_bin",
+}
+
+
+class Tables:
+    """hogbox's tables under one prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.metadata = MetaData()
+        self.schema = self._schema()
+        self.outbox = self._outbox()
+        self.shards = self._shards()
+        self.workers = self._workers()
+        self.dead_letters = self._dead_letters()
+
+    def _table(self, name: str, *items: Column[int] | Column[str] | Index, autoincrement: bool = False) -> Table:
+        return Table(self.prefix + name, self.metadata, *items, sqlite_autoincrement=autoincrement, **MYSQL_OPTIONS)
+
+    def _schema(self) -> Table:
+        return self._table(
+            "schema",
+            Column("version", Integer, primary_key=True, autoincrement=False),
+            Column("applied_at", BigInteger, nullable=False),
+        )
+
+    def _outbox(self) -> Table:
+        return self._table(
+            "outbox",
+            Column("id", IDENTITY, primary_key=True),
+            Column("shard", SmallInteger, nullable=False),
+            Column("project", String(64), nullable=False),
+            Column("lane", String(16), nullable=False),
+            Column("payload", LONG_TEXT, nullable=False),
+            Column("created_at", BigInteger, nullable=False),
+            Index(f"{self.prefix}outbox_shard_id", "shard", "id"),
+            autoincrement=True,
+        )
+
+    def _shards(self) -> Table:
+        return self._table(
+            "shards",
+            Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+            Column("owner", String(64)),
+            Column("fence", BigInteger, nullable=False),
+            Column("lease_expires_at", BigInteger, nullable=False),
+            Column("not_before", BigInteger, nullable=False),
+            Column("attempt", Integer, nullable=False),
+            Column("last_error", Text),
+        )
+
+    def _workers(self) -> Table:
+        return self._table(
+            "workers",
+            Column("id", String(64), primary_key=True),
+            Column("host", String(255), nullable=False),
+            Column("pid", Integer, nullable=False),
+            Column("version", String(32), nullable=False),
+            Column("started_at", BigInteger, nullable=False),
+            Column("seen_at", BigInteger, nullable=False),
+        )
+
+    def _dead_letters(self) -> Table:
+        return self._table(
+            "dead_letters",
+            Column("id", IDENTITY, primary_key=True),
+            Column("shard", SmallInteger, nullable=False),
+            Column("project", String(64), nullable=False),
+            Column("lane", String(16), nullable=False),
+            Column("payload", LONG_TEXT, nullable=False),
+            Column("created_at", BigInteger, nullable=False),
+            Column("event_uuid", String(36), nullable=False),
+            Column("reason", Text, nullable=False),
+            Column("status", Integer),
+            Column("died_at", BigInteger, nullable=False),
+            Index(f"{self.prefix}dead_letters_event_uuid", "event_uuid"),
+            autoincrement=True,
+        )
