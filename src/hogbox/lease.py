@@ -1,0 +1,75 @@
+"""Leases: a worker stays alive in the database and holds its fair share of the shards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Collection
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from hogbox import __version__
+from hogbox._delivery.share import choose_shards
+from hogbox._store.delivery import DeliveryStore
+
+log = logging.getLogger("hogbox.worker")
+
+_HEARTBEATS: Final = 6
+"""Within one lease: a few may fail before the lease is lost."""
+
+
+class Leases:
+    """The shards that one worker holds. Used by the worker's own thread only, but for `deadline`."""
+
+    def __init__(self, worker: str, store: DeliveryStore, seconds: float) -> None:
+        self.recalled: set[int] = set()
+        """Shards to give back, for other workers to claim, as soon as nothing of theirs is under way."""
+        self.deadline = 0.0
+        """Until when, on the monotonic clock, this worker surely holds its shards."""
+        self.next_beat = 0.0
+        """When, on the monotonic clock, to keep the leases again."""
+        self._worker = worker
+        self._store = store
+        self._seconds = seconds
+        self._held: set[int] = set()
+
+    def keep(self) -> bool:
+        """When it is time: say that the worker is alive, prolong its leases, move towards its fair share of the shards.
+
+        Returns whether shards were claimed.
+        """
+        now = time.monotonic()
+        if now < self.next_beat:
+            return False
+        if not self._store.heartbeat(self._held, self._seconds, forget_after=2 * self._seconds):
+            self._store.announce(socket.gethostname(), os.getpid(), __version__)
+        self.deadline = now + self._seconds
+        self.next_beat = now + self._seconds / _HEARTBEATS
+        return self._balance()
+
+    def return_recalled(self, busy: Collection[int]) -> None:
+        """Give recalled shards back, but for the busy ones."""
+        if free := self.recalled.difference(busy):
+            self._store.give_back(free)
+            self._held -= free
+            self.recalled -= free
+
+    def leave(self) -> None:
+        """Give everything back and end; where the database fails, the leases run out by themselves."""
+        try:
+            self._store.leave(self._held)
+        except SQLAlchemyError as error:
+            log.warning("leases could not be given back, and run out within %.0f s: %s", self._seconds, error)
+
+    def _balance(self) -> bool:
+        alive, leases = self._store.read_leases(self._seconds)
+        move = choose_shards(self._worker, alive, leases)
+        if move.claim:
+            self._store.claim(move.claim, self._seconds)
+            _, leases = self._store.read_leases(self._seconds)
+        self._held = {lease.shard for lease in leases if lease.owner == self._worker}
+        self.recalled = set(move.give_back)
+        return bool(move.claim)

@@ -1,0 +1,241 @@
+"""Recorder: a call's arguments -> what to write into the outbox. The same for every client; does no I/O."""
+
+from __future__ import annotations
+
+import linecache
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from hogbox import __version__
+from hogbox._events import shape
+from hogbox._events.event import Event, Row, to_row
+from hogbox._events.exception import exception_properties, merge_properties
+from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
+from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
+from hogbox._events.limit import refusal
+from hogbox._events.moment import require_moment, utc_text
+from hogbox._events.value import clean_properties, clean_text
+from hogbox.errors import InvalidEvent
+from hogbox.machine import machine_properties
+from hogbox.settings import Settings
+
+log = logging.getLogger("hogbox")
+
+_STAMP: Final = "__hogbox_stamp__"
+_PROBLEMS_SHOWN: Final = 5
+
+
+class Options(NamedTuple):
+    """What every capturing method takes besides its own arguments."""
+
+    timestamp: datetime | None
+    uuid: UUID | str | None
+    disable_geoip: bool | None
+    idempotency_key: str | None
+
+
+class Entry(NamedTuple):
+    """What to write: a row of the outbox, or, with a reason, one of the dead letters."""
+
+    uuid: str
+    row: Row
+    reason: str | None
+
+    def dead_letter(self) -> tuple[int | str | None, ...]:
+        """The values of the dead letter."""
+        return (*self.row, self.uuid, self.reason)
+
+
+class Stamp(NamedTuple):
+    """What makes two captures of one exception the same event to PostHog."""
+
+    uuid: str
+    timestamp: str
+    distinct_id: str
+
+
+class Discarded(NamedTuple):
+    """Events that were captured but never written, by the only ways there are."""
+
+    refused: int = 0
+    """`before_send` returned None."""
+    failed: int = 0
+    """`before_send` raised, or returned what is no event."""
+    disabled: int = 0
+    """The client is disabled."""
+
+
+class Recorder:
+    """Turns calls into entries for one project. Safe to share between threads and across a fork."""
+
+    def __init__(self, settings: Settings, before_send: BeforeSend | Iterable[BeforeSend] | None) -> None:
+        self._project = settings.project_token
+        self._disabled = settings.disabled
+        self._hooks = hook_chain(before_send)
+        self._library = shape.library_properties(__version__)
+        self._machine = machine_properties()
+        self._geoip = {"$geoip_disable": True} if settings.disable_geoip else {}
+        self._lock = threading.Lock()
+        self.discarded = Discarded()
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the client is disabled; counts the event that asked."""
+        if self._disabled:
+            self._count(Discarded(disabled=1))
+            log.debug("hogbox is disabled: an event was not captured")
+        return self._disabled
+
+    def capture(
+        self,
+        event: str,
+        distinct_id: str,
+        properties: Mapping[str, Any] | None,
+        groups: Mapping[str, Any] | None,
+        options: Options,
+    ) -> Entry | None:
+        """An event of the application's own. Raises InvalidEvent for an empty name or arguments of wrong types."""
+        own = {**self._machine, "$groups": shape.group_map(groups)} if groups else self._machine
+        return self._draft(_require_name(event), distinct_id, shape.require_properties(properties), own, options)
+
+    def identify(self, distinct_id: str, properties: Mapping[str, Any] | None, options: Options) -> Entry | None:
+        """`$identify`."""
+        given = shape.identify_properties(shape.require_properties(properties))
+        return self._draft(shape.IDENTIFY, distinct_id, given, {}, options)
+
+    def group_identify(
+        self, group_type: str, group_key: str, properties: Mapping[str, Any] | None, distinct_id: str, options: Options
+    ) -> Entry | None:
+        """`$groupidentify`."""
+        given = shape.group_identify_properties(group_type, group_key, shape.require_properties(properties))
+        return self._draft(shape.GROUP_IDENTIFY, distinct_id, given, {}, options)
+
+    def alias(self, alias: str, distinct_id: str, options: Options) -> Entry | None:
+        """`$create_alias`."""
+        return self._draft(shape.CREATE_ALIAS, distinct_id, shape.alias_properties(distinct_id, alias), {}, options)
+
+    def exception(
+        self,
+        error: object,
+        distinct_id: str | None,
+        properties: Mapping[str, Any] | None,
+        groups: Mapping[str, Any] | None,
+        options: Options,
+        **details: Any,
+    ) -> Entry | None:
+        """`$exception`. The same exception object keeps its uuid and time, so that PostHog counts it once.
+
+        It is written each time all the same: the transaction of an earlier capture may have rolled back.
+        """
+        before: Stamp | None = getattr(error, _STAMP, None) if isinstance(error, BaseException) else None
+        person = distinct_id or (before.distinct_id if before else None)
+        own = exception_properties(error, lines=linecache.getlines, root=os.getcwd(), **details)
+        given = merge_properties(shape.require_properties(properties), own)
+        if person is None:
+            person = self._new_uuid()
+            given.setdefault(shape.PERSON_PROFILE, False)
+        stamp = before or Stamp(self._uuid(options), self._timestamp(options), person)
+        own = {**self._machine, "$groups": shape.group_map(groups)} if groups else self._machine
+        entry = self._draft(shape.EXCEPTION, person, given, own, options, stamp)
+        if before is None and isinstance(error, BaseException):
+            _remember(error, stamp)
+        return entry
+
+    def _draft(
+        self,
+        name: str,
+        distinct_id: str,
+        properties: Mapping[str, Any],
+        own: Mapping[str, Any],
+        options: Options,
+        stamp: Stamp | None = None,
+    ) -> Entry | None:
+        cleaned, problems = clean_properties(properties)
+        geoip = self._geoip
+        if options.disable_geoip is not None:
+            geoip = {"$geoip_disable": options.disable_geoip}
+        event: Event = {
+            "uuid": stamp.uuid if stamp else self._uuid(options),
+            "event": name,
+            "distinct_id": distinct_id,
+            "timestamp": stamp.timestamp if stamp else self._timestamp(options),
+            "properties": {**cleaned, **own, **self._library, **geoip},
+        }
+        if self._hooks:
+            hooked = self._run_hooks(event, problems)
+            if hooked is None:
+                return None
+            event = hooked
+        if problems:
+            _report(event, problems)
+        return self._entry(event)
+
+    def _entry(self, event: Event) -> Entry:
+        row = to_row(event, self._project)
+        reason = refusal(event["distinct_id"], row.payload)
+        if reason is not None:
+            log.warning("event %s (%s) goes to the dead letters: %s", event["uuid"], event["event"][:100], reason)
+        return Entry(event["uuid"], row, reason)
+
+    def _run_hooks(self, event: Event, problems: list[str]) -> Event | None:
+        try:
+            result, more = run_hooks(event, self._hooks)
+        except BadHook as error:
+            self._count(Discarded(failed=1))
+            log.warning("%s: the event is not sent", error, exc_info=error.__cause__)
+            return None
+        if result is None:
+            self._count(Discarded(refused=1))
+            log.debug("before_send refused an event")
+            return None
+        problems.extend(more)
+        return result
+
+    def _uuid(self, options: Options) -> str:
+        if options.uuid is not None and options.uuid != "":
+            if parsed := parse_uuid(options.uuid):
+                return parsed
+            log.warning("uuid %r is not a UUID: the event gets one of its own", options.uuid)
+        if options.idempotency_key is not None:
+            return keyed_uuid(self._project, options.idempotency_key)
+        return self._new_uuid()
+
+    def _new_uuid(self) -> str:
+        return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+    def _timestamp(self, options: Options) -> str:
+        given = options.timestamp
+        return utc_text(datetime.now(UTC) if given is None else require_moment(given))
+
+    def _count(self, one: Discarded) -> None:
+        with self._lock:
+            self.discarded = Discarded(*(a + b for a, b in zip(self.discarded, one, strict=True)))
+
+
+def _require_name(event: Any) -> str:
+    if type(event) is str and event.isascii() and event.strip():
+        return event
+    if not isinstance(event, str):
+        raise InvalidEvent(f"the event's name must be text, not {event!r}: capture(ctx, 'order placed', distinct_id=...)")
+    if not event.strip():
+        raise InvalidEvent("the event's name must not be empty: capture(ctx, 'order placed', distinct_id=...)")
+    return clean_text(event)
+
+
+def _remember(error: BaseException, stamp: Stamp) -> None:
+    try:
+        setattr(error, _STAMP, stamp)
+    except (AttributeError, TypeError):
+        log.debug("%s takes no attributes: captured again, it counts as another event", type(error).__name__)
+
+
+def _report(event: Event, problems: list[str]) -> None:
+    shown = "; ".join(problems[:_PROBLEMS_SHOWN])
+    more = f"; and {len(problems) - _PROBLEMS_SHOWN} more" if len(problems) > _PROBLEMS_SHOWN else ""
+    log.warning("event %s (%s): %s%s", event["uuid"], event["event"][:100], shown, more)

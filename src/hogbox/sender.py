@@ -1,0 +1,230 @@
+"""Sender: one request at a time. Reads a batch of its shards, sends it, settles what the answer settles.
+
+The next batch of a shard is read only when the last one is settled: that keeps the order for each person (P4).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from random import random
+from typing import Final
+
+from hogbox._delivery.batch import Limits, Waiting, group_batches, total_bytes
+from hogbox._delivery.hold import Holds
+from hogbox._delivery.isolation import Part, Step, after, whole
+from hogbox._store.delivery import DeliveryStore, LeaseLost, Ready
+from hogbox._wire.backoff import delay
+from hogbox._wire.host import shorten
+from hogbox._wire.verdict import Answer, Verdict
+from hogbox.lease import Leases
+from hogbox.settings import DeliverySettings
+from hogbox.transport import Transport
+
+log = logging.getLogger("hogbox.delivery")
+
+TURN_SECONDS: Final = 1.0
+"""How long a sender keeps its shards before the worker may deal them anew."""
+
+_WELL_AFTER: Final = 10.0
+"""Seconds without a failure after which the host counts as well again; keeps a flapping server out of the log."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the senders of one worker know together. Changed under the lock."""
+
+    limits: Limits
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    holds: Holds = field(default_factory=Holds)
+    skipped: dict[int, tuple[frozenset[str], int]] = field(default_factory=dict)
+    """Per shard: while these projects are held, only events of theirs wait up to this id."""
+    delivered: int = 0
+    dead: int = 0
+    failing: bool = False
+    failed_at: float = 0.0
+
+
+class Turn:
+    """One sender's go at some shards."""
+
+    def __init__(self, ready: Sequence[Ready]) -> None:
+        self.shards = deque(one.shard for one in ready)
+        self.fences = {one.shard: one.fence for one in ready}
+        self.attempts = {one.shard: one.attempt for one in ready}
+        self.ends = time.monotonic() + TURN_SECONDS
+        self.sent = False
+
+    def failed_before(self) -> Collection[int]:
+        """The shards whose last delivery failed."""
+        return {shard for shard, attempt in self.attempts.items() if attempt}
+
+    def attempt(self, shards: Collection[int]) -> int:
+        """The number of the failed attempt that the shards have just had."""
+        return max(self.attempts[shard] for shard in shards) + 1
+
+
+class Sender:
+    """Delivers for the shards that the worker deals out. One instance serves all threads of a worker."""
+
+    def __init__(
+        self,
+        store: DeliveryStore,
+        transport: Transport,
+        settings: DeliverySettings,
+        shared: Shared,
+        leases: Leases,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._transport = transport
+        self._settings = settings
+        self._shared = shared
+        self._leases = leases
+        self._stopping = stopping
+
+    def deliver(self, ready: Sequence[Ready]) -> bool:
+        """Deliver the shards' events until none is left, one has to wait, or the turn is over.
+
+        Returns whether anything was sent. Errors of the database are raised; everything else is settled here.
+        """
+        turn = Turn(ready)
+        try:
+            while not self._stopping() and time.monotonic() < turn.ends and self._deliver_next(turn):
+                turn.shards.rotate(-1)
+        except LeaseLost:
+            log.info("another worker has taken over shards of this one; what was under way is sent again by it")
+        return turn.sent
+
+    def _deliver_next(self, turn: Turn) -> bool:
+        """Read once and send what was read; False where the turn should end."""
+        limits = self._shared.limits
+        held = self._held()
+        rows = self._store.read_events(self._positions(turn.shards, held), limits.events, limits.bytes)
+        batches = group_batches(rows, limits, held)
+        if not batches:
+            return self._skip(rows, held)
+        for batch in batches:
+            if not self._deliver_batch(batch, turn):
+                return False
+        return len(rows) >= limits.events or total_bytes(rows) >= limits.bytes
+
+    def _deliver_batch(self, batch: tuple[Waiting, ...], turn: Turn) -> bool:
+        """Send one batch, in parts where the server refuses it; False where the turn should end."""
+        project = batch[0].project
+        pending = whole(batch)
+        while pending:
+            if not self._may_send(project):
+                return False
+            answer = self._transport.send_batch(project, [row.payload for row in pending[0].rows])
+            turn.sent = True
+            match answer.verdict:
+                case Verdict.RETRY:
+                    self._retry(pending, turn, answer)
+                    return False
+                case Verdict.KEY_REFUSED:
+                    self._hold(project, pending, turn, answer)
+                    return True
+            if answer.verdict is Verdict.TOO_LARGE and len(pending[0].rows) > 1:
+                self._shrink(pending[0])
+            step = after(answer.verdict, pending)
+            self._settle(step, turn, answer)
+            pending = step.pending
+        return True
+
+    def _may_send(self, project: str) -> bool:
+        """Only while the leases outlast the request, and for one sender where the project was held back."""
+        now, patience = time.monotonic(), self._settings.request_timeout_seconds
+        with self._shared.lock:
+            outlasts = now + patience < self._leases.deadline
+            return outlasts and self._shared.holds.may_try(project, now, patience)
+
+    def _settle(self, step: Step, turn: Turn, answer: Answer) -> None:
+        if step.delivered:
+            self._well(step.delivered[0].project)
+            self._store.settle(step.delivered, turn.fences, turn.failed_before())
+            turn.attempts.update({row.shard: 0 for row in step.delivered})
+        for row in step.dead:
+            self._store.bury(row, turn.fences, answer.reason, answer.status)
+            log.warning(
+                "event %s of project %s is a dead letter: %s", row.uuid, shorten(row.project), answer.reason
+            )
+        with self._shared.lock:
+            self._shared.delivered += len(step.delivered)
+            self._shared.dead += len(step.dead)
+
+    def _retry(self, pending: Sequence[Part], turn: Turn, answer: Answer) -> None:
+        """Put the shards off; give their events up only where a limit of attempts says so."""
+        rows = [row for part in pending for row in part.rows]
+        shards = {row.shard for row in rows}
+        attempt = turn.attempt(shards)
+        self._unwell(answer)
+        if 0 < self._settings.max_attempts <= attempt:
+            reason = Answer(answer.verdict, answer.status, f"given up after {attempt} attempts: {answer.reason}")
+            self._settle(Step((), tuple(rows), ()), turn, reason)
+            return
+        base, cap = self._settings.retry_base_seconds, self._settings.retry_cap_seconds
+        seconds = delay(attempt, base=base, cap=cap, random=random(), retry_after=answer.retry_after)  # noqa: S311
+        self._store.postpone(shards, turn.fences, seconds, answer.reason)
+
+    def _hold(self, project: str, pending: Sequence[Part], turn: Turn, answer: Answer) -> None:
+        """Keep the project's events and try again later: its token is refused, and every event would be."""
+        base, cap = self._settings.retry_base_seconds, self._settings.key_refused_cap_seconds
+        with self._shared.lock:
+            attempt = self._shared.holds.attempts(project) + 1
+            seconds = delay(attempt, base=base, cap=cap, random=random(), retry_after=answer.retry_after)  # noqa: S311
+            self._shared.holds.refuse(project, time.monotonic() + seconds)
+        if attempt == 1 or seconds > cap / 2:
+            log.error(
+                "PostHog refuses the token %s of a project (%s): its events are kept, and tried again within %.0f s; "
+                "mend the project or its token",
+                shorten(project),
+                answer.reason,
+                cap,
+            )
+        shards = {row.shard for part in pending for row in part.rows}
+        self._store.note_error(shards, turn.fences, f"token {shorten(project)} refused: {answer.reason}")
+
+    def _shrink(self, part: Part) -> None:
+        """The server takes less than was thought: later batches are no larger than half of what it refused."""
+        with self._shared.lock:
+            self._shared.limits = self._shared.limits.below(total_bytes(part.rows))
+
+    def _held(self) -> frozenset[str]:
+        with self._shared.lock:
+            return self._shared.holds.held(time.monotonic())
+
+    def _positions(self, shards: Collection[int], held: frozenset[str]) -> list[tuple[int, int]]:
+        """Where to read each shard on: behind the events of held projects, for as long as just these are held."""
+        if not held:
+            return [(shard, 0) for shard in shards]
+        with self._shared.lock:
+            skipped = {shard: last for shard, (projects, last) in self._shared.skipped.items() if projects == held}
+        return [(shard, skipped.get(shard, 0)) for shard in shards]
+
+    def _skip(self, rows: Sequence[Waiting], held: frozenset[str]) -> bool:
+        """Only events of held projects were read: remember to read on behind them. Whether there were any."""
+        with self._shared.lock:
+            self._shared.skipped.update({row.shard: (held, row.id) for row in rows})
+        return bool(rows)
+
+    def _well(self, project: str) -> None:
+        with self._shared.lock:
+            taken_back = self._shared.holds.accept(project)
+            recovered = self._shared.failing and time.monotonic() - self._shared.failed_at > _WELL_AFTER
+            self._shared.failing = self._shared.failing and not recovered
+        if taken_back:
+            log.info("PostHog accepts the token %s again", shorten(project))
+        if recovered:
+            log.info("PostHog takes events again")
+
+    def _unwell(self, answer: Answer) -> None:
+        with self._shared.lock:
+            first, self._shared.failing = not self._shared.failing, True
+            self._shared.failed_at = time.monotonic()
+        if first:
+            log.warning("PostHog does not take events (%s): they wait in the outbox and are sent again", answer.reason)

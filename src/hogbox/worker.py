@@ -1,0 +1,223 @@
+"""Worker: holds shards, looks for events, and deals the shards that have some to its senders.
+
+It runs as a process (`hogbox worker`), as a thread of the application (`PostHog.start()`), or until the outbox is
+empty (`PostHog.deliver()`, `hogbox deliver`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Final, NamedTuple
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from hogbox._delivery.batch import Limits
+from hogbox._store.database import Database
+from hogbox._store.delivery import DeliveryStore, Ready
+from hogbox._store.dialect import ChangeSignal
+from hogbox.lease import Leases
+from hogbox.sender import Sender, Shared
+from hogbox.settings import DeliverySettings
+from hogbox.transport import Transport
+
+log = logging.getLogger("hogbox.worker")
+
+HINT_SECONDS: Final = 10.0
+"""How long a capture in this process keeps the worker looking often: its transaction may commit at any moment."""
+
+_OFTEN: Final = 0.04
+_SELDOM: Final = 0.25
+_REST: Final = 1.0
+_SHARDS_OF_A_TURN: Final = 16
+
+
+class Delivery(NamedTuple):
+    """What a drain did: events delivered, events set aside as dead letters, and events that still wait."""
+
+    delivered: int
+    dead: int
+    waiting: int
+
+
+Progress = Callable[[int, int], None]
+"""Called with the number of events settled so far, and of all that waited."""
+
+
+class Worker:
+    """Delivers the outbox of one database to one host. Runs once: make another one to run again."""
+
+    def __init__(self, database: Database, host: str, settings: DeliverySettings) -> None:
+        self.id = f"{socket.gethostname()[:20]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        self._database = database
+        self._host = host
+        self._settings = settings
+        self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes))
+        self._store = DeliveryStore(database, self.id)
+        self._leases = Leases(self.id, self._store, settings.lease_seconds)
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._often_until = 0.0
+        self._look_at = 0.0
+        self._turns: dict[Future[bool], Sequence[Ready]] = {}
+        self._resting: dict[int, float] = {}
+        self._unwell = False
+
+    def run(self) -> None:
+        """Deliver until `stop` is called; then finish what is under way and give the shards back.
+
+        Raises TablesError, before anything else is done, where the tables can't be used.
+        """
+        self._database.check()
+        self._work(self._stop.is_set)
+
+    def drain(self, timeout: float | None, progress: Progress | None = None) -> Delivery:
+        """Deliver what waits now; ends when that is settled, or after so many seconds (None: however long it takes).
+
+        Raises TablesError where the tables can't be used.
+        """
+        self._database.check()
+        last, total = self._store.count_backlog()
+        ends = float("inf") if timeout is None else time.monotonic() + timeout
+        self._often_until = float("inf")
+
+        def finished() -> bool:
+            if progress:
+                progress(min(total, self._shared.delivered + self._shared.dead), total)
+            if self._stop.is_set() or time.monotonic() >= ends:
+                return True
+            return not self._turns and all(oldest > last for oldest in self._store.read_oldest().values())
+
+        if total:
+            self._work(finished)
+        return Delivery(self._shared.delivered, self._shared.dead, self._store.count_backlog()[1] if total else 0)
+
+    def stop(self) -> None:
+        """Ask the worker to end. Returns at once; may be called from a signal handler."""
+        self._stop.set()
+        self._wake.set()
+
+    def hint(self) -> None:
+        """Say that events may be committed soon: for some seconds the worker looks often."""
+        now = time.monotonic()
+        asleep = now >= self._often_until
+        self._often_until = max(self._often_until, now + HINT_SECONDS)
+        if asleep:
+            self._wake.set()
+
+    def _work(self, finished: Callable[[], bool]) -> None:
+        settings = self._settings
+        with ExitStack() as stack:
+            transport = Transport(self._host, settings.request_timeout_seconds, settings.senders)
+            stack.enter_context(transport)
+            signal = ChangeSignal(self._database.engine)
+            stack.callback(signal.close)
+            stack.callback(self._leases.leave)
+            pool = stack.enter_context(ThreadPoolExecutor(settings.senders, "hogbox-sender"))
+            stack.callback(self._stop.set)
+            sender = Sender(self._store, transport, settings, self._shared, self._leases, self._stop.is_set)
+            log.info("worker %s delivers to %s", self.id, self._host)
+            self._loop(finished, signal, lambda turn: pool.submit(sender.deliver, turn))
+        log.info("worker %s has ended: %d delivered, %d dead", self.id, self._shared.delivered, self._shared.dead)
+
+    def _loop(
+        self,
+        finished: Callable[[], bool],
+        signal: ChangeSignal,
+        submit: Callable[[Sequence[Ready]], Future[bool]],
+    ) -> None:
+        while True:
+            try:
+                if finished():
+                    return
+                self._collect()
+                self._keep_leases()
+                if self._should_look(signal):
+                    self._deal(submit)
+                self._well()
+            except SQLAlchemyError as error:
+                self._trouble(error)
+            self._wake.wait(self._pause(signal))
+            self._wake.clear()
+
+    def _collect(self) -> None:
+        """Take finished turns back; shards that could not be served rest for a while."""
+        for turn in [turn for turn in self._turns if turn.done()]:
+            ready = self._turns.pop(turn)
+            error = turn.exception()
+            if error is None and turn.result():
+                self._look_at = 0.0
+                continue
+            until = time.monotonic() + (_REST if error else self._settings.poll_seconds)
+            self._resting.update({one.shard: until for one in ready})
+            if isinstance(error, SQLAlchemyError):
+                raise error
+            if error is not None:
+                log.error("a delivery failed in a way that hogbox did not foresee", exc_info=error)
+
+    def _keep_leases(self) -> None:
+        if self._leases.keep():
+            self._look_at = 0.0
+        self._leases.return_recalled(self._busy())
+
+    def _should_look(self, signal: ChangeSignal) -> bool:
+        if self._stop.is_set() or len(self._turns) >= self._settings.senders:
+            return False
+        return signal.changed() or time.monotonic() >= self._look_at
+
+    def _deal(self, submit: Callable[[Sequence[Ready]], Future[bool]]) -> None:
+        """Give the shards that hold events to idle senders, and note when to look again at the latest."""
+        now = time.monotonic()
+        self._resting = {shard: until for shard, until in self._resting.items() if until > now}
+        self._look_at = self._leases.next_beat
+        ready: list[Ready] = []
+        unavailable = self._busy() | self._leases.recalled
+        for one in self._store.read_ready():
+            wait = max(one.wait, self._resting.get(one.shard, now) - now)
+            if wait > 0:
+                self._look_at = min(self._look_at, now + wait)
+            elif one.shard not in unavailable:
+                ready.append(one)
+        for turn in _split(ready, self._settings.senders - len(self._turns)):
+            future = submit(turn)
+            self._turns[future] = turn
+            future.add_done_callback(lambda _: self._wake.set())
+
+    def _busy(self) -> set[int]:
+        return {one.shard for ready in self._turns.values() for one in ready}
+
+    def _pause(self, signal: ChangeSignal) -> float:
+        """Seconds until something is due; a pulse at the latest, for what no signal tells of."""
+        now = time.monotonic()
+        if self._unwell:
+            return _REST
+        pulse = min(self._settings.poll_seconds, _SELDOM) if signal.precise else self._settings.poll_seconds
+        if now < self._often_until:
+            pulse = min(pulse, _OFTEN)
+        all_busy = len(self._turns) >= self._settings.senders
+        due = self._leases.next_beat if all_busy else min(self._leases.next_beat, self._look_at)
+        return max(0.0, min(pulse, due - now))
+
+    def _trouble(self, error: SQLAlchemyError) -> None:
+        if not self._unwell:
+            log.warning("the database fails; trying again every %.0f s: %s", _REST, error)
+        self._unwell = True
+
+    def _well(self) -> None:
+        if self._unwell:
+            log.info("the database answers again")
+        self._unwell = False
+
+
+def _split(ready: Sequence[Ready], senders: int) -> list[Sequence[Ready]]:
+    """The shards as turns, no more than there are idle senders; few shards make one turn, and so one request."""
+    wanted = -(-len(ready) // _SHARDS_OF_A_TURN)
+    turns = max(1, min(senders, wanted))
+    return [ready[index::turns] for index in range(turns) if ready[index::turns]]
