@@ -193,9 +193,7 @@ def test_an_accepted_request_stores_its_events(name: str) -> None:
     assert (outcome.answer.status, outcome.answer.body) == (200, b'{"status":"Ok"}')
     assert outcome.answer.content_type == "application/json"
     assert outcome.token == "phc_t"
-    assert {(stored.token, stored.distinct_id, stored.event) for stored in outcome.events} == {
-        ("phc_t", "u1", "paid")
-    }
+    assert {(stored.token, stored.distinct_id, stored.event) for stored in outcome.events} == {("phc_t", "u1", "paid")}
 
 
 def test_a_stored_event_holds_what_was_sent() -> None:
@@ -245,9 +243,7 @@ def test_a_distinct_id_comes_from_the_root_first() -> None:
         assert ask(batch(event(**fields))).events[0].distinct_id == expected
 
 
-@pytest.mark.parametrize(
-    "text", [UUID_TEXT, UUID_TEXT.replace("-", ""), f"{{{UUID_TEXT}}}", f"urn:uuid:{UUID_TEXT}"]
-)
+@pytest.mark.parametrize("text", [UUID_TEXT, UUID_TEXT.replace("-", ""), f"{{{UUID_TEXT}}}", f"urn:uuid:{UUID_TEXT}"])
 def test_every_spelling_of_a_uuid_is_the_same_uuid(text: str) -> None:
     assert ask(batch(event(uuid=text))).events[0].uuid == UUID_TEXT
 
@@ -340,9 +336,7 @@ def test_payloads_are_unwrapped(body: bytes, query: str, headers: dict[str, str]
         (b"data=\xff", "", FORM, DECODE + "invalid urlencoded form data"),
     ],
 )
-def test_payloads_that_cannot_be_unwrapped(
-    body: bytes, query: str, headers: dict[str, str], text: str
-) -> None:
+def test_payloads_that_cannot_be_unwrapped(body: bytes, query: str, headers: dict[str, str], text: str) -> None:
     outcome = ask(body, query=query, headers=headers)
     assert outcome.answer.status == 400
     assert outcome.answer.body.decode().startswith(text)
@@ -353,6 +347,15 @@ def test_a_gzip_bomb_is_refused_and_not_inflated() -> None:
     limits = Limits(decompressed=2_000_000)
     assert ask(bomb, limits=limits).answer.status == 413
     assert ask(bomb, limits=Limits(decompressed=2_000_001)).answer.status == 400
+
+
+def test_the_wire_limit_holds_for_query_data_too() -> None:
+    assert ask(query=f"data={quote(PLAIN)}", limits=Limits(wire=10)).answer.status == 413
+
+
+@pytest.mark.parametrize("body", [b"A===", gzip.compress(b"A===")])
+def test_what_only_looks_like_base64_is_left_as_it_is(body: bytes) -> None:
+    assert ask(body, path="/e").answer.body.startswith(PARSE.encode())
 
 
 def test_base64_in_gzip_is_unwrapped_on_the_older_paths_only() -> None:
@@ -376,9 +379,7 @@ def test_a_message_too_large_keeps_the_events_before_it() -> None:
     assert [stored.distinct_id for stored in outcome.events] == ["u1"]
 
 
-@pytest.mark.parametrize(
-    ("text", "status"), [("y" * 980_000, 200), ('"' * 400_000, 413), ('"' * 240_000, 200)]
-)
+@pytest.mark.parametrize(("text", "status"), [("y" * 980_000, 200), ('"' * 400_000, 413), ('"' * 240_000, 200)])
 def test_the_message_holds_the_event_as_an_escaped_string(text: str, status: int) -> None:
     assert ask(batch(event(properties={"x": text}))).answer.status == status
 
@@ -405,9 +406,7 @@ def test_no_body_makes_capture_fail(body: bytes) -> None:
     assert ask(body, path="/e").answer.status in (200, 400, 401)
 
 
-@given(
-    st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), st.lists, max_leaves=5)
-)
+@given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), st.lists, max_leaves=5))
 def test_no_json_makes_capture_fail(value: Any) -> None:
     for name in event():
         assert ask(batch(event(**{name: value}))).answer.status in (200, 400)

@@ -43,9 +43,7 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_where_it_listens_and_ends_cleanly(number: signal.Signals, batch: Build) -> None:
     with running("--port", "0", "--token", "phc_t") as (process, line):
-        match = re.fullmatch(
-            r"The emulator listens on (\S+): run your application with POSTHOG_HOST=(\S+)\n", line
-        )
+        match = re.fullmatch(r"The emulator listens on (\S+): run your application with POSTHOG_HOST=(\S+)\n", line)
         assert match is not None
         assert match[1] == match[2]
         assert match[1].startswith("http://127.0.0.1:")

@@ -208,6 +208,7 @@ def test_bad_input_is_refused_with_advice(
 
 def test_the_controls_are_listed(client: httpx.Client) -> None:
     assert "POST /_emulator/reset" in get(client, "")
+    assert client.get("/_emulator").headers["location"].endswith("/_emulator/")
     lost = client.get("/_emulator/evnts")
     assert lost.status_code == 404
     assert lost.json()["error"] == "no such control: /_emulator/evnts"

@@ -22,6 +22,12 @@ def test_it_listens_on_loopback_on_a_free_port() -> None:
         httpx.get(emulator.url)
 
 
+def test_it_listens_on_ipv6() -> None:
+    with Emulator(host="::1") as emulator:
+        assert emulator.url == f"http://[::1]:{emulator.port}"
+        assert httpx.get(emulator.url).status_code == 200
+
+
 def test_it_stops_with_requests_in_flight_and_leaves_no_thread(batch: Build) -> None:
     threads = threading.active_count()
     broken: list[Exception] = []
@@ -59,9 +65,7 @@ def test_a_taken_port_fails_at_once() -> None:
         Emulator(port=taken.getsockname()[1]).start()
 
 
-def test_events_are_filtered_and_unique(
-    emulator: Emulator, client: httpx.Client, batch: Build, event: Build
-) -> None:
+def test_events_are_filtered_and_unique(emulator: Emulator, client: httpx.Client, batch: Build, event: Build) -> None:
     repeated = event(uuid="01990f6a-3c4e-7b51-9a55-0d2a6f0b7c11", timestamp="2026-03-04T10:00:00Z")
     for _ in range(2):
         client.post("/batch/", json=batch(repeated, event(distinct_id="u2")))
@@ -102,6 +106,7 @@ def test_a_reset_forgets_requests_that_are_still_being_answered(
     emulator.fault(delay=0.1)
     with pytest.raises(httpx.ReadTimeout):
         client.post("/batch/", json=batch(), timeout=0.02)
+    emulator.wait_for(lambda emulator: emulator.faults()[0].fired == 1)
     emulator.reset()
     emulator.fault(delay=0.15)
     client.post("/batch/", json=batch())

@@ -23,9 +23,7 @@ def test_a_status_answers_in_posthogs_place(emulator: Emulator, client: httpx.Cl
     assert emulator.events() == []
 
 
-def test_a_json_body_and_a_content_type_of_ones_own(
-    emulator: Emulator, client: httpx.Client, batch: Build
-) -> None:
+def test_a_json_body_and_a_content_type_of_ones_own(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
     emulator.fault(status=402, body={"quota_limited": ["events"]}, times=1)
     emulator.fault(status=500, body="<p>", headers={"Content-Type": "text/html"}, times=1)
     emulator.fault(status=204, body="ignored")
@@ -38,9 +36,7 @@ def test_a_json_body_and_a_content_type_of_ones_own(
     assert client.post("/batch/", json=batch()).content == b""
 
 
-def test_a_status_with_store_answers_after_storing(
-    emulator: Emulator, client: httpx.Client, batch: Build
-) -> None:
+def test_a_status_with_store_answers_after_storing(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
     emulator.fault(status=500, store=True)
     assert client.post("/batch/", json=batch()).status_code == 500
     assert len(emulator.events()) == 1
@@ -63,23 +59,19 @@ def test_a_dropped_connection_brings_no_answer(
 def test_a_delay_processes_normally_and_blocks_nobody(
     emulator: Emulator, client: httpx.Client, batch: Build, event: Build
 ) -> None:
-    emulator.fault(delay=0.2, distinct_id="slow")
+    emulator.fault(delay=0.5, distinct_id="slow")
     answers: list[int] = []
 
     def post_slowly() -> None:
-        answers.append(
-            httpx.post(f"{emulator.url}/batch/", json=batch(event(distinct_id="slow"))).status_code
-        )
+        answers.append(httpx.post(f"{emulator.url}/batch/", json=batch(event(distinct_id="slow"))).status_code)
 
     slow = threading.Thread(target=post_slowly)
     slow.start()
-    emulator.wait_for(
-        lambda emulator: emulator.faults()[0].fired == 1 or emulator.summary()["in_flight"] == 0
-    )
+    emulator.wait_for(lambda emulator: emulator.faults()[0].fired == 1)
     client.post("/batch/", json=batch(event(distinct_id="quick")))
     slow.join()
     assert answers == [200]
-    assert sorted(stored.distinct_id for stored in emulator.events()) == ["quick", "slow"]
+    assert [stored.distinct_id for stored in emulator.events()] == ["quick", "slow"]
 
 
 def test_a_client_that_gives_up_on_a_delay_is_processed_all_the_same(
@@ -118,9 +110,7 @@ def test_a_poison_event_fails_every_batch_that_holds_it(
     assert client.post("/batch/", json=batch(event())).status_code == 200
 
 
-def test_capture_faults_leave_other_paths_alone(
-    emulator: Emulator, client: httpx.Client, batch: Build
-) -> None:
+def test_capture_faults_leave_other_paths_alone(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
     emulator.fault(status=503)
     assert client.get("/_liveness").status_code == 200
     emulator.fault(status=500, path="/")
@@ -156,9 +146,7 @@ def test_a_rate_is_reproducible() -> None:
     def met() -> list[bool]:
         faults = Faults(Random(42))
         faults.add(Fault(status=500, rate=0.3, times=20))
-        return [
-            faults.choose("/batch", is_capture=True, token=None, events=()) is not None for _ in range(200)
-        ]
+        return [faults.choose("/batch", is_capture=True, token=None, events=()) is not None for _ in range(200)]
 
     assert met() == met()
     assert sum(met()) == 20

@@ -46,9 +46,7 @@ def test_a_gzipped_batch_arrives(emulator: Emulator, client: httpx.Client, batch
     assert emulator.summary()["events"] == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "status"), [("/", 200), ("/_readiness", 200), ("/_liveness", 200), ("/flags2", 404)]
-)
+@pytest.mark.parametrize(("path", "status"), [("/", 200), ("/_readiness", 200), ("/_liveness", 200), ("/flags2", 404)])
 def test_other_paths(client: httpx.Client, path: str, status: int) -> None:
     assert client.get(path).status_code == status
 
@@ -172,13 +170,9 @@ def test_quota_and_unknown_keys_are_switches(emulator: Emulator, client: httpx.C
     assert emulator.events() == []
 
 
-def test_the_servers_clock_can_be_wrong(
-    emulator: Emulator, client: httpx.Client, batch: Build, event: Build
-) -> None:
+def test_the_servers_clock_can_be_wrong(emulator: Emulator, client: httpx.Client, batch: Build, event: Build) -> None:
     emulator.configure(clock_offset=-86_400 * 365 * 30)
-    client.post(
-        "/batch/", json=batch(event(timestamp="2026-03-04T10:00:00Z"))
-    )  # far ahead of that clock: now
+    client.post("/batch/", json=batch(event(timestamp="2026-03-04T10:00:00Z")))  # far ahead of that clock: now
     [stored] = emulator.events()
     assert stored.time < "2010"
     assert stored.arrived_at > 1_700_000_000

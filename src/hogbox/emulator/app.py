@@ -8,7 +8,8 @@ from random import Random
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.responses import RedirectResponse
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hogbox.emulator.answer import (
@@ -71,7 +72,11 @@ _NOWHERE = Endpoint(_not_found)
 def create_app(world: World) -> ASGIApp:
     """The emulator's application over a world."""
     return Starlette(
-        routes=[Mount("/_emulator", routes=control_routes(world)), Mount("/", app=Door(world))],
+        routes=[
+            Route("/_emulator", lambda _: RedirectResponse("/_emulator/")),
+            Mount("/_emulator", routes=control_routes(world)),
+            Mount("/", app=Door(world)),
+        ],
         exception_handlers={ControlError: refuse, msgspec.ValidationError: refuse},
     )
 

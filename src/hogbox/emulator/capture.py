@@ -60,9 +60,7 @@ def capture(request: Request, settings: Settings, limits: Limits, random: Random
         document = parse_document(payload, nameless_event=nameless)
         if not document.events:
             raise Refusal(400, NO_EVENT)
-        token, events, refusal = _take(
-            request, document, query.get("_"), settings, limits, len(payload), random
-        )
+        token, events, refusal = _take(request, document, query.get("_"), settings, limits, len(payload), random)
     except Refusal as refused:
         return Outcome(answer=refused.answer, payload=payload)
     accepted = NO_CONTENT if query.get("beacon") == "1" else OK

@@ -15,9 +15,7 @@ from hogbox.emulator.world import World
 
 
 def emulator(
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
-    ] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
     host: Annotated[
         str, typer.Option(help="Address to listen on. There is no authentication: keep it local.")
     ] = "127.0.0.1",
@@ -29,10 +27,9 @@ def emulator(
         int, typer.Option(min=1, help="Events to keep; the oldest are forgotten first.")
     ] = Limits().kept_events,
 ) -> None:
-    """Run a local PostHog that stores nothing and tells everything.
+    """Run a local PostHog that keeps what it is sent in memory and tells all about it.
 
-    It answers the capture endpoints by PostHog's own rules; /_emulator/ shows what arrived and makes things
-    go wrong.
+    It answers capture by PostHog's own rules; /_emulator/ shows what arrived and makes things go wrong.
 
     Example: hogbox emulator --port 8000, then POSTHOG_HOST=http://127.0.0.1:8000 python app.py
     """
@@ -51,9 +48,7 @@ def emulator(
 def _announce(host: str, port: int) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if not _is_loopback(host):
-        typer.echo(
-            f"Warning: {host} can be reached from other machines, and there is no authentication.", err=True
-        )
+        typer.echo(f"Warning: {host} can be reached from other machines, and there is no authentication.", err=True)
     typer.echo(f"The emulator listens on {url}: run your application with POSTHOG_HOST={url}")
     sys.stdout.flush()
 

@@ -95,9 +95,7 @@ class Control:
     async def fault(self, request: Request) -> Response:
         fault_id = request.path_params["fault_id"]
         if not self._world.faults.remove(fault_id):
-            return _json(
-                {"error": f"there is no fault {fault_id}: GET /_emulator/faults lists them"}, status=404
-            )
+            return _json({"error": f"there is no fault {fault_id}: GET /_emulator/faults lists them"}, status=404)
         return Response(status_code=204)
 
 

@@ -112,9 +112,7 @@ class Emulator:
         )
         return self._ask(lambda world: wanted.apply(world.events))
 
-    def requests(
-        self, *, path: str | None = None, since: int = 0, limit: int | None = None
-    ) -> list[ReceivedRequest]:
+    def requests(self, *, path: str | None = None, since: int = 0, limit: int | None = None) -> list[ReceivedRequest]:
         """Every request in order of arrival, whatever became of it."""
         wanted = RequestFilter(path=path, since=since, limit=limit)
         return self._ask(lambda world: [msgspec.structs.replace(r) for r in wanted.apply(world.requests)])

@@ -104,11 +104,7 @@ class Faults:
         self, path: str, *, is_capture: bool, token: str | None, events: Sequence[ReceivedEvent]
     ) -> Fault | None:
         for fault in self._faults.values():
-            if (
-                _matches_path(fault, path, is_capture)
-                and _matches_events(fault, token, events)
-                and self._due(fault)
-            ):
+            if _matches_path(fault, path, is_capture) and _matches_events(fault, token, events) and self._due(fault):
                 fault.fired += 1
                 return fault
         return None

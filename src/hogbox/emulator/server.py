@@ -31,9 +31,7 @@ class CuttableProtocol(H11Protocol):
 
     async def _with_cut(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["extensions"] = {CUT: self._cut}
-        with contextlib.suppress(
-            asyncio.CancelledError
-        ):  # the server ends, and this request's connection is gone
+        with contextlib.suppress(asyncio.CancelledError):  # the server ends, and this request's connection is gone
             await self._inner(scope, receive, send)
 
     def _cut(self) -> None:

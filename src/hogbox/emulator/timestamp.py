@@ -30,9 +30,7 @@ def event_time(
     return now if time - now > FURTHEST_FUTURE else time
 
 
-def _uncapped_time(
-    timestamp: str | None, offset: int | None, sent_at: datetime | None, now: datetime
-) -> datetime:
+def _uncapped_time(timestamp: str | None, offset: int | None, sent_at: datetime | None, now: datetime) -> datetime:
     if offset is not None:
         return now - timedelta(milliseconds=offset)
     parsed = parse_time(timestamp) if timestamp is not None else None

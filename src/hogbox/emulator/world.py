@@ -91,9 +91,7 @@ class World:
         self.statuses: Counter[int] = Counter()
         self.connections_dropped = 0
         self.faults_fired = 0
-        self._in_flight: set[int] = (
-            set()
-        )  # ids of records: a reset forgets the requests that are being answered
+        self._in_flight: set[int] = set()  # ids of records: a reset forgets the requests that are being answered
         self._bodies: deque[ReceivedRequest] = deque()
         self._body_bytes = 0
 
