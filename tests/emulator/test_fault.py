@@ -160,6 +160,8 @@ def test_a_rate_is_reproducible() -> None:
         ({"delay": 1, "body": "x"}, "need a `status`"),
         ({"status": 500, "path": "batch"}, "begin with a slash"),
         ({"status": 500, "path": "/_emulator/reset"}, "choose another `path`"),
+        ({"status": 500, "headers": {"X-A": "1\r\nX-B: 2"}}, "printable ASCII"),
+        ({"status": 500, "headers": {"X A": "1"}}, "printable ASCII"),
         ({"status": 99}, ">= 200"),
         ({"status": 600}, "<= 599"),
         ({"status": "500"}, "Expected `int | null`"),

@@ -39,7 +39,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     payload: str | None = None
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of PostHog's, not an error of ours
+class Refusal(Exception):
     """PostHog refuses the request as a whole."""
 
     def __init__(self, status: int, text: str) -> None:

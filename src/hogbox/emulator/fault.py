@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Annotated, Any, Literal
@@ -10,6 +11,9 @@ import msgspec
 
 from hogbox.emulator.answer import JSON, TEXT, TEXTS, Answer
 from hogbox.emulator.record import ReceivedEvent
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?|")
 
 Status = Annotated[int, msgspec.Meta(ge=200, le=599)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -51,6 +55,9 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             return "a dropped connection has no status: give `status` or `drop`, not both"
         if self.status is None and (self.headers or self.body is not None or self.store):
             return "`headers`, `body` and `store` need a `status`"
+        for name, value in self.headers.items():
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+                return f"{name!r} is no header that can be sent: use printable ASCII"
         if self.path is not None and not self.path.startswith("/"):
             return "`path` must begin with a slash"
         if self.path is not None and _covers("/_emulator", self.path):
