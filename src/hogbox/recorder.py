@@ -110,7 +110,12 @@ class Recorder:
         return self._draft(shape.IDENTIFY, distinct_id, given, {}, options)
 
     def group_identify(
-        self, group_type: str, group_key: str, properties: Mapping[str, Any] | None, distinct_id: str, options: Options
+        self,
+        group_type: str,
+        group_key: str,
+        properties: Mapping[str, Any] | None,
+        distinct_id: str,
+        options: Options,
     ) -> Entry | None:
         """`$groupidentify`."""
         given = shape.group_identify_properties(group_type, group_key, shape.require_properties(properties))
@@ -222,7 +227,9 @@ def _require_name(event: Any) -> str:
     if type(event) is str and event.isascii() and event.strip():
         return event
     if not isinstance(event, str):
-        raise InvalidEvent(f"the event's name must be text, not {event!r}: capture(ctx, 'order placed', distinct_id=...)")
+        raise InvalidEvent(
+            f"the event's name must be text, not {event!r}: capture(ctx, 'order placed', distinct_id=...)"
+        )
     if not event.strip():
         raise InvalidEvent("the event's name must not be empty: capture(ctx, 'order placed', distinct_id=...)")
     return clean_text(event)

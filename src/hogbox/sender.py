@@ -150,9 +150,7 @@ class Sender:
             turn.attempts.update({row.shard: 0 for row in step.delivered})
         for row in step.dead:
             self._store.bury(row, turn.fences, answer.reason, answer.status)
-            log.warning(
-                "event %s of project %s is a dead letter: %s", row.uuid, shorten(row.project), answer.reason
-            )
+            log.warning("event %s of project %s is a dead letter: %s", row.uuid, shorten(row.project), answer.reason)
         with self._shared.lock:
             self._shared.delivered += len(step.delivered)
             self._shared.dead += len(step.dead)

@@ -116,7 +116,7 @@ def require_prefix(prefix: str) -> str:
     if _PREFIX.fullmatch(prefix):
         return prefix
     raise ConfigurationError(
-        f"table_prefix {prefix!r} can't begin a table's name: use lower-case letters, digits and underscores, at most 40"
+        f"table_prefix {prefix!r} can't begin a table's name: use at most 40 lower-case letters, digits, underscores"
     )
 
 

@@ -57,8 +57,7 @@ def caught(act: Callable[[], object]) -> BaseException:
 def shape(error: BaseException) -> list[tuple[str, str | None, int | None]]:
     """Each entry's value, relation to its parent, and parent."""
     return [
-        (each["value"], each["mechanism"].get("source"), each["mechanism"].get("parent_id"))
-        for each in entries(error)
+        (each["value"], each["mechanism"].get("source"), each["mechanism"].get("parent_id")) for each in entries(error)
     ]
 
 
@@ -157,9 +156,7 @@ def test_source_and_fingerprint_are_passed_on_untouched() -> None:
 
 @pytest.mark.parametrize("malformed", ["", None, 7])
 def test_a_malformed_field_is_dropped_on_its_own(malformed: Any) -> None:
-    found = properties(
-        "boom", source=malformed, fingerprint=malformed, mechanism_type=malformed, handled=malformed
-    )
+    found = properties("boom", source=malformed, fingerprint=malformed, mechanism_type=malformed, handled=malformed)
     assert found.keys() == {"$exception_list", "$exception_level"}
     assert found["$exception_list"][0]["mechanism"] == {"synthetic": True, "exception_id": 0}
 
@@ -312,9 +309,7 @@ def reachable(outermost: BaseException) -> set[int]:
 
 
 @given(error=Tree, back=st.booleans())
-def test_any_tree_is_listed_with_parents_before_children_and_every_number_once(
-    error: Exception, back: bool
-) -> None:
+def test_any_tree_is_listed_with_parents_before_children_and_every_number_once(error: Exception, back: bool) -> None:
     if back and error.__cause__:
         error.__cause__.__cause__ = error
     found = entries(error)

@@ -37,9 +37,7 @@ def frame_of(code: CodeType, namespace: dict[str, Any]) -> FrameType:
     return caught.tb.tb_next.tb_frame if caught.tb.tb_next else caught.tb.tb_frame
 
 
-def traceback_in(
-    filename: str, module: object = "shop", *, lineno: int = 1, length: int = 1
-) -> TracebackType:
+def traceback_in(filename: str, module: object = "shop", *, lineno: int = 1, length: int = 1) -> TracebackType:
     """A traceback of that many frames in one module; the first is at `lineno`, the next one line further."""
     namespace = {} if module is None else {"__name__": module}
     frame = frame_of(compile("1 / 0", filename, "exec"), namespace)
@@ -143,12 +141,8 @@ def test_the_absolute_path_is_made_from_the_root_and_has_no_detours(written: str
     assert only_frame(traceback_in(written), project())["abs_path"] == absolute
 
 
-@pytest.mark.parametrize(
-    ("written", "root"), [("<string>", "/srv"), ("<frozen importlib>", "/srv"), ("pay.py", "")]
-)
-def test_what_is_no_file_or_has_no_known_place_has_no_path_and_is_nobodys_code(
-    written: str, root: str
-) -> None:
+@pytest.mark.parametrize(("written", "root"), [("<string>", "/srv"), ("<frozen importlib>", "/srv"), ("pay.py", "")])
+def test_what_is_no_file_or_has_no_known_place_has_no_path_and_is_nobodys_code(written: str, root: str) -> None:
     frame = only_frame(traceback_in(written), project(root=root))
     assert frame["filename"] == written
     assert "abs_path" not in frame
@@ -267,9 +261,7 @@ def test_no_room_keeps_no_frame(room: int) -> None:
 
 
 @given(length=st.integers(1, 150), room=st.integers(0, 40_000))
-def test_frames_keep_within_the_room_and_in_order_with_the_raising_one_among_them(
-    length: int, room: int
-) -> None:
+def test_frames_keep_within_the_room_and_in_order_with_the_raising_one_among_them(length: int, room: int) -> None:
     traceback = traceback_in("/srv/shop/pay.py", "shop.pay", length=length)
     frames = stack_frames(traceback, project=project(lines=numbered), room=room)
     numbers = [frame["lineno"] for frame in frames]

@@ -49,7 +49,7 @@ def after(verdict: Verdict, pending: tuple[Part, ...]) -> Step:
 
 
 def _left_passed(rest: list[Part]) -> tuple[Part, ...]:
-    """A guilty part of several events is halved at once; a single one is sent, so that it is refused in its own name."""
+    """Guilty events are halved at once; a single one is sent, so that it is refused in its own name."""
     if not rest or not rest[0].guilty_if_left_passes:
         return tuple(rest)
     guilty, *others = rest

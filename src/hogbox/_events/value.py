@@ -71,7 +71,7 @@ class _Cleaner:
             kind = type(value)
             if type(key) is not str or not key.isascii():
                 key = self._key(key, path)
-            if kind is str and value.isascii() or kind is int or kind is bool:
+            if (kind is str and value.isascii()) or kind is int or kind is bool:
                 result[key] = value
             else:
                 result[key] = self._below(value, path, key, depth)

@@ -77,9 +77,10 @@ class Database:
 def read_version(connection: Connection, tables: Tables) -> int | None:
     """The number of the newest migration applied, or None where there are no tables."""
     try:
-        return connection.scalar(select(func.max(tables.schema.c.version)))
+        version: int | None = connection.scalar(select(func.max(tables.schema.c.version)))
     except Exception as error:
         connection.rollback()
         if isinstance(explain(error), TablesMissing):
             return None
         raise
+    return version

@@ -80,12 +80,14 @@ class DeliveryStore:
         """This worker's shards that hold events."""
         with self._connect() as connection:
             rows = connection.execute(self._statements.read_ready, {"worker": self._worker}).all()
-        return [Ready(shard, fence, attempt, max(0, wait) / 1000, oldest) for shard, fence, attempt, wait, oldest in rows]
+        return [
+            Ready(shard, fence, attempt, max(0, wait) / 1000, oldest) for shard, fence, attempt, wait, oldest in rows
+        ]
 
     def read_oldest(self) -> dict[int, int]:
         """The id of the oldest event of every shard that holds any, whoever owns it."""
         with self._connect() as connection:
-            return {shard: oldest for shard, oldest in connection.execute(self._statements.read_oldest)}
+            return dict(connection.execute(self._statements.read_oldest).tuples().all())
 
     def count_backlog(self) -> tuple[int, int]:
         """The id of the newest event that waits, and how many wait."""

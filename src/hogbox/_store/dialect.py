@@ -48,18 +48,18 @@ class octets(FunctionElement[int]):  # noqa: N801 - reads as the SQL function th
 
 
 @compiles(epoch_ms, "sqlite")
-def _epoch_ms_sqlite(element: epoch_ms, compiler: SQLCompiler, **kw: Any) -> str:
+def _epoch_ms_sqlite(_: epoch_ms, _compiler: SQLCompiler, **_options: Any) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 
 
 @compiles(epoch_ms, "postgresql")
-def _epoch_ms_postgresql(element: epoch_ms, compiler: SQLCompiler, **kw: Any) -> str:
+def _epoch_ms_postgresql(_: epoch_ms, _compiler: SQLCompiler, **_options: Any) -> str:
     return "CAST(extract(epoch from clock_timestamp()) * 1000 AS BIGINT)"
 
 
 @compiles(epoch_ms, "mysql")
 @compiles(epoch_ms, "mariadb")
-def _epoch_ms_mysql(element: epoch_ms, compiler: SQLCompiler, **kw: Any) -> str:
+def _epoch_ms_mysql(_: epoch_ms, _compiler: SQLCompiler, **_options: Any) -> str:
     # Not UNIX_TIMESTAMP(): it reads the session's local time, which repeats an hour every autumn.
     return "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)"
 
@@ -172,8 +172,8 @@ class ChangeSignal:
         if self._cursor is None:
             return True
         (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
-        changed, self._seen = version != self._seen, version
-        return changed
+        seen, self._seen = self._seen, int(version)
+        return seen != self._seen
 
     def close(self) -> None:
         """Give the connection back."""

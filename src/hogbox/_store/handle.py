@@ -87,12 +87,16 @@ def _with_cursor(handle: Any, sql: str, values: tuple[Any, ...]) -> None:
         cursor.execute(sql, values)
 
 
+_SQLITE: Final[Dialect] = sqlite.dialect(paramstyle="qmark")
+_POSTGRESQL: Final[Dialect] = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+_MYSQL: Final[Dialect] = mysql.dialect(paramstyle="format")
+
 KINDS: Final = {
     "sqlalchemy.orm.session.Session": Kind("SQLAlchemy Session", _on_session),
     "sqlalchemy.engine.base.Connection": Kind("SQLAlchemy Connection", _on_connection),
-    "sqlite3.Connection": Kind("sqlite3 connection", _raw(sqlite.dialect(paramstyle="qmark"), _with_execute)),
-    "psycopg.Connection": Kind("psycopg connection", _raw(postgresql.dialect(paramstyle="format"), _with_execute)),
-    "pymysql.connections.Connection": Kind("PyMySQL connection", _raw(mysql.dialect(paramstyle="format"), _with_cursor)),
+    "sqlite3.Connection": Kind("sqlite3 connection", _raw(_SQLITE, _with_execute)),
+    "psycopg.Connection": Kind("psycopg connection", _raw(_POSTGRESQL, _with_execute)),
+    "pymysql.connections.Connection": Kind("PyMySQL connection", _raw(_MYSQL, _with_cursor)),
 }
 """Every kind of handle, by the module and name of its class; subclasses count as their class."""
 

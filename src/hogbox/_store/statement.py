@@ -7,7 +7,7 @@ that no two transactions wait for each other.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -27,7 +27,6 @@ from sqlalchemy import (
 
 from hogbox._store.dialect import epoch_ms, octets
 from hogbox._store.table import Tables
-
 
 EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
 """The parameters of `insert_event`, in order."""
@@ -65,20 +64,20 @@ class Statements:
 
 def _insert_event(tables: Tables) -> Insert:
     """Put one event into the outbox, in the caller's transaction."""
-    values = {name: bindparam(name) for name in EVENT_VALUES}
+    values: dict[str, Any] = {name: bindparam(name) for name in EVENT_VALUES}
     return insert(tables.outbox).inline().values(**values, created_at=epoch_ms())
 
 
 def _insert_dead_letter(tables: Tables) -> Insert:
     """Put an event that PostHog would refuse among the dead letters, in the caller's transaction."""
-    values = {name: bindparam(name) for name in DEAD_LETTER_VALUES}
+    values: dict[str, Any] = {name: bindparam(name) for name in DEAD_LETTER_VALUES}
     return insert(tables.dead_letters).inline().values(**values, created_at=epoch_ms(), died_at=epoch_ms())
 
 
 def _announce_worker(tables: Tables) -> Insert:
     """Say that a worker is alive, for the first time."""
     names = ("id", "host", "pid", "version")
-    values = {name: bindparam(name) for name in names}
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
     return insert(tables.workers).inline().values(**values, started_at=epoch_ms(), seen_at=epoch_ms())
 
 
@@ -97,12 +96,12 @@ def _forget_dead_workers(tables: Tables) -> Delete:
     return delete(tables.workers).where(tables.workers.c.seen_at < epoch_ms() - _milliseconds("silence"))
 
 
-def _read_live_workers(tables: Tables) -> Select[tuple[str]]:
+def _read_live_workers(tables: Tables) -> Select[str]:
     """The ids of the workers seen within so many milliseconds."""
     return select(tables.workers.c.id).where(tables.workers.c.seen_at >= epoch_ms() - _milliseconds("silence"))
 
 
-def _read_leases(tables: Tables) -> Select[tuple[int, str | None, int]]:
+def _read_leases(tables: Tables) -> Select[int, str | None, int]:
     """Every shard with its owner and the milliseconds that are left of the lease."""
     shards = tables.shards.c
     left = (shards.lease_expires_at - epoch_ms()).label("left")
@@ -116,7 +115,11 @@ def _claim_shard(tables: Tables) -> Update:
     return (
         update(tables.shards)
         .where(shards.shard == bindparam("wanted"), free)
-        .values(owner=bindparam("worker"), fence=shards.fence + 1, lease_expires_at=epoch_ms() + _milliseconds("lease"))
+        .values(
+            owner=bindparam("worker"),
+            fence=shards.fence + 1,
+            lease_expires_at=epoch_ms() + _milliseconds("lease"),
+        )
     )
 
 
@@ -140,7 +143,7 @@ def _give_back_shard(tables: Tables) -> Update:
     )
 
 
-def _read_ready(tables: Tables) -> Select[tuple[int, int, int, int, int]]:
+def _read_ready(tables: Tables) -> Select[int, int, int, int, int]:
     """A worker's shards that hold events: fence, failed attempts, milliseconds to wait yet, id of the oldest event."""
     shards = tables.shards.c
     oldest = _oldest_of(tables, shards.shard)
@@ -150,7 +153,7 @@ def _read_ready(tables: Tables) -> Select[tuple[int, int, int, int, int]]:
     return select(waiting).where(waiting.c.oldest.is_not(None))
 
 
-def _read_oldest(tables: Tables) -> Select[tuple[int, int]]:
+def _read_oldest(tables: Tables) -> Select[int, int]:
     """Every shard that holds events, whoever owns it, and the id of its oldest event."""
     shards = tables.shards.c
     each = select(shards.shard, _oldest_of(tables, shards.shard).label("oldest")).subquery()
@@ -162,17 +165,17 @@ def _oldest_of(tables: Tables, shard: ColumnElement[int]) -> ColumnElement[int]:
     return select(outbox.id).where(outbox.shard == shard).order_by(outbox.id).limit(1).scalar_subquery()
 
 
-def _read_last_id(tables: Tables) -> Select[tuple[int | None]]:
+def _read_last_id(tables: Tables) -> Select[int | None]:
     """The id of the newest event that waits."""
     return select(func.max(tables.outbox.c.id))
 
 
-def _count_waiting(tables: Tables) -> Select[tuple[int]]:
+def _count_waiting(tables: Tables) -> Select[int]:
     """How many events wait, up to and with an id."""
     return select(func.count()).select_from(tables.outbox).where(tables.outbox.c.id <= bindparam("last"))
 
 
-def _read_events(tables: Tables) -> Select[tuple[int, str, str, str]]:
+def _read_events(tables: Tables) -> Select[int, str, str, str]:
     """A shard's next events after an id, in order: so many at most, and about so many bytes, but at least one."""
     outbox = tables.outbox.c
     first = (
@@ -238,7 +241,9 @@ def _bury(tables: Tables) -> Insert:
 def _fenced(tables: Tables) -> Update:
     shards = tables.shards.c
     return update(tables.shards).where(
-        shards.shard == bindparam("wanted"), shards.owner == bindparam("worker"), shards.fence == bindparam("held_fence")
+        shards.shard == bindparam("wanted"),
+        shards.owner == bindparam("worker"),
+        shards.fence == bindparam("held_fence"),
     )
 
 
@@ -246,7 +251,9 @@ def _held(tables: Tables) -> ColumnElement[bool]:
     """That the shard is still this worker's, under the fence that it claimed."""
     shards = tables.shards.c
     return exists().where(
-        shards.shard == bindparam("wanted"), shards.owner == bindparam("worker"), shards.fence == bindparam("held_fence")
+        shards.shard == bindparam("wanted"),
+        shards.owner == bindparam("worker"),
+        shards.fence == bindparam("held_fence"),
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
 from sqlalchemy.dialects.mysql import LONGTEXT
+from sqlalchemy.schema import SchemaItem
 
 SCHEMA_VERSION: Final = 1
 """The number of the newest migration."""
@@ -34,8 +35,9 @@ class Tables:
         self.workers = self._workers()
         self.dead_letters = self._dead_letters()
 
-    def _table(self, name: str, *items: Column[int] | Column[str] | Index, autoincrement: bool = False) -> Table:
-        return Table(self.prefix + name, self.metadata, *items, sqlite_autoincrement=autoincrement, **MYSQL_OPTIONS)
+    def _table(self, name: str, *items: SchemaItem, never_reuse_ids: bool = False) -> Table:
+        options: dict[str, Any] = {**MYSQL_OPTIONS, "sqlite_autoincrement": never_reuse_ids}
+        return Table(self.prefix + name, self.metadata, *items, **options)
 
     def _schema(self) -> Table:
         return self._table(
@@ -54,7 +56,7 @@ class Tables:
             Column("payload", LONG_TEXT, nullable=False),
             Column("created_at", BigInteger, nullable=False),
             Index(f"{self.prefix}outbox_shard_id", "shard", "id"),
-            autoincrement=True,
+            never_reuse_ids=True,
         )
 
     def _shards(self) -> Table:
@@ -94,5 +96,5 @@ class Tables:
             Column("status", Integer),
             Column("died_at", BigInteger, nullable=False),
             Index(f"{self.prefix}dead_letters_event_uuid", "event_uuid"),
-            autoincrement=True,
+            never_reuse_ids=True,
         )

@@ -19,7 +19,7 @@ def delay(attempt: int, *, base: float, cap: float, random: float, retry_after: 
     `random` is from [0, 1). `retry_after` is a minimum that the server asked for.
     """
     exponent = min(max(attempt, 1) - 1, 63)
-    own = max(SHORTEST, random * min(cap, base * 2**exponent))
+    own = max(SHORTEST, random * min(cap, base * 2.0**exponent))
     return own if retry_after is None else max(own, min(retry_after, LONGEST_RETRY_AFTER))
 
 

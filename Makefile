@@ -1,0 +1,40 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both need only git, python3 with venv, and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test check bench emulator format clean
+
+demo: $(VENV)/demo.installed  ## The main job on SQLite: a shop, a failing server, a killed worker, a table
+	$(BIN)/python -m examples.shop
+
+test: $(VENV)/dev.installed  ## All tests; services that are not there are skipped, see HOGBOX_REQUIRE
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.installed  ## Format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/bench.installed  ## Side by side with the official client
+	$(BIN)/python -m benchmarks $(ARGS)
+
+emulator: $(VENV)/demo.installed  ## A local PostHog on port 8010
+	$(BIN)/hogbox emulator --port 8010
+
+format: $(VENV)/dev.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/%.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,54 @@
+"""The `hogbox` command and its subcommands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import typer
+
+from hogbox import __version__
+from hogbox.cli.deliver import deliver
+from hogbox.cli.migrate import migrate
+from hogbox.cli.worker import worker
+from hogbox.errors import MissingDependency
+
+
+def build_app() -> typer.Typer:
+    """The command with everything that is installed: commands of other packages join it by entry point."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback()(_root)
+    for command in (migrate, worker, deliver):
+        app.command()(command)
+    for found in sorted(entry_points(group="hogbox.commands"), key=lambda entry: entry.name):
+        try:
+            app.command(found.name)(found.load())
+        except ModuleNotFoundError as error:
+            app.command(found.name)(_unavailable(found.name, error))
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hogbox {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """PostHog for backends, in the application's own database."""
+
+
+def _unavailable(name: str, error: ModuleNotFoundError) -> Callable[[], None]:
+    """What stands in for a command whose extra is not installed: it says which."""
+
+    def command() -> None:
+        raise MissingDependency(f"{error}: pip install 'hogbox[{name}]'")
+
+    command.__doc__ = f"Not installed: pip install 'hogbox[{name}]'."
+    return command

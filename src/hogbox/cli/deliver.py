@@ -1,0 +1,60 @@
+"""`hogbox deliver`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hogbox.cli.option import (
+    DatabaseUrl,
+    Host,
+    TablePrefix,
+    Verbose,
+    load_settings,
+    log_to_stderr,
+    open_database,
+)
+from hogbox.settings import DeliverySettings
+from hogbox.worker import Progress as Report
+from hogbox.worker import Worker
+
+Timeout = Annotated[float, typer.Option(help="Seconds after which to leave the rest for another time; 0 for no limit.")]
+
+
+def deliver(
+    database_url: DatabaseUrl = None,
+    host: Host = None,
+    table_prefix: TablePrefix = None,
+    timeout: Timeout = 300.0,
+    verbose: Verbose = False,
+) -> None:
+    """Deliver the events that wait now, and end: for cron jobs. Exits with 1 where some still wait.
+
+    Example: hogbox deliver --database-url sqlite:///app.db --timeout 60
+    """
+    settings = load_settings(database_url, host, table_prefix)
+    log_to_stderr(verbose)
+    worker = Worker(open_database(settings), settings.host, DeliverySettings.load(os.environ))
+    with _bar() as report:
+        result = worker.drain(timeout or None, report)
+    typer.echo(f"{result.delivered} delivered, {result.dead} dead, {result.waiting} waiting")
+    raise typer.Exit(1 if result.waiting else 0)
+
+
+@contextmanager
+def _bar() -> Iterator[Report | None]:
+    """A progress bar on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("delivering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("delivering", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,46 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Annotated
+
+import typer
+
+from hogbox._store.database import Database
+from hogbox.errors import ConfigurationError
+from hogbox.settings import Settings
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        "-d",
+        help="sqlite:///app.db, postgresql://… or mysql://…  [env: HOGBOX_DATABASE_URL]",
+    ),
+]
+Host = Annotated[str | None, typer.Option(help="Where PostHog is.  [env: POSTHOG_HOST]")]
+TablePrefix = Annotated[str | None, typer.Option(help="Of hogbox's tables.  [env: HOGBOX_TABLE_PREFIX]")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every request too.")]
+
+
+def load_settings(database_url: str | None, host: str | None, table_prefix: str | None) -> Settings:
+    """The settings of a command that delivers or migrates: it needs a database, and no project token."""
+    settings = Settings.load(
+        os.environ, database_url=database_url, host=host, table_prefix=table_prefix, token_needed=False
+    )
+    if settings.database_url is None:
+        raise ConfigurationError("no database: pass --database-url sqlite:///app.db, or set HOGBOX_DATABASE_URL")
+    return settings
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of these settings."""
+    return Database(settings.database_url, settings.table_prefix)
+
+
+def log_to_stderr(verbose: bool) -> None:
+    """Log what hogbox does; the HTTP library's line for every request only where asked for."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.INFO if verbose else logging.WARNING)

@@ -1,0 +1,45 @@
+"""`hogbox worker`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+from hogbox.cli.option import (
+    DatabaseUrl,
+    Host,
+    TablePrefix,
+    Verbose,
+    load_settings,
+    log_to_stderr,
+    open_database,
+)
+from hogbox.settings import DeliverySettings
+from hogbox.worker import Worker
+
+
+def worker(
+    database_url: DatabaseUrl = None,
+    host: Host = None,
+    table_prefix: TablePrefix = None,
+    verbose: Verbose = False,
+) -> None:
+    """Deliver events to PostHog until SIGTERM or SIGINT; then finish what is under way and give the shards back.
+
+    Run as many as you like: they share the work, and take over from one that dies.
+
+    Example: hogbox worker --database-url postgresql://app@localhost/app
+    """
+    settings = load_settings(database_url, host, table_prefix)
+    log_to_stderr(verbose)
+    running = Worker(open_database(settings), settings.host, DeliverySettings.load(os.environ))
+
+    def end(number: int, _: FrameType | None) -> None:
+        # A second signal finds the default: it ends the process at once, and the leases run out by themselves.
+        signal.signal(number, signal.SIG_DFL)
+        running.stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    running.run()

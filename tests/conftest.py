@@ -1,0 +1,3 @@
+"""What all tests share. Fixtures are in small plugin files by subject, under `fixtures/`."""
+
+pytest_plugins = ["tests.fixtures.requirement", "tests.fixtures.database", "tests.fixtures.posthog_server"]
