@@ -87,7 +87,7 @@ class DeliveryStore:
     def read_oldest(self) -> dict[int, int]:
         """The id of the oldest event of every shard that holds any, whoever owns it."""
         with self._connect() as connection:
-            return dict(connection.execute(self._statements.read_oldest).tuples().all())
+            return dict(connection.execute(self._statements.read_oldest).all())
 
     def count_backlog(self) -> tuple[int, int]:
         """The id of the newest event that waits, and how many wait."""
