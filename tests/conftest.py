@@ -1,3 +1,8 @@
 """What all tests share. Fixtures are in small plugin files by subject, under `fixtures/`."""
 
-pytest_plugins = ["tests.fixtures.requirement", "tests.fixtures.database", "tests.fixtures.posthog_server"]
+pytest_plugins = [
+    "tests.fixtures.requirement",
+    "tests.fixtures.database",
+    "tests.fixtures.posthog_server",
+    "tests.fixtures.process",
+]

@@ -44,7 +44,7 @@ class Leases:
         now = time.monotonic()
         if now < self.next_beat:
             return False
-        if not self._store.heartbeat(self._held, self._seconds, forget_after=2 * self._seconds):
+        if not self._store.heartbeat(self._seconds, forget_after=2 * self._seconds):
             self._store.announce(socket.gethostname(), os.getpid(), __version__)
         self.deadline = now + self._seconds
         self.next_beat = now + self._seconds / _HEARTBEATS

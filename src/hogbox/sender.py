@@ -59,9 +59,11 @@ class Turn:
         self.ends = time.monotonic() + TURN_SECONDS
         self.sent = False
 
-    def failed_before(self) -> Collection[int]:
-        """The shards whose last delivery failed."""
-        return {shard for shard, attempt in self.attempts.items() if attempt}
+    def recover(self, shards: Collection[int]) -> Collection[int]:
+        """Those of the shards that had failed before; from now on they have not."""
+        failed = {shard for shard in shards if self.attempts[shard]}
+        self.attempts.update(dict.fromkeys(failed, 0))
+        return failed
 
     def attempt(self, shards: Collection[int]) -> int:
         """The number of the failed attempt that the shards have just had."""
@@ -146,8 +148,9 @@ class Sender:
     def _settle(self, step: Step, turn: Turn, answer: Answer) -> None:
         if step.delivered:
             self._well(step.delivered[0].project)
-            self._store.settle(step.delivered, turn.fences, turn.failed_before())
-            turn.attempts.update({row.shard: 0 for row in step.delivered})
+            self._store.settle(step.delivered, turn.fences)
+            if recovered := turn.recover({row.shard for row in step.delivered}):
+                self._store.clear_retry(recovered, turn.fences)
         for row in step.dead:
             self._store.bury(row, turn.fences, answer.reason, answer.status)
             log.warning("event %s of project %s is a dead letter: %s", row.uuid, shorten(row.project), answer.reason)

@@ -36,6 +36,8 @@ HINT_SECONDS: Final = 10.0
 _OFTEN: Final = 0.04
 _SELDOM: Final = 0.25
 _REST: Final = 1.0
+_TOGETHER: Final = 0.01
+"""Shards that were put off together are due within a few milliseconds: one request serves them all."""
 _SHARDS_OF_A_TURN: Final = 16
 
 
@@ -182,7 +184,7 @@ class Worker:
         for one in self._store.read_ready():
             wait = max(one.wait, self._resting.get(one.shard, now) - now)
             if wait > 0:
-                self._look_at = min(self._look_at, now + wait)
+                self._look_at = min(self._look_at, now + wait + _TOGETHER)
             elif one.shard not in unavailable:
                 ready.append(one)
         for turn in _split(ready, self._settings.senders - len(self._turns)):

@@ -13,22 +13,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
 MAX_DEPTH: Final = 100
 """Levels of nesting kept. PostHog's parser refuses a whole request over 128, of which the envelope takes some."""
 
-MAX_CONTAINERS: Final = 200_000
-"""Lists and objects kept in one event. Far more than fit into the largest event; ends structures that explode."""
+MAX_VALUES: Final = 500_000
+"""Values kept in one event. More than fit into the largest that PostHog takes; ends structures that explode."""
 
-REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+MAX_PROBLEMS: Final = 100
+"""Problems reported of one event: a long list of NaN is one mistake, not a long list of them."""
+
+_TOO_MANY: Final = f"more than {MAX_VALUES:,} values in one event; the rest is left out"
 
 
 def clean_properties(properties: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
     """The properties as JSON values, and a sentence for each value that could not be kept."""
     cleaner = _Cleaner()
-    return cleaner.mapping(properties, "", 0), cleaner.problems
+    return cleaner.mapping(properties, "", 0), list(cleaner.problems)
 
 
 def clean_text(value: str) -> str:
@@ -43,9 +47,11 @@ def clean_text(value: str) -> str:
 
 
 class _Cleaner:
+    __slots__ = ("_values", "problems")
+
     def __init__(self) -> None:
-        self.problems: list[str] = []
-        self._containers = 0
+        self.problems: dict[str, None] = {}
+        self._values = 0
 
     def value(self, value: Any, path: str, depth: int) -> Any:
         kind = type(value)
@@ -65,7 +71,6 @@ class _Cleaner:
             return self._drop(path, f"{kind.__name__} could not be read ({type(error).__name__})")
 
     def mapping(self, mapping: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
-        self._containers += 1
         result: dict[str, Any] = {}
         for key, value in mapping.items():
             kind = type(value)
@@ -75,17 +80,22 @@ class _Cleaner:
                 result[key] = value
             else:
                 result[key] = self._below(value, path, key, depth)
+        self._values += len(result)
         return result
 
     def _list(self, values: Iterable[Any], path: str, depth: int) -> list[Any]:
-        self._containers += 1
-        return [self._below(value, path, index, depth) for index, value in enumerate(values)]
+        room = max(0, MAX_VALUES - self._values)
+        result = [self._below(value, path, index, depth) for index, value in enumerate(islice(values, room))]
+        self._values += len(result)
+        if len(result) == room:
+            self._note("", _TOO_MANY)
+        return result
 
     def _below(self, value: Any, path: str, step: object, depth: int) -> Any:
         if depth >= MAX_DEPTH:
             return self._drop(path, f"nested deeper than {MAX_DEPTH} levels (or contains itself)")
-        if self._containers > MAX_CONTAINERS:
-            return self._drop("", f"more than {MAX_CONTAINERS} lists and objects in one event")
+        if self._values >= MAX_VALUES:
+            return self._note("", _TOO_MANY)
         return self.value(value, f"{path}.{step}" if path else str(step), depth + 1)
 
     def _float(self, value: float, path: str) -> float | None:
@@ -116,9 +126,11 @@ class _Cleaner:
         return self._drop(path, f"{type(value).__name__} has no JSON form")
 
     def _drop(self, path: str, why: str) -> None:
-        problem = f"property {path!r}: {why}; sent as null" if path else f"{why}; sent as null"
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self._note(path, f"{why}; sent as null")
+
+    def _note(self, path: str, problem: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems[f"property {path!r}: {problem}" if path else problem] = None
 
 
 def _fields(instance: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, func, select
 
-from hogbox._store.dialect import explain, for_worker, open_engine, require_supported
+from hogbox._store.dialect import explain, open_engine, require_supported
 from hogbox._store.statement import Statements
 from hogbox._store.table import SCHEMA_VERSION, Tables
 from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, TablesOutdated
@@ -41,11 +41,6 @@ class Database:
             self._engine.dispose(close=False)
             self._process = os.getpid()
         return self._engine
-
-    @property
-    def worker_engine(self) -> Engine:
-        """The engine as workers use it."""
-        return for_worker(self.engine)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:

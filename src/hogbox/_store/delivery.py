@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, Update
+from sqlalchemy import Connection, UpdateBase
 
 from hogbox._delivery.batch import Waiting
 from hogbox._delivery.share import Lease
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
+from hogbox._store.dialect import autocommit
+
+Fences = Mapping[int, int]
+"""Per shard, the fence under which the worker claimed it."""
 
 
 class LeaseLost(Exception):
@@ -39,18 +42,16 @@ class DeliveryStore:
     def announce(self, host: str, pid: int, version: str) -> None:
         """Enter this worker among those alive."""
         row = {"id": self._worker, "host": host[:255], "pid": pid, "version": version}
-        with self._begin() as connection:
-            connection.execute(self._statements.announce_worker, row)
+        self._run(self._statements.announce_worker, row)
 
-    def heartbeat(self, shards: Collection[int], lease: float, forget_after: float) -> bool:
-        """Stay alive and keep these shards for so many seconds; False where this worker is no longer listed.
+    def heartbeat(self, lease: float, forget_after: float) -> bool:
+        """Stay alive and keep the leases for so many seconds; False where this worker is no longer listed.
 
         Workers that were silent for `forget_after` seconds are removed from the list.
         """
-        with self._begin() as connection:
-            known = connection.execute(self._statements.touch_worker, {"worker": self._worker}).rowcount
-            self._each(connection, self._statements.renew_lease, shards, lease=_ms(lease))
-            connection.execute(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
+        known = self._run(self._statements.touch_worker, {"worker": self._worker})
+        self._run(self._statements.renew_leases, {"worker": self._worker, "lease": _ms(lease)})
+        self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
         return bool(known)
 
     def read_leases(self, alive_within: float) -> tuple[list[str], list[Lease]]:
@@ -62,19 +63,17 @@ class DeliveryStore:
 
     def claim(self, shards: Collection[int], lease: float) -> None:
         """Take those of the shards that are free, for so many seconds."""
-        with self._begin() as connection:
-            self._each(connection, self._statements.claim_shard, shards, lease=_ms(lease))
+        claim = {"worker": self._worker, "wanted": list(shards), "lease": _ms(lease)}
+        self._run(self._statements.claim_shards, claim)
 
     def give_back(self, shards: Collection[int]) -> None:
         """Make these shards free for other workers."""
-        with self._begin() as connection:
-            self._each(connection, self._statements.give_back_shard, shards)
+        self._run(self._statements.give_back_shards, {"worker": self._worker, "wanted": list(shards)})
 
     def leave(self, shards: Collection[int]) -> None:
         """Give these shards back and end."""
-        with self._begin() as connection:
-            self._each(connection, self._statements.give_back_shard, shards)
-            connection.execute(self._statements.forget_worker, {"worker": self._worker})
+        self.give_back(shards)
+        self._run(self._statements.forget_worker, {"worker": self._worker})
 
     def read_ready(self) -> list[Ready]:
         """This worker's shards that hold events."""
@@ -108,74 +107,48 @@ class DeliveryStore:
                     break
         return found
 
-    def settle(self, rows: Iterable[Waiting], fences: Mapping[int, int], failed_before: Collection[int]) -> None:
-        """Take delivered events out of the outbox; shards that had failed before are well again.
+    def settle(self, rows: Collection[Waiting], fences: Fences) -> None:
+        """Take events out of the outbox: they are delivered.
 
-        Raises LeaseLost where another worker has taken one of the shards over: what it holds is sent again by it.
+        Raises LeaseLost where another worker has taken one of their shards over: what it holds is sent again by it.
         """
-        lost = False
-        with self._begin() as connection:
-            for shard, ids in sorted(_by_shard(rows).items()):
-                held = self._held(shard, fences)
-                done = connection.execute(self._statements.settle, {**held, "ids": ids}).rowcount
-                lost = lost or done < len(ids)
-                if shard in failed_before:
-                    connection.execute(self._statements.clear_retry, held)
-        if lost:
+        ids = [row.id for row in rows]
+        held = self._held({row.shard for row in rows}, fences)
+        if self._run(self._statements.settle, {**held, "ids": ids}) < len(ids):
             raise LeaseLost
 
-    def bury(self, row: Waiting, fences: Mapping[int, int], reason: str, status: int | None) -> None:
+    def bury(self, row: Waiting, fences: Fences, reason: str, status: int | None) -> None:
         """Move one event to the dead letters. Raises LeaseLost, and moves nothing, where the shard was taken over."""
-        held = self._held(row.shard, fences)
+        held = self._held([row.shard], fences)
         why = {"uuid": row.uuid, "why": reason, "code": status, "event": row.id}
-        with self._begin() as connection:
-            # Updating the shard first locks it: nobody takes it over between the two halves of the move.
-            self._require_one(connection.execute(self._statements.note_error, {**held, "error": reason}).rowcount)
-            self._require_one(connection.execute(self._statements.bury, {**held, **why}).rowcount)
-            self._require_one(connection.execute(self._statements.settle, {**held, "ids": [row.id]}).rowcount)
+        with self._database.engine.begin() as connection:
+            connection.execute(self._statements.bury, why)
+            if connection.execute(self._statements.settle, {**held, "ids": [row.id]}).rowcount != 1:
+                raise LeaseLost
 
-    def postpone(self, shards: Collection[int], fences: Mapping[int, int], delay: float, error: str) -> None:
+    def clear_retry(self, shards: Collection[int], fences: Fences) -> None:
+        """Forget that deliveries of these shards failed."""
+        self._run(self._statements.clear_retry, self._held(shards, fences))
+
+    def postpone(self, shards: Collection[int], fences: Fences, delay: float, error: str) -> None:
         """Try these shards again after so many seconds, and count the attempt."""
-        self._update(self._statements.postpone, shards, fences, delay=_ms(delay), error=error)
+        retry = {**self._held(shards, fences), "delay": _ms(delay), "error": error}
+        self._run(self._statements.postpone, retry)
 
-    def note_error(self, shards: Collection[int], fences: Mapping[int, int], error: str) -> None:
+    def note_error(self, shards: Collection[int], fences: Fences, error: str) -> None:
         """Keep what is wrong with these shards, for those who look."""
-        self._update(self._statements.note_error, shards, fences, error=error)
+        self._run(self._statements.note_error, {**self._held(shards, fences), "error": error})
 
-    def _update(self, statement: Update, shards: Collection[int], fences: Mapping[int, int], **values: object) -> None:
-        with self._begin() as connection:
-            for shard in sorted(shards):
-                connection.execute(statement, {**self._held(shard, fences), **values})
-
-    def _each(self, connection: Connection, statement: Update, shards: Collection[int], **values: object) -> None:
-        if shards:
-            rows = [{"wanted": shard, "worker": self._worker, **values} for shard in sorted(shards)]
-            connection.execute(statement, rows)
-
-    def _held(self, shard: int, fences: Mapping[int, int]) -> dict[str, object]:
-        return {"wanted": shard, "worker": self._worker, "held_fence": fences[shard]}
-
-    @staticmethod
-    def _require_one(changed: int) -> None:
-        if changed != 1:
-            raise LeaseLost
-
-    @property
-    def _engine(self) -> Engine:
-        return self._database.worker_engine
-
-    def _begin(self) -> AbstractContextManager[Connection]:
-        return self._engine.begin()
+    def _held(self, shards: Collection[int], fences: Fences) -> dict[str, object]:
+        return {"worker": self._worker, "held": [(shard, fences[shard]) for shard in shards]}
 
     def _connect(self) -> Connection:
-        return self._engine.connect()
+        return autocommit(self._database.engine).connect()
 
-
-def _by_shard(rows: Iterable[Waiting]) -> dict[int, list[int]]:
-    shards: dict[int, list[int]] = {}
-    for row in rows:
-        shards.setdefault(row.shard, []).append(row.id)
-    return shards
+    def _run(self, statement: UpdateBase, values: Mapping[str, object]) -> int:
+        """Run one statement, committed by itself; the number of rows that it changed."""
+        with self._connect() as connection:
+            return connection.execute(statement, values).rowcount
 
 
 def _ms(seconds: float) -> int:

@@ -144,11 +144,9 @@ def migrating(connection: Connection) -> Iterator[None]:
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')")
 
 
-def for_worker(engine: Engine) -> Engine:
-    """The engine as a worker uses it: the same pool, and no locks on the gaps where applications insert."""
-    if engine.dialect.name in ("mysql", "mariadb"):
-        return engine.execution_options(isolation_level="READ COMMITTED")
-    return engine
+def autocommit(engine: Engine) -> Engine:
+    """The same engine and pool, with every statement committed by itself."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 class ChangeSignal:

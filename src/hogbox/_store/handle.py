@@ -93,6 +93,7 @@ _MYSQL: Final[Dialect] = mysql.dialect(paramstyle="format")
 
 KINDS: Final = {
     "sqlalchemy.orm.session.Session": Kind("SQLAlchemy Session", _on_session),
+    "sqlalchemy.orm.scoping.scoped_session": Kind("SQLAlchemy scoped_session", _on_session),
     "sqlalchemy.engine.base.Connection": Kind("SQLAlchemy Connection", _on_connection),
     "sqlite3.Connection": Kind("sqlite3 connection", _raw(_SQLITE, _with_execute)),
     "psycopg.Connection": Kind("psycopg connection", _raw(_POSTGRESQL, _with_execute)),
@@ -102,6 +103,7 @@ KINDS: Final = {
 
 ASYNC: Final = {
     "sqlalchemy.ext.asyncio.session.AsyncSession": "await session.run_sync(lambda s: posthog.capture(s, ...))",
+    "sqlalchemy.ext.asyncio.scoping.async_scoped_session": "await session.run_sync(lambda s: posthog.capture(s, ...))",
     "sqlalchemy.ext.asyncio.engine.AsyncConnection": "await connection.run_sync(lambda c: posthog.capture(c, ...))",
     "psycopg.AsyncConnection": "a psycopg.Connection",
     "asyncpg.connection.Connection": "a psycopg.Connection",

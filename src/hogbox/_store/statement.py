@@ -1,8 +1,8 @@
 """The statements: one for each operation on the database, named for what it does.
 
 Those that take events away or change a shard's retry state are guarded by the shard's fence: they touch nothing once
-another worker has taken the shard over. Each changes one shard; whoever changes several goes in ascending order, so
-that no two transactions wait for each other.
+another worker has taken the shard over. Each operation of a worker is one statement that commits by itself, so that
+a worker which is frozen or cut off never leaves locks behind; moving an event to the dead letters takes two.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from sqlalchemy import (
     Insert,
     Select,
     Update,
+    and_,
     bindparam,
     delete,
-    exists,
     func,
     insert,
     select,
+    tuple_,
     update,
 )
 
@@ -47,9 +48,9 @@ class Statements:
         self.forget_dead_workers = _forget_dead_workers(tables)
         self.read_live_workers = _read_live_workers(tables)
         self.read_leases = _read_leases(tables)
-        self.claim_shard = _claim_shard(tables)
-        self.renew_lease = _renew_lease(tables)
-        self.give_back_shard = _give_back_shard(tables)
+        self.claim_shards = _claim_shards(tables)
+        self.renew_leases = _renew_leases(tables)
+        self.give_back_shards = _give_back_shards(tables)
         self.read_ready = _read_ready(tables)
         self.read_oldest = _read_oldest(tables)
         self.read_last_id = _read_last_id(tables)
@@ -108,37 +109,32 @@ def _read_leases(tables: Tables) -> Select[int, str | None, int]:
     return select(shards.shard, shards.owner, left).order_by(shards.shard)
 
 
-def _claim_shard(tables: Tables) -> Update:
-    """Take one shard over, if nobody holds it, and count the take-over in its fence."""
+def _claim_shards(tables: Tables) -> Update:
+    """Take those of some shards over that nobody holds, and count the take-over in their fences."""
     shards = tables.shards.c
     free = shards.owner.is_(None) | (shards.lease_expires_at <= epoch_ms())
     return (
         update(tables.shards)
-        .where(shards.shard == bindparam("wanted"), free)
-        .values(
-            owner=bindparam("worker"),
-            fence=shards.fence + 1,
-            lease_expires_at=epoch_ms() + _milliseconds("lease"),
-        )
+        .where(shards.shard.in_(bindparam("wanted", expanding=True)), free)
+        .values(owner=bindparam("worker"), fence=shards.fence + 1, lease_expires_at=epoch_ms() + _milliseconds("lease"))
     )
 
 
-def _renew_lease(tables: Tables) -> Update:
-    """Prolong a worker's lease of one shard."""
-    shards = tables.shards.c
+def _renew_leases(tables: Tables) -> Update:
+    """Prolong all leases of a worker."""
     return (
         update(tables.shards)
-        .where(shards.shard == bindparam("wanted"), shards.owner == bindparam("worker"))
+        .where(tables.shards.c.owner == bindparam("worker"))
         .values(lease_expires_at=epoch_ms() + _milliseconds("lease"))
     )
 
 
-def _give_back_shard(tables: Tables) -> Update:
-    """Make one shard of a worker nobody's, at once."""
+def _give_back_shards(tables: Tables) -> Update:
+    """Make shards of a worker nobody's, at once."""
     shards = tables.shards.c
     return (
         update(tables.shards)
-        .where(shards.shard == bindparam("wanted"), shards.owner == bindparam("worker"))
+        .where(shards.owner == bindparam("worker"), shards.shard.in_(bindparam("wanted", expanding=True)))
         .values(owner=None, lease_expires_at=0)
     )
 
@@ -193,34 +189,37 @@ def _read_events(tables: Tables) -> Select[int, str, str, str]:
 
 
 def _settle(tables: Tables) -> Delete:
-    """Take events of one shard out of the outbox."""
+    """Take events out of the outbox, where their shards are still held."""
     outbox = tables.outbox.c
-    return delete(tables.outbox).where(
-        outbox.id.in_(bindparam("ids", expanding=True)), outbox.shard == bindparam("wanted"), _held(tables)
-    )
+    held = select(tables.shards.c.shard).where(_held(tables))
+    return delete(tables.outbox).where(outbox.id.in_(bindparam("ids", expanding=True)), outbox.shard.in_(held))
 
 
 def _clear_retry(tables: Tables) -> Update:
-    """Forget that deliveries of a shard failed."""
-    return _fenced(tables).values(attempt=0, not_before=0, last_error=None)
+    """Forget that deliveries of shards failed."""
+    return update(tables.shards).where(_held(tables)).values(attempt=0, not_before=0, last_error=None)
 
 
 def _postpone(tables: Tables) -> Update:
-    """Try a shard again after so many milliseconds, and count the attempt."""
-    return _fenced(tables).values(
-        attempt=tables.shards.c.attempt + 1,
-        not_before=epoch_ms() + _milliseconds("delay"),
-        last_error=bindparam("error"),
+    """Try shards again after so many milliseconds, and count the attempt."""
+    return (
+        update(tables.shards)
+        .where(_held(tables))
+        .values(
+            attempt=tables.shards.c.attempt + 1,
+            not_before=epoch_ms() + _milliseconds("delay"),
+            last_error=bindparam("error"),
+        )
     )
 
 
 def _note_error(tables: Tables) -> Update:
-    """Keep what last went wrong with a shard, for those who look."""
-    return _fenced(tables).values(last_error=bindparam("error"))
+    """Keep what last went wrong with shards, for those who look."""
+    return update(tables.shards).where(_held(tables)).values(last_error=bindparam("error"))
 
 
 def _bury(tables: Tables) -> Insert:
-    """Copy one event of a shard to the dead letters, with the reason; `settle` then takes it from the outbox."""
+    """Copy one event to the dead letters, with the reason; `settle` then takes it from the outbox."""
     outbox = tables.outbox.c
     names = ["shard", "project", "lane", "payload", "created_at", "event_uuid", "reason", "status", "died_at"]
     dead = tables.dead_letters.c
@@ -234,27 +233,15 @@ def _bury(tables: Tables) -> Insert:
         bindparam("why", type_=dead.reason.type),
         bindparam("code", type_=dead.status.type),
         epoch_ms(),
-    ).where(outbox.id == bindparam("event"), outbox.shard == bindparam("wanted"), _held(tables))
+    ).where(outbox.id == bindparam("event"))
     return insert(tables.dead_letters).inline().from_select(names, event)
 
 
-def _fenced(tables: Tables) -> Update:
-    shards = tables.shards.c
-    return update(tables.shards).where(
-        shards.shard == bindparam("wanted"),
-        shards.owner == bindparam("worker"),
-        shards.fence == bindparam("held_fence"),
-    )
-
-
 def _held(tables: Tables) -> ColumnElement[bool]:
-    """That the shard is still this worker's, under the fence that it claimed."""
+    """That shards are still this worker's, under the fences that it claimed: pairs of shard and fence."""
     shards = tables.shards.c
-    return exists().where(
-        shards.shard == bindparam("wanted"),
-        shards.owner == bindparam("worker"),
-        shards.fence == bindparam("held_fence"),
-    )
+    pairs = tuple_(shards.shard, shards.fence).in_(bindparam("held", expanding=True))
+    return and_(shards.owner == bindparam("worker"), pairs)
 
 
 def _milliseconds(name: str) -> ColumnElement[int]:
