@@ -84,7 +84,7 @@ class _Cleaner:
         return result
 
     def _list(self, values: Iterable[Any], path: str, depth: int) -> list[Any]:
-        room = max(0, MAX_VALUES - self._values)
+        room = MAX_VALUES - self._values
         result = [self._below(value, path, index, depth) for index, value in enumerate(islice(values, room))]
         self._values += len(result)
         if len(result) == room:
