@@ -6,6 +6,7 @@ optional is imported. hogbox never commits, rolls back or opens a savepoint on a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -82,6 +83,12 @@ def _with_execute(handle: Any, sql: str, values: tuple[Any, ...]) -> None:
     handle.execute(sql, values)
 
 
+def _with_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> None:
+    # Not `handle.execute`: that makes cursors of its owner's choice, which may write parameters in another way.
+    with sys.modules["psycopg"].Cursor(handle) as cursor:
+        cursor.execute(sql, values)
+
+
 def _with_cursor(handle: Any, sql: str, values: tuple[Any, ...]) -> None:
     with handle.cursor() as cursor:
         cursor.execute(sql, values)
@@ -96,7 +103,7 @@ KINDS: Final = {
     "sqlalchemy.orm.scoping.scoped_session": Kind("SQLAlchemy scoped_session", _on_session),
     "sqlalchemy.engine.base.Connection": Kind("SQLAlchemy Connection", _on_connection),
     "sqlite3.Connection": Kind("sqlite3 connection", _raw(_SQLITE, _with_execute)),
-    "psycopg.Connection": Kind("psycopg connection", _raw(_POSTGRESQL, _with_execute)),
+    "psycopg.Connection": Kind("psycopg connection", _raw(_POSTGRESQL, _with_psycopg)),
     "pymysql.connections.Connection": Kind("PyMySQL connection", _raw(_MYSQL, _with_cursor)),
 }
 """Every kind of handle, by the module and name of its class; subclasses count as their class."""
