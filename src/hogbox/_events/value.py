@@ -26,6 +26,11 @@ MAX_VALUES: Final = 500_000
 MAX_PROBLEMS: Final = 100
 """Problems reported of one event: a long list of NaN is one mistake, not a long list of them."""
 
+MAX_INTEGER: Final = 2**1023
+"""To PostHog's parser an integer that no float can be is an error of the whole request."""
+
+_MIN_INTEGER: Final = -MAX_INTEGER
+
 _TOO_MANY: Final = f"more than {MAX_VALUES:,} values in one event; the rest is left out"
 
 
@@ -57,29 +62,38 @@ class _Cleaner:
         kind = type(value)
         if kind is str:
             return value if value.isascii() else clean_text(value)
-        if kind is int or kind is bool or value is None:
+        if kind is bool or value is None:
             return value
+        if kind is int:
+            return self._integer(value, path)
         if kind is float:
             return self._float(value, path)
-        if kind is dict:
-            return self.mapping(value, path, depth)
-        if kind is list:
-            return self._list(value, path, depth)
         try:
+            if kind is dict:
+                return self.mapping(value, path, depth)
+            if kind is list:
+                return self._list(value, path, depth)
             return self._convert(value, path, depth)
         except Exception as error:
             return self._drop(path, f"{kind.__name__} could not be read ({type(error).__name__})")
 
     def mapping(self, mapping: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        for key, value in mapping.items():
-            kind = type(value)
-            if type(key) is not str or not key.isascii():
-                key = self._key(key, path)
-            if (kind is str and value.isascii()) or kind is int or kind is bool:
-                result[key] = value
-            else:
-                result[key] = self._below(value, path, key, depth)
+        try:
+            for key, value in mapping.items():
+                kind = type(value)
+                if type(key) is not str or not key.isascii():
+                    key = self._key(key, path)
+                if (
+                    (kind is str and value.isascii())
+                    or kind is bool
+                    or (kind is int and _MIN_INTEGER < value < MAX_INTEGER)
+                ):
+                    result[key] = value
+                else:
+                    result[key] = self._below(value, path, key, depth)
+        except Exception as error:
+            self._note(path, f"could not be read to the end ({type(error).__name__}); the rest is left out")
         self._values += len(result)
         return result
 
@@ -97,6 +111,12 @@ class _Cleaner:
         if self._values >= MAX_VALUES:
             return self._note("", _TOO_MANY)
         return self.value(value, f"{path}.{step}" if path else str(step), depth + 1)
+
+    def _integer(self, value: int, path: str) -> int | None:
+        if _MIN_INTEGER < value < MAX_INTEGER:
+            return value
+        self._drop(path, f"an integer of {value.bit_length()} bits has no JSON form")
+        return None
 
     def _float(self, value: float, path: str) -> float | None:
         if math.isfinite(value):
@@ -121,8 +141,9 @@ class _Cleaner:
             return self._list(value, path, depth)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return self.mapping(_fields(value), path, depth)
-        if not isinstance(value, type) and callable(dump := getattr(value, "model_dump", None)):
-            return self.value(dump(), path, depth)
+        # Asked of the type: a Mock has every method that its instance is asked for, and returns another Mock.
+        if callable(dump := getattr(type(value), "model_dump", None)):
+            return self.value(dump(value), path, depth)
         return self._drop(path, f"{type(value).__name__} has no JSON form")
 
     def _drop(self, path: str, why: str) -> None:
