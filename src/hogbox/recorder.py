@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from hogbox._events.exception import exception_properties, merge_properties
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.limit import refusal
-from hogbox._events.moment import require_moment, utc_text
+from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.value import clean_properties, clean_text
 from hogbox.errors import InvalidEvent
 from hogbox.machine import machine_properties
@@ -78,9 +78,11 @@ class Recorder:
         self._project = settings.project_token
         self._disabled = settings.disabled
         self._hooks = hook_chain(before_send)
-        self._library = shape.library_properties(__version__)
-        self._machine = machine_properties()
-        self._geoip = {"$geoip_disable": True} if settings.disable_geoip else {}
+        self._own = shape.library_properties(__version__)
+        if settings.disable_geoip:
+            self._own["$geoip_disable"] = True
+        self._own_and_machine = {**machine_properties(), **self._own}
+        self._clockface = Clockface()
         self._lock = threading.Lock()
         self.discarded = Discarded()
 
@@ -101,13 +103,13 @@ class Recorder:
         options: Options,
     ) -> Entry | None:
         """An event of the application's own. Raises InvalidEvent for an empty name or arguments of wrong types."""
-        own = {**self._machine, "$groups": shape.group_map(groups)} if groups else self._machine
+        own = self._with_groups(groups)
         return self._draft(_require_name(event), distinct_id, shape.require_properties(properties), own, options)
 
     def identify(self, distinct_id: str, properties: Mapping[str, Any] | None, options: Options) -> Entry | None:
         """`$identify`."""
         given = shape.identify_properties(shape.require_properties(properties))
-        return self._draft(shape.IDENTIFY, distinct_id, given, {}, options)
+        return self._draft(shape.IDENTIFY, distinct_id, given, self._own, options)
 
     def group_identify(
         self,
@@ -119,11 +121,11 @@ class Recorder:
     ) -> Entry | None:
         """`$groupidentify`."""
         given = shape.group_identify_properties(group_type, group_key, shape.require_properties(properties))
-        return self._draft(shape.GROUP_IDENTIFY, distinct_id, given, {}, options)
+        return self._draft(shape.GROUP_IDENTIFY, distinct_id, given, self._own, options)
 
     def alias(self, alias: str, distinct_id: str, options: Options) -> Entry | None:
         """`$create_alias`."""
-        return self._draft(shape.CREATE_ALIAS, distinct_id, shape.alias_properties(distinct_id, alias), {}, options)
+        return self._draft(shape.CREATE_ALIAS, distinct_id, shape.alias_properties(distinct_id, alias), self._own, options)
 
     def exception(
         self,
@@ -146,8 +148,7 @@ class Recorder:
             person = self._new_uuid()
             given.setdefault(shape.PERSON_PROFILE, False)
         stamp = before or Stamp(self._uuid(options), self._timestamp(options), person)
-        own = {**self._machine, "$groups": shape.group_map(groups)} if groups else self._machine
-        entry = self._draft(shape.EXCEPTION, person, given, own, options, stamp)
+        entry = self._draft(shape.EXCEPTION, person, given, self._with_groups(groups), options, stamp)
         if before is None and isinstance(error, BaseException):
             _remember(error, stamp)
         return entry
@@ -162,15 +163,14 @@ class Recorder:
         stamp: Stamp | None = None,
     ) -> Entry | None:
         cleaned, problems = clean_properties(properties)
-        geoip = self._geoip
         if options.disable_geoip is not None:
-            geoip = {"$geoip_disable": options.disable_geoip}
+            own = {**own, "$geoip_disable": options.disable_geoip}
         event: Event = {
             "uuid": stamp.uuid if stamp else self._uuid(options),
             "event": name,
             "distinct_id": distinct_id,
             "timestamp": stamp.timestamp if stamp else self._timestamp(options),
-            "properties": {**cleaned, **own, **self._library, **geoip},
+            "properties": {**cleaned, **own},
         }
         if self._hooks:
             hooked = self._run_hooks(event, problems)
@@ -215,8 +215,14 @@ class Recorder:
         return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
     def _timestamp(self, options: Options) -> str:
-        given = options.timestamp
-        return utc_text(datetime.now(UTC) if given is None else require_moment(given))
+        if options.timestamp is None:
+            return self._clockface.text(time.time_ns())
+        return utc_text(require_moment(options.timestamp))
+
+    def _with_groups(self, groups: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        if not groups:
+            return self._own_and_machine
+        return {**self._own_and_machine, "$groups": shape.group_map(groups)}
 
     def _count(self, one: Discarded) -> None:
         with self._lock:

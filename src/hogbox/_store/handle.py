@@ -33,12 +33,11 @@ class Portable:
     def __init__(self, statement: Insert, names: Sequence[str]) -> None:
         self._statement = statement
         self._names = tuple(names)
-        self._texts: dict[tuple[str, str, str], Text] = {}
+        self._texts: dict[Dialect, Text] = {}
 
     def text(self, dialect: Dialect) -> Text:
         """This statement for the dialect; positional parameters are in the order of the names given."""
-        key = (dialect.name, dialect.driver, dialect.paramstyle)
-        return self._texts.get(key) or self._texts.setdefault(key, self._compile(dialect))
+        return self._texts.get(dialect) or self._texts.setdefault(dialect, self._compile(dialect))
 
     def _compile(self, dialect: Dialect) -> Text:
         compiled = self._statement.compile(dialect=dialect)
