@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hogbox._events.value import clean_text
+from hogbox._events.value import text_of
 from hogbox.errors import InvalidEvent, MissingDistinctId
 
 MAX_CHARACTERS: Final = 200
@@ -45,11 +45,14 @@ def resolve(identified: Any, argument: Any) -> str:
     given = identified if identified is not None else argument
     if type(given) is str and given.isascii() and given.strip():
         return given
-    if given is None or (isinstance(given, str) and not given.strip()):
+    if given is None:
         raise MissingDistinctId()
     if isinstance(given, (bool, float, bytes, dict, list, tuple, set)):
         raise InvalidEvent(f"distinct_id must be text, an integer or a UUID, not {given!r}")
-    return clean_text(str(given))
+    text = text_of(given)
+    if not text.strip():
+        raise MissingDistinctId()
+    return text
 
 
 def garbled(distinct_id: str) -> str | None:

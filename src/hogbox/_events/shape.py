@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hogbox._events.value import text_of
 from hogbox.errors import InvalidEvent
 
 PERSON_PROFILE: Final = "$process_person_profile"
@@ -44,16 +45,21 @@ def alias_properties(distinct_id: str, alias: str) -> dict[str, Any]:
     return {"distinct_id": distinct_id, "alias": alias}
 
 
-def group_map(groups: Mapping[str, Any]) -> dict[str, str]:
-    """Group types and keys as text, which is what PostHog compares."""
-    return {str(kind): require_text(key, "the key of a group") for kind, key in groups.items()}
+def group_map(groups: Any) -> dict[str, str]:
+    """Group types and keys as text, which is what PostHog compares. InvalidEvent for what is no mapping of them."""
+    if not isinstance(groups, Mapping):
+        raise InvalidEvent(f"groups must be a mapping such as {{'company': 'c-19'}}, not {type(groups).__name__}")
+    return {
+        require_text(kind, "the type of a group"): require_text(key, "the key of a group")
+        for kind, key in groups.items()
+    }
 
 
 def require_text(value: Any, what: str) -> str:
     """The value as text that is not blank; numbers and UUIDs count as their text. InvalidEvent otherwise."""
     if value is None or isinstance(value, (bool, float, bytes, dict, list, tuple, set)):
         raise InvalidEvent(f"{what} must be text, not {value!r}")
-    text = str(value)
+    text = text_of(value)
     if not text.strip():
         raise InvalidEvent(f"{what} must not be empty")
     return text

@@ -41,7 +41,9 @@ def clean_properties(properties: Mapping[Any, Any]) -> tuple[dict[str, Any], lis
 
 
 def clean_text(value: str) -> str:
-    """The text without lone surrogates, which have no form in UTF-8."""
+    """The text as a plain `str` without lone surrogates, which have no form in UTF-8."""
+    if type(value) is not str:
+        value = str.__str__(value)
     if value.isascii():
         return value
     try:
@@ -49,6 +51,13 @@ def clean_text(value: str) -> str:
     except UnicodeEncodeError:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value
+
+
+def text_of(value: Any) -> str:
+    """The clean text of a key or an id; a member of an Enum stands for its value, as it does in a property."""
+    if isinstance(value, Enum):
+        return text_of(value.value)
+    return clean_text(value if isinstance(value, str) else str(value))
 
 
 class _Cleaner:
@@ -126,7 +135,7 @@ class _Cleaner:
 
     def _key(self, key: Any, path: str) -> str:
         try:
-            return clean_text(str(key))
+            return text_of(key)
         except Exception as error:
             self._drop(path, f"a key of type {type(key).__name__} has no text ({type(error).__name__})")
             return f"<{type(key).__name__}>"
@@ -165,7 +174,7 @@ def _bytes_text(value: bytes | bytearray | memoryview) -> str:
 _CONVERSIONS: Final[tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...]] = (
     (Enum, lambda value: value.value),
     (bool, bool),
-    (str, str.__str__),
+    (str, clean_text),
     (int, int.__int__),
     ((float, Decimal), float),
     (UUID, str),
