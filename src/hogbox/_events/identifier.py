@@ -22,7 +22,8 @@ def uuid7(milliseconds: int, random: bytes) -> str:
 
 def keyed_uuid(project: str, idempotency_key: str) -> str:
     """The one uuid of this key in this project (version 5)."""
-    return str(uuid5(_IDEMPOTENCY, f"{project}\n{idempotency_key}"))
+    name = f"{project}\n{idempotency_key}".encode("utf-8", "backslashreplace")
+    return str(uuid5(_IDEMPOTENCY, name.decode()))
 
 
 def parse_uuid(value: object) -> str | None:
