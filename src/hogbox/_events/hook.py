@@ -25,7 +25,7 @@ def hook_chain(hooks: BeforeSend | Iterable[BeforeSend] | None) -> tuple[BeforeS
     """The hooks in their order. Raises ConfigurationError for anything that can't be called."""
     if hooks is None:
         return ()
-    chain = (hooks,) if callable(hooks) else tuple(hooks)
+    chain = (hooks,) if callable(hooks) or not isinstance(hooks, Iterable) else tuple(hooks)
     for hook in chain:
         if not callable(hook):
             raise ConfigurationError(f"before_send must be a callable or a list of them, not {hook!r}")
@@ -43,7 +43,7 @@ def run_hooks(event: Event, hooks: Sequence[BeforeSend]) -> tuple[Event | None, 
         try:
             answer = hook(result)
         except Exception as error:
-            raise BadHook(f"before_send {_name(hook)} raised {type(error).__name__}: {error}") from error
+            raise BadHook(f"before_send {_name(hook)} raised {_said(error)}") from error
         if answer is None:
             return None, []
         result = answer
@@ -70,3 +70,10 @@ def _checked(answer: Any, original: Event) -> tuple[Event, list[str]]:
 
 def _name(hook: BeforeSend) -> str:
     return getattr(hook, "__qualname__", type(hook).__qualname__)
+
+
+def _said(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
