@@ -1,0 +1,30 @@
+"""What waits among the dead letters from the start, and what is too large even for that."""
+
+from __future__ import annotations
+
+import pytest
+
+from hogbox._events.limit import MAX_EVENT_BYTES, MAX_STORED_BYTES, refusal
+from hogbox.errors import InvalidEvent
+
+
+@pytest.mark.parametrize(
+    "payload", ["x" * MAX_EVENT_BYTES, "é" * (MAX_EVENT_BYTES // 2)], ids=["ascii", "two bytes each"]
+)
+def test_an_event_up_to_the_limit_can_be_delivered(payload: str) -> None:
+    assert refusal("u-1", payload) is None
+    assert refusal("u-1", payload + "x") == "the event has 921,601 bytes; PostHog takes at most 921,600"
+
+
+def test_a_garbled_distinct_id_is_the_reason() -> None:
+    assert refusal("anonymous", "{}") == "distinct_id 'anonymous' is one that PostHog keeps no person for"
+
+
+def test_size_is_named_before_the_distinct_id() -> None:
+    reason = refusal("anonymous", "x" * MAX_STORED_BYTES)
+    assert reason == "the event has 7,340,032 bytes; PostHog takes at most 921,600"
+
+
+def test_an_event_that_no_database_is_sure_to_hold_is_refused() -> None:
+    with pytest.raises(InvalidEvent, match="7,340,033 bytes and hogbox keeps at most 7,340,032: capture less"):
+        refusal("u-1", "x" * (MAX_STORED_BYTES + 1))
