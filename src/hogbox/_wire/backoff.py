@@ -32,7 +32,7 @@ def parse_retry_after(header: str | None, now: datetime) -> float | None:
         return float(min(int(text[:12]), LONGEST_RETRY_AFTER)) or None
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
