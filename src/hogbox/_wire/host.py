@@ -27,10 +27,19 @@ def normalize_host(host: str | None) -> str:
     address = (host or "").strip().rstrip("/")
     if not address:
         return US
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+    if not _is_address(address):
         raise ConfigurationError(f"host {address!r} is not an address such as {US}: mend POSTHOG_HOST or host=...")
     return _INGESTION.get(address.lower(), address)
+
+
+def _is_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or any(character.isspace() for character in address))
+    return parts.scheme in ("http", "https") and whole and plain
 
 
 def require_token(token: str | None) -> str:
