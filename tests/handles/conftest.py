@@ -1,52 +1,31 @@
-"""Databases that live as long as the tests of handles, emptied for each test, with a table of the application's."""
+"""Every pair of a handle and a database, opened, with a table of the application's beside hogbox's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 
 import pytest
 
 from hogbox import PostHog
-from hogbox.schema import create_tables
-from tests.fixtures.database import TestDatabase, make_database
+from tests.fixtures.database import SharedDatabases, TestDatabase
 from tests.handles.opened import OPENERS, PAIRS, Opened
-
-Databases = Callable[[str], TestDatabase]
-
-
-@pytest.fixture(scope="session")
-def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    """One database of each kind, made when it is first asked for."""
-    made: dict[str, TestDatabase] = {}
-    with ExitStack() as stack:
-
-        def give(backend: str) -> TestDatabase:
-            if backend not in made:
-                folder = tmp_path_factory.mktemp("handles")
-                made[backend] = stack.enter_context(make_database(request, backend, folder))
-                create_tables(made[backend].engine)
-                made[backend].execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
-            return made[backend]
-
-        yield give
 
 
 @pytest.fixture
-def clean(databases: Databases) -> Databases:
-    """One of these databases, empty."""
+def clean(emptied: SharedDatabases) -> SharedDatabases:
+    """The shared databases, each with an empty table of the application's, `orders`."""
 
     def give(backend: str) -> TestDatabase:
-        database = databases(backend)
-        for table in ("posthog_outbox", "posthog_dead_letters", "orders"):
-            database.execute(f"DELETE FROM {table}")
+        database = emptied(backend)
+        database.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY)")
+        database.execute("DELETE FROM orders")
         return database
 
     return give
 
 
 @pytest.fixture(params=PAIRS, ids=[" on ".join(pair) for pair in PAIRS])
-def pair(request: pytest.FixtureRequest, clean: Databases) -> tuple[str, TestDatabase]:
+def pair(request: pytest.FixtureRequest, clean: SharedDatabases) -> tuple[str, TestDatabase]:
     """A kind of handle, and a database that it speaks."""
     kind, backend = request.param
     return kind, clean(backend)

@@ -17,8 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import Session
 
 from hogbox import PostHog
-from tests.fixtures.database import BACKENDS, TestDatabase
-from tests.handles.conftest import Databases
+from tests.fixtures.database import BACKENDS, SharedDatabases, TestDatabase
 from tests.handles.opened import connect_psycopg, connect_pymysql
 
 Handle = TypeVar("Handle")
@@ -40,7 +39,7 @@ def failing(block: AbstractContextManager[Handle]) -> Iterator[Handle]:
 
 
 @pytest.fixture(params=BACKENDS)
-def any_database(request: pytest.FixtureRequest, clean: Databases) -> TestDatabase:
+def any_database(request: pytest.FixtureRequest, clean: SharedDatabases) -> TestDatabase:
     return clean(request.param)
 
 
@@ -98,7 +97,7 @@ def test_p1_session_in_a_transaction_of_its_connection_shares_the_outer_ones_fat
 
 
 @pytest.mark.parametrize("end", ["commit", "rollback"])
-def test_p1_two_phase_session(clean: Databases, posthog: PostHog, end: str) -> None:
+def test_p1_two_phase_session(clean: SharedDatabases, posthog: PostHog, end: str) -> None:
     database = clean("mariadb")  # PostgreSQL allows prepared transactions only where it is set up for them
     with Session(database.engine, twophase=True) as session:
         posthog.capture(session, "paid", distinct_id="u1")
@@ -114,7 +113,7 @@ def test_the_connection_of_a_session_with_several_binds(any_database: TestDataba
     assert names(any_database) == ["paid"]
 
 
-def test_p1_sqlite3_context_manager_that_raises_leaves_nothing(clean: Databases, posthog: PostHog) -> None:
+def test_p1_sqlite3_context_manager_that_raises_leaves_nothing(clean: SharedDatabases, posthog: PostHog) -> None:
     database = clean("sqlite")
     with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
         with failing(connection):
@@ -124,7 +123,7 @@ def test_p1_sqlite3_context_manager_that_raises_leaves_nothing(clean: Databases,
     assert names(database) == ["paid after all"]
 
 
-def test_sqlite3_in_autocommit_keeps_the_event_at_once(clean: Databases, posthog: PostHog) -> None:
+def test_sqlite3_in_autocommit_keeps_the_event_at_once(clean: SharedDatabases, posthog: PostHog) -> None:
     database = clean("sqlite")
     with closing(sqlite3.connect(database.engine.url.database or "", isolation_level=None)) as connection:
         posthog.capture(connection, "paid", distinct_id="u1")
@@ -132,7 +131,7 @@ def test_sqlite3_in_autocommit_keeps_the_event_at_once(clean: Databases, posthog
     assert names(database) == ["paid"]
 
 
-def test_sqlite3_with_a_row_factory_of_the_callers(clean: Databases, posthog: PostHog) -> None:
+def test_sqlite3_with_a_row_factory_of_the_callers(clean: SharedDatabases, posthog: PostHog) -> None:
     database = clean("sqlite")
     with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
         connection.row_factory = sqlite3.Row
@@ -141,7 +140,7 @@ def test_sqlite3_with_a_row_factory_of_the_callers(clean: Databases, posthog: Po
     assert names(database) == ["paid"]
 
 
-def test_p1_psycopg_transaction_blocks(clean: Databases, posthog: PostHog) -> None:
+def test_p1_psycopg_transaction_blocks(clean: SharedDatabases, posthog: PostHog) -> None:
     database = clean("postgresql")
     with closing(connect_psycopg(database)) as connection:
         with connection.transaction():
@@ -163,7 +162,9 @@ def test_p1_psycopg_transaction_blocks(clean: Databases, posthog: PostHog) -> No
     ],
     ids=["dict_row", "ClientCursor", "RawCursor", "prepared"],
 )
-def test_psycopg_however_its_owner_likes_cursors(clean: Databases, posthog: PostHog, options: dict[str, Any]) -> None:
+def test_psycopg_however_its_owner_likes_cursors(
+    clean: SharedDatabases, posthog: PostHog, options: dict[str, Any]
+) -> None:
     database = clean("postgresql")
     with closing(connect_psycopg(database, **options)) as connection:
         posthog.capture(connection, "paid", distinct_id="u1")
@@ -172,7 +173,7 @@ def test_psycopg_however_its_owner_likes_cursors(clean: Databases, posthog: Post
 
 
 @pytest.mark.parametrize("cursor", [DictCursor, SSCursor])
-def test_pymysql_however_its_owner_likes_cursors(clean: Databases, posthog: PostHog, cursor: Any) -> None:
+def test_pymysql_however_its_owner_likes_cursors(clean: SharedDatabases, posthog: PostHog, cursor: Any) -> None:
     database = clean("mariadb")
     with closing(connect_pymysql(database, cursorclass=cursor)) as connection:
         posthog.capture(connection, "paid", distinct_id="u1")
@@ -181,7 +182,7 @@ def test_pymysql_however_its_owner_likes_cursors(clean: Databases, posthog: Post
 
 
 @pytest.mark.parametrize("mode", ["NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "STRICT_ALL_TABLES"])
-def test_mariadb_in_any_sql_mode(clean: Databases, posthog: PostHog, mode: str) -> None:
+def test_mariadb_in_any_sql_mode(clean: SharedDatabases, posthog: PostHog, mode: str) -> None:
     database = clean("mariadb")
     text = "back\\slash 'single' \"double\" %s :name \N{PILE OF POO}"
     with closing(connect_pymysql(database, sql_mode=mode)) as connection:
@@ -205,7 +206,7 @@ def test_awkward_text_arrives_as_it_is(opened: Any, database: TestDatabase, post
 @pytest.mark.parametrize(("backend", "driver"), [("sqlite", "sqlite+aiosqlite"), ("postgresql", "postgresql+asyncpg")])
 @pytest.mark.parametrize("end", ["commit", "rollback"])
 def test_p1_run_sync_of_an_asynchronous_session(
-    clean: Databases, posthog: PostHog, backend: str, driver: str, end: str
+    clean: SharedDatabases, posthog: PostHog, backend: str, driver: str, end: str
 ) -> None:
     database = clean(backend)
 

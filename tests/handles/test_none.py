@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hogbox import PostHog
-from tests.fixtures.database import BACKENDS, TestDatabase
-from tests.handles.conftest import Databases
+from tests.fixtures.database import BACKENDS, SharedDatabases, TestDatabase
 
 
 @pytest.fixture(params=BACKENDS)
-def any_database(request: pytest.FixtureRequest, clean: Databases) -> TestDatabase:
+def any_database(request: pytest.FixtureRequest, clean: SharedDatabases) -> TestDatabase:
     return clean(request.param)
 
 
@@ -35,7 +34,7 @@ def test_an_engine_of_the_callers_serves_as_well_and_is_left_open(any_database: 
     assert len(any_database.events()) == 1
 
 
-def test_p1_a_transaction_of_the_callers_beside_it_is_not_touched(clean: Databases) -> None:
+def test_p1_a_transaction_of_the_callers_beside_it_is_not_touched(clean: SharedDatabases) -> None:
     database = clean("postgresql")
     with PostHog(database.engine, project_token="phc_none") as posthog, database.engine.connect() as mine:
         mine.exec_driver_sql("INSERT INTO orders VALUES (1)")

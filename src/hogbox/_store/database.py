@@ -22,7 +22,7 @@ class Database:
         self.statements = Statements(self.tables)
         self._engine = open_engine(source) if isinstance(source, str) else source
         if isinstance(self._engine, Engine):
-            require_supported(self._engine.dialect.name)
+            require_supported(self._engine)
         elif source is not None:
             raise ConfigurationError(f"the database must be a URL or a SQLAlchemy Engine, not {type(source).__name__}")
         self._owned = isinstance(source, str)

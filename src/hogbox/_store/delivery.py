@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, UpdateBase
 
-from hogbox._delivery.batch import Waiting
+from hogbox._delivery.batch import Waiting, total_bytes
 from hogbox._delivery.share import Lease
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
@@ -15,6 +15,8 @@ from hogbox._store.dialect import autocommit
 
 Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
+
+_LONGEST_REASON: Final = 2000
 
 
 class LeaseLost(Exception):
@@ -100,9 +102,10 @@ class DeliveryStore:
         with self._connect() as connection:
             for shard, after in shards:
                 room = {"wanted": shard, "after": after, "events": events - len(found), "bytes": size}
-                for id_, project, lane, payload in connection.execute(self._statements.read_events, room):
-                    found.append(Waiting(id_, shard, project, lane, payload, uuid_of(payload)))
-                    size -= len(payload)
+                rows = connection.execute(self._statements.read_events, room)
+                read = [Waiting(id_, shard, project, lane, text, uuid_of(text)) for id_, project, lane, text in rows]
+                found += read
+                size -= total_bytes(read)
                 if len(found) >= events or size <= 0:
                     break
         return found
@@ -120,7 +123,7 @@ class DeliveryStore:
     def bury(self, row: Waiting, fences: Fences, reason: str, status: int | None) -> None:
         """Move one event to the dead letters. Raises LeaseLost, and moves nothing, where the shard was taken over."""
         held = self._held([row.shard], fences)
-        why = {"uuid": row.uuid, "why": reason, "code": status, "event": row.id}
+        why = {"uuid": row.uuid, "why": _storable(reason), "code": status, "event": row.id}
         with self._database.engine.begin() as connection:
             connection.execute(self._statements.bury, why)
             if connection.execute(self._statements.settle, {**held, "ids": [row.id]}).rowcount != 1:
@@ -132,12 +135,12 @@ class DeliveryStore:
 
     def postpone(self, shards: Collection[int], fences: Fences, delay: float, error: str) -> None:
         """Try these shards again after so many seconds, and count the attempt."""
-        retry = {**self._held(shards, fences), "delay": _ms(delay), "error": error}
+        retry = {**self._held(shards, fences), "delay": _ms(delay), "error": _storable(error)}
         self._run(self._statements.postpone, retry)
 
     def note_error(self, shards: Collection[int], fences: Fences, error: str) -> None:
         """Keep what is wrong with these shards, for those who look."""
-        self._run(self._statements.note_error, {**self._held(shards, fences), "error": error})
+        self._run(self._statements.note_error, {**self._held(shards, fences), "error": _storable(error)})
 
     def _held(self, shards: Collection[int], fences: Fences) -> dict[str, object]:
         return {"worker": self._worker, "held": [(shard, fences[shard]) for shard in shards]}
@@ -147,8 +150,14 @@ class DeliveryStore:
 
     def _run(self, statement: UpdateBase, values: Mapping[str, object]) -> int:
         """Run one statement, committed by itself; the number of rows that it changed."""
-        with self._connect() as connection:
+        # Committed in words too: an application's engine may begin transactions whatever the isolation level says.
+        with autocommit(self._database.engine).begin() as connection:
             return connection.execute(statement, values).rowcount
+
+
+def _storable(text: str) -> str:
+    """What a server or a library said, as every database takes it: of bounded length, without NUL."""
+    return text[:_LONGEST_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _ms(seconds: float) -> int:

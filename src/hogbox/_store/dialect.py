@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Engine, Integer, create_engine
+from sqlalchemy import BigInteger, Connection, Delete, Engine, Integer, Table, create_engine, delete
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -85,14 +85,25 @@ def open_engine(database_url: str) -> Engine:
     arguments: dict[str, Any] = {"timeout": 30} if backend == "sqlite" else {}
     try:
         return create_engine(url, connect_args=arguments, pool_pre_ping=backend != "sqlite")
+    except NoSuchModuleError as error:
+        raise ConfigurationError(f"SQLAlchemy knows no driver {url.drivername!r}: leave it at {backend}://…") from error
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get(backend)
+        extra = EXTRAS.get(backend) if url.get_driver_name() == DRIVERS[backend] else None
         how = f": pip install 'hogbox[{extra}]'" if extra else ""
         raise MissingDependency(f"the driver of {url.drivername} is not installed ({error}){how}") from error
 
 
-def require_supported(backend: str) -> None:
-    """Raise UnsupportedDatabase where hogbox has no tables for this kind of database."""
+def require_supported(engine: Engine) -> None:
+    """Raise UnsupportedDatabase where hogbox has no tables for this kind of database; its engine must not be async."""
+    dialect = engine.dialect
+    _require_known(dialect.name)
+    if dialect.is_async:
+        raise ConfigurationError(
+            f"{dialect.name}+{dialect.driver} is an asynchronous driver and PostHog is not: use {dialect.name}://…"
+        )
+
+
+def _require_known(backend: str) -> None:
     if backend not in DRIVERS:
         raise UnsupportedDatabase(f"{backend!r} is not a database that hogbox knows: use {SUPPORTED}")
 
@@ -100,14 +111,14 @@ def require_supported(backend: str) -> None:
 def _complete(database_url: str) -> URL:
     try:
         url = make_url(database_url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigurationError(
             "the database URL can't be read: write sqlite:///app.db, postgresql://user@host/name or "
             "mysql://user@host/name"
         ) from error
     if url.drivername == "postgres":
         url = url.set(drivername="postgresql")
-    require_supported(url.get_backend_name())
+    _require_known(url.get_backend_name())
     if "+" not in url.drivername:
         url = url.set(drivername=f"{url.drivername}+{DRIVERS[url.drivername]}")
     return url
@@ -131,6 +142,11 @@ def migrating(connection: Connection) -> Iterator[None]:
     """A transaction in which no other process migrates the same database."""
     name = connection.dialect.name
     if name == "sqlite":
+        connection.begin()
+        driver: Any = connection.connection.driver_connection
+        if driver.in_transaction:
+            # The application's engine begins by itself, without the lock on writing.
+            connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
@@ -147,6 +163,20 @@ def migrating(connection: Connection) -> Iterator[None]:
 def autocommit(engine: Engine) -> Engine:
     """The same engine and pool, with every statement committed by itself."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def delete_by_id(table: Table) -> Delete:
+    """A DELETE that looks its rows up by their ids, for a condition that names them.
+
+    MariaDB and MySQL lock every row that they look at. They read a small table as a whole, and would wait for each
+    event of a transaction that is still open.
+    """
+    statement = delete(table)
+    for name in ("mysql", "mariadb"):
+        # DELETE takes hints in its form for several tables only: DELETE t FROM t FORCE INDEX (PRIMARY).
+        statement = statement.prefix_with(table.name, dialect=name)
+        statement = statement.with_hint("FORCE INDEX (PRIMARY)", dialect_name=name)
+    return statement
 
 
 class ChangeSignal:

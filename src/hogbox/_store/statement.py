@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from hogbox._store.dialect import epoch_ms, octets
+from hogbox._store.dialect import delete_by_id, epoch_ms, octets
 from hogbox._store.table import Tables
 
 EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
@@ -192,7 +192,8 @@ def _settle(tables: Tables) -> Delete:
     """Take events out of the outbox, where their shards are still held."""
     outbox = tables.outbox.c
     held = select(tables.shards.c.shard).where(_held(tables))
-    return delete(tables.outbox).where(outbox.id.in_(bindparam("ids", expanding=True)), outbox.shard.in_(held))
+    wanted = outbox.id.in_(bindparam("ids", expanding=True))
+    return delete_by_id(tables.outbox).where(wanted, outbox.shard.in_(held))
 
 
 def _clear_retry(tables: Tables) -> Update:

@@ -1,0 +1,78 @@
+"""How the databases run the statements that workers repeat: by index, however full the outbox is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from hogbox._store.database import Database
+from hogbox._store.delivery import DeliveryStore
+from hogbox._store.table import Tables
+from hogbox.schema import create_tables
+from tests.fixtures.database import BACKENDS, TestDatabase, make_database
+
+ROWS = 20_480
+INDEX = "posthog_outbox_shard_id"
+READS: dict[str, Callable[[DeliveryStore], object]] = {
+    "read_events": lambda store: store.read_events([(7, 100)], 500, 5_000_000),
+    "read_ready": lambda store: store.read_ready(),
+    "read_oldest": lambda store: store.read_oldest(),
+}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestDatabase]:
+    """A database whose outbox holds many events of every shard, with statistics as the databases keep them."""
+    with make_database(request, request.param, tmp_path_factory.mktemp("full")) as database:
+        create_tables(database.engine)
+        tables = Tables("posthog_")
+        row = {"project": "phc_plan", "lane": "analytics", "payload": '{"event":"paid"}', "created_at": 0}
+        with database.engine.begin() as connection:
+            for start in range(0, ROWS, 2048):
+                rows = [{**row, "shard": number % 64} for number in range(start, start + 2048)]
+                connection.execute(sa.insert(tables.outbox), rows)
+            connection.execute(sa.update(tables.shards).values(owner="w1"))
+        analyze = "ANALYZE TABLE posthog_outbox" if database.backend == "mariadb" else "ANALYZE"
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(analyze)
+        yield database
+
+
+def plan(database: TestDatabase, act: Callable[[DeliveryStore], object]) -> list[str]:
+    """The database's plan for the statement that a store runs, a line for each step."""
+    ran: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, sql: str, parameters: Any, *___: Any) -> None:
+        ran.append((sql, parameters))
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    act(DeliveryStore(Database(database.engine, "posthog_"), "w1"))
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+    sql, parameters = ran[-1]
+    explain = "EXPLAIN QUERY PLAN" if database.backend == "sqlite" else "EXPLAIN"
+    with database.engine.connect() as connection:
+        return [" ".join(map(str, row)) for row in connection.exec_driver_sql(f"{explain} {sql}", parameters)]
+
+
+@pytest.mark.parametrize("name", READS)
+def test_reading_goes_by_the_index_of_shard_and_id(full: TestDatabase, name: str) -> None:
+    steps = plan(full, READS[name])
+    assert any(INDEX in step for step in steps), steps
+    whole_table = ("SCAN posthog_outbox", "Seq Scan on posthog_outbox", "posthog_outbox ALL")
+    assert not [step for step in steps if any(words in step for words in whole_table)], steps
+
+
+def test_settling_looks_only_at_the_events_that_it_takes(full: TestDatabase) -> None:
+    def settle(store: DeliveryStore) -> None:
+        store.settle(store.read_events([(9, 0)], 3, 5_000_000), {9: 0})
+
+    steps = plan(full, settle)
+    by_id = {
+        "sqlite": "SEARCH posthog_outbox USING INTEGER PRIMARY KEY",
+        "postgresql": "Index Scan using posthog_outbox_",
+        "mariadb": "posthog_outbox range PRIMARY",
+    }[full.backend]
+    assert any(by_id in step for step in steps), steps

@@ -1,0 +1,81 @@
+"""What every statement and column owes to the drivers: no binding of SQLAlchemy's, one spelling per dialect."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.engine import Dialect
+
+from hogbox._store.dialect import octets
+from hogbox._store.handle import Portable
+from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
+from hogbox._store.table import Tables
+
+TABLES = Tables("posthog_")
+STATEMENTS = Statements(TABLES)
+
+
+def dialect_of(url: str) -> Dialect:
+    return sa.make_url(url).get_dialect()()
+
+
+DIALECTS: dict[str, Dialect] = {
+    "sqlite": sqlite.dialect(),
+    "aiosqlite": dialect_of("sqlite+aiosqlite://"),
+    "psycopg": dialect_of("postgresql+psycopg://"),
+    "asyncpg": dialect_of("postgresql+asyncpg://"),
+    "raw postgresql": postgresql.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
+    "pymysql": dialect_of("mysql+pymysql://"),
+    "mariadb": dialect_of("mariadb+pymysql://"),
+    "raw mysql": mysql.dialect(paramstyle="format"),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("column", [*TABLES.outbox.c, *TABLES.dead_letters.c], ids=str)
+def test_no_column_that_a_driver_writes_needs_bind_processing(column: sa.Column[Any], dialect: Dialect) -> None:
+    kind = column.type.dialect_impl(dialect)
+    assert kind.bind_processor(dialect) is None
+    assert isinstance(column.type, (sa.Integer, sa.String))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("name", sorted(vars(STATEMENTS)))
+def test_every_statement_has_a_spelling_in_every_dialect(name: str, dialect: Dialect) -> None:
+    assert str(getattr(STATEMENTS, name).compile(dialect=dialect))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [(STATEMENTS.insert_event, EVENT_VALUES), (STATEMENTS.insert_dead_letter, DEAD_LETTER_VALUES)],
+    ids=["event", "dead letter"],
+)
+def test_what_drivers_run_takes_its_values_in_the_order_of_the_names(
+    statement: sa.Insert, names: tuple[str, ...], dialect: Dialect
+) -> None:
+    text = Portable(statement, names).text(dialect)
+    assert text.names == (None if dialect.positional else names)
+    assert "RETURNING" not in text.sql
+
+
+def test_a_statement_is_spelt_once_for_each_dialect() -> None:
+    portable = Portable(STATEMENTS.insert_event, EVENT_VALUES)
+    assert portable.text(DIALECTS["sqlite"]) is portable.text(DIALECTS["sqlite"])
+
+
+def test_names_in_another_order_than_the_columns_are_refused() -> None:
+    portable = Portable(STATEMENTS.insert_event, tuple(reversed(EVENT_VALUES)))
+    with pytest.raises(RuntimeError, match="reorder the statement's columns"):
+        portable.text(DIALECTS["sqlite"])
+
+
+def test_sqlite_counts_the_bytes_of_a_text() -> None:
+    sql = sa.select(octets(sa.literal_column("?"))).compile(dialect=DIALECTS["sqlite"])
+    connection = sqlite3.connect(":memory:")
+    assert connection.execute(str(sql), ("\N{PILE OF POO}é",)).fetchone() == (6,)
+    connection.close()
