@@ -58,6 +58,8 @@ class Stamp(NamedTuple):
     uuid: str
     timestamp: str
     distinct_id: str
+    nobody: bool
+    """Whether the distinct id was made up, because none was known."""
 
 
 class Discarded(NamedTuple):
@@ -125,7 +127,9 @@ class Recorder:
 
     def alias(self, alias: str, distinct_id: str, options: Options) -> Entry | None:
         """`$create_alias`."""
-        return self._draft(shape.CREATE_ALIAS, distinct_id, shape.alias_properties(distinct_id, alias), self._own, options)
+        return self._draft(
+            shape.CREATE_ALIAS, distinct_id, shape.alias_properties(distinct_id, alias), self._own, options
+        )
 
     def exception(
         self,
@@ -144,10 +148,11 @@ class Recorder:
         person = distinct_id or (before.distinct_id if before else None)
         own = exception_properties(error, lines=linecache.getlines, root=os.getcwd(), **details)
         given = merge_properties(shape.require_properties(properties), own)
-        if person is None:
-            person = self._new_uuid()
+        nobody = distinct_id is None and (before is None or before.nobody)
+        if nobody:
             given.setdefault(shape.PERSON_PROFILE, False)
-        stamp = before or Stamp(self._uuid(options), self._timestamp(options), person)
+        person = person or self._new_uuid()
+        stamp = before or Stamp(self._uuid(options), self._timestamp(options), person, nobody)
         entry = self._draft(shape.EXCEPTION, person, given, self._with_groups(groups), options, stamp)
         if before is None and isinstance(error, BaseException):
             _remember(error, stamp)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiosqlite
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 import psycopg
 import pytest
 import sqlalchemy as sa
