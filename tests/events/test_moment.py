@@ -13,11 +13,12 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hogbox._events.moment import read_text, require_moment, utc_text
+from hogbox._events.moment import Clockface, read_text, require_moment, utc_text
 from hogbox.errors import InvalidEvent
 
 WIRE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
 INDIA = timezone(timedelta(hours=5, minutes=30))
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST = datetime.fromisoformat("0001-01-01T00:00:00")
 LAST = datetime.fromisoformat("9999-12-31T23:59:59.999999")
 OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -62,6 +63,27 @@ def test_any_aware_moment_has_the_wire_form_and_stays_the_same_moment(moment: da
 def test_p8_a_moment_without_utc_form_is_refused(moment: datetime, zone: tzinfo) -> None:
     with pytest.raises(InvalidEvent, match="cannot be expressed in UTC: pass another one"):
         utc_text(moment.replace(tzinfo=zone))
+
+
+@given(st.lists(st.integers(-(10**18), 4 * 10**18), min_size=1, max_size=5))
+def test_p3_a_clockface_shows_what_a_moment_is_written_as(instants: list[int]) -> None:
+    clockface = Clockface()
+    for instant in instants:
+        expected = utc_text(EPOCH + timedelta(microseconds=instant // 1000))
+        assert clockface.text(instant) == expected
+        assert clockface.text(instant) == expected
+
+
+@pytest.mark.parametrize(
+    ("instant", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000000+00:00"),
+        (-1, "1969-12-31T23:59:59.999999+00:00"),
+        (1_772_619_330_250_000_999, "2026-03-04T10:15:30.250000+00:00"),
+    ],
+)
+def test_a_clockface_shows_microseconds(instant: int, text: str) -> None:
+    assert Clockface().text(instant) == text
 
 
 def test_a_datetime_is_required_as_it_is() -> None:

@@ -25,7 +25,7 @@ class Clockface:
     __slots__ = ("_last",)
 
     def __init__(self) -> None:
-        self._last = (-1, "")
+        self._last = (-1, "1969-12-31T23:59:59")
 
     def text(self, nanoseconds: int) -> str:
         """The instant, in nanoseconds since 1970 UTC, as text with microseconds."""
