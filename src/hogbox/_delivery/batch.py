@@ -52,6 +52,7 @@ def total_bytes(rows: Iterable[Waiting]) -> int:
 
 
 def _cut(rows: Sequence[Waiting], limits: Limits) -> Iterable[tuple[Waiting, ...]]:
+    """Consecutive parts of one destination's rows, of which there is at least one."""
     batch: list[Waiting] = []
     uuids: set[str] = set()
     size = 0
@@ -63,8 +64,7 @@ def _cut(rows: Sequence[Waiting], limits: Limits) -> Iterable[tuple[Waiting, ...
         batch.append(row)
         uuids.add(row.uuid)
         size = grown
-    if batch:
-        yield tuple(batch)
+    yield tuple(batch)
 
 
 def _size(row: Waiting) -> int:
