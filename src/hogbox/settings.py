@@ -45,7 +45,8 @@ class DeliverySettings:
             value = getattr(self, field.name)
             lowest_ok = value >= 0 if field.name == "max_attempts" else value > 0
             if not lowest_ok or value != value or value == float("inf"):
-                raise ConfigurationError(f"{field.name} must be a positive number, not {value!r}")
+                wanted = "a number of at least 0" if field.name == "max_attempts" else "a positive number"
+                raise ConfigurationError(f"{field.name} ({_variable(field.name)}) must be {wanted}, not {value!r}")
         if self.lease_seconds < 1.5 * self.request_timeout_seconds:
             raise ConfigurationError(
                 f"lease_seconds ({self.lease_seconds:g}) must be at least 1.5 times request_timeout_seconds "
@@ -63,7 +64,7 @@ class DeliverySettings:
             raise ConfigurationError(f"unknown setting {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")
         values: dict[str, Any] = {}
         for name, kind in known.items():
-            variable = f"HOGBOX_{name.upper()}"
+            variable = _variable(name)
             if (argument := arguments.get(name)) is not None:
                 values[name] = argument
             elif text := environment.get(variable, "").strip():
@@ -118,6 +119,10 @@ def require_prefix(prefix: str) -> str:
     raise ConfigurationError(
         f"table_prefix {prefix!r} can't begin a table's name: use at most 40 lower-case letters, digits, underscores"
     )
+
+
+def _variable(setting: str) -> str:
+    return f"HOGBOX_{setting.upper()}"
 
 
 def _flag(environment: Mapping[str, str], variable: str) -> bool:
