@@ -175,6 +175,15 @@ def test_p8_one_list_repeated_without_end_is_kept_only_so_often() -> None:
     assert problems == ["more than 500,000 values in one event; the rest is left out"]
 
 
+def test_p8_plain_objects_that_share_their_parts_are_kept_only_so_often() -> None:
+    shared: dict[str, Any] = {"n": 1}
+    for _ in range(5):
+        shared = {f"k{number}": shared for number in range(100)}
+    cleaned, problems = clean_properties(shared)
+    assert count(cleaned) < MAX_VALUES + 5 * 100
+    assert problems == ["more than 500,000 values in one event; the rest is left out"]
+
+
 def test_p8_an_endless_sequence_is_cut() -> None:
     cleaned, problems = clean_properties({"numbers": range(10**12), "next": [1], "plan": "pro"})
     assert len(cleaned["numbers"]) == MAX_VALUES
