@@ -1,0 +1,113 @@
+"""Several threads and several processes with one client (P8)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.orm import Session
+
+from hogbox import PostHog
+from tests.client.conftest import TOKEN
+from tests.fixtures.database import TestDatabase
+
+
+def in_child(act: Callable[[], object]) -> None:
+    """Run in a forked child, which ends at once; fails where it fails."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+        except BaseException as error:
+            os.write(2, f"in the child: {error!r}\n".encode())
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize("own_engine", [False, True], ids=["URL", "engine"])
+def test_capturing_goes_on_in_a_forked_child_and_in_the_parent(any_database: TestDatabase, own_engine: bool) -> None:
+    source = any_database.engine if own_engine else any_database.url
+    with PostHog(source, project_token=TOKEN) as posthog:
+        posthog.capture(None, "before", distinct_id="u1")
+
+        def capture() -> None:
+            for number in range(3):
+                posthog.capture(None, f"child {number}", distinct_id="u1")
+
+        in_child(capture)
+        posthog.capture(None, "after", distinct_id="u1")
+        in_child(capture)
+        posthog.capture(None, "at last", distinct_id="u1")
+    names = [event["event"] for event in any_database.events()]
+    child = ["child 0", "child 1", "child 2"]
+    assert names == ["before", *child, "after", *child, "at last"]
+
+
+def test_a_transaction_of_the_parent_that_is_open_at_the_fork_stays_the_parents(any_database: TestDatabase) -> None:
+    if any_database.backend == "sqlite":
+        pytest.skip("SQLite has one writer at a time: the child would wait for the parent, which waits for the child")
+    with PostHog(any_database.engine, project_token=TOKEN) as posthog, Session(any_database.engine) as session:
+        posthog.capture(session, "parent", distinct_id="u1")
+        in_child(lambda: posthog.capture(None, "child", distinct_id="u1"))
+        session.commit()
+    assert sorted(event["event"] for event in any_database.events()) == ["child", "parent"]
+
+
+def test_uuids_of_parent_and_child_differ(any_database: TestDatabase) -> None:
+    with PostHog(any_database.url, project_token=TOKEN) as posthog:
+        posthog.capture(None, "parent", distinct_id="u1")
+        in_child(lambda: posthog.capture(None, "child", distinct_id="u1"))
+        posthog.capture(None, "parent", distinct_id="u1")
+    assert len({event["uuid"] for event in any_database.events()}) == 3
+
+
+def test_a_child_of_a_process_with_a_worker_thread_captures_and_shuts_down(any_database: TestDatabase) -> None:
+    with PostHog(any_database.url, project_token=TOKEN, host="http://127.0.0.1:9") as posthog:
+        posthog.start()
+
+        def act() -> None:
+            posthog.capture(None, "child", distinct_id="u1")
+            posthog.shutdown()
+
+        in_child(act)
+    assert [event["event"] for event in any_database.events()] == ["child"]
+
+
+def test_eight_threads_capture_through_one_client(any_database: TestDatabase) -> None:
+    errors: list[BaseException] = []
+    with PostHog(any_database.url, project_token=TOKEN, before_send=lambda e: e if e["event"] else None) as posthog:
+
+        def work(number: int) -> None:
+            try:
+                for step in range(10):
+                    posthog.capture(None, f"{number}-{step}", distinct_id=f"u{number}")
+                with Session(any_database.engine) as session, session.begin():
+                    posthog.capture(session, f"{number}-10", distinct_id=f"u{number}")
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    events = any_database.events()
+    assert len({event["uuid"] for event in events}) == len(events) == 88
+    for number in range(8):
+        own = [event["event"] for event in events if event["distinct_id"] == f"u{number}"]
+        assert own == [f"{number}-{step}" for step in range(11)]
+
+
+def test_counts_of_many_threads_add_up(any_database: TestDatabase) -> None:
+    posthog = PostHog(project_token=TOKEN, disabled=True)
+    threads = [threading.Thread(target=lambda: [posthog.capture(None, "paid") for _ in range(200)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert posthog.discarded.disabled == 1600
