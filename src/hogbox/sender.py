@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from random import random
@@ -41,8 +40,6 @@ class Shared:
     limits: Limits
     lock: threading.Lock = field(default_factory=threading.Lock)
     holds: Holds = field(default_factory=Holds)
-    skipped: dict[int, tuple[frozenset[str], int]] = field(default_factory=dict)
-    """Per shard: while these projects are held, only events of theirs wait up to this id."""
     delivered: int = 0
     dead: int = 0
     failing: bool = False
@@ -53,7 +50,6 @@ class Turn:
     """One sender's go at some shards."""
 
     def __init__(self, ready: Sequence[Ready]) -> None:
-        self.shards = deque(one.shard for one in ready)
         self.fences = {one.shard: one.fence for one in ready}
         self.attempts = {one.shard: one.attempt for one in ready}
         self.ends = time.monotonic() + TURN_SECONDS
@@ -97,7 +93,7 @@ class Sender:
         turn = Turn(ready)
         try:
             while not self._stopping() and time.monotonic() < turn.ends and self._deliver_next(turn):
-                turn.shards.rotate(-1)
+                pass
         except LeaseLost:
             log.info("another worker has taken over shards of this one; what was under way is sent again by it")
         return turn.sent
@@ -105,12 +101,10 @@ class Sender:
     def _deliver_next(self, turn: Turn) -> bool:
         """Read once and send what was read; False where the turn should end."""
         limits = self._shared.limits
-        held = self._held()
-        rows = self._store.read_events(self._positions(turn.shards, held), limits.events, limits.bytes)
-        batches = group_batches(rows, limits, held)
-        if not batches:
-            return self._skip(rows, held)
-        for batch in batches:
+        with self._shared.lock:
+            held = self._shared.holds.held(time.monotonic())
+        rows = self._store.read_events(turn.fences, held, limits.events, limits.bytes)
+        for batch in group_batches(rows, limits):
             if not self._deliver_batch(batch, turn):
                 return False
         return len(rows) >= limits.events or total_bytes(rows) >= limits.bytes
@@ -194,24 +188,6 @@ class Sender:
         """The server takes less than was thought: later batches are no larger than half of what it refused."""
         with self._shared.lock:
             self._shared.limits = self._shared.limits.below(total_bytes(part.rows))
-
-    def _held(self) -> frozenset[str]:
-        with self._shared.lock:
-            return self._shared.holds.held(time.monotonic())
-
-    def _positions(self, shards: Collection[int], held: frozenset[str]) -> list[tuple[int, int]]:
-        """Where to read each shard on: behind the events of held projects, for as long as just these are held."""
-        if not held:
-            return [(shard, 0) for shard in shards]
-        with self._shared.lock:
-            skipped = {shard: last for shard, (projects, last) in self._shared.skipped.items() if projects == held}
-        return [(shard, skipped.get(shard, 0)) for shard in shards]
-
-    def _skip(self, rows: Sequence[Waiting], held: frozenset[str]) -> bool:
-        """Only events of held projects were read: remember to read on behind them. Whether there were any."""
-        with self._shared.lock:
-            self._shared.skipped.update({row.shard: (held, row.id) for row in rows})
-        return bool(rows)
 
     def _well(self, project: str) -> None:
         with self._shared.lock:

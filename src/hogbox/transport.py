@@ -38,7 +38,7 @@ class Transport:
         request = batch_request(token, payloads, sent_at=now.isoformat(), user_agent=USER_AGENT)
         try:
             response = self._client.post(f"{self._host}{request.path}", content=request.body, headers=request.headers)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return no_answer(f"{type(error).__name__}: {error}".rstrip(": "))
         retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
         where = f" (redirects to {response.headers['Location']})" if response.has_redirect_location else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,8 +30,8 @@ class Limits:
         return Limits(self.events, max(1, min(self.bytes, size // 2)))
 
 
-def group_batches(rows: Iterable[Waiting], limits: Limits, held: Collection[str]) -> list[tuple[Waiting, ...]]:
-    """The rows as requests to make one after another; rows of held projects are left out.
+def group_batches(rows: Iterable[Waiting], limits: Limits) -> list[tuple[Waiting, ...]]:
+    """The rows as requests to make one after another.
 
     Order is kept within each project and lane. No request holds a uuid twice, and an event that is larger than
     the limit travels alone.
@@ -39,8 +39,7 @@ def group_batches(rows: Iterable[Waiting], limits: Limits, held: Collection[str]
     batches: list[tuple[Waiting, ...]] = []
     destinations: dict[tuple[str, str], list[Waiting]] = {}
     for row in rows:
-        if row.project not in held:
-            destinations.setdefault((row.project, row.lane), []).append(row)
+        destinations.setdefault((row.project, row.lane), []).append(row)
     for same in destinations.values():
         batches.extend(_cut(same, limits))
     return batches

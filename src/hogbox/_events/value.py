@@ -31,11 +31,16 @@ MAX_INTEGER: Final = 2**1023
 
 _MIN_INTEGER: Final = -MAX_INTEGER
 
+_PLAIN_DEPTH: Final = 1
+_PLAIN_LENGTH: Final = 50
+
 _TOO_MANY: Final = f"more than {MAX_VALUES:,} values in one event; the rest is left out"
 
 
 def clean_properties(properties: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
     """The properties as JSON values, and a sentence for each value that could not be kept."""
+    if type(properties) is dict and (copy := _plain_copy(properties, 0)) is not None:
+        return copy, []
     cleaner = _Cleaner()
     return cleaner.mapping(properties, "", 0), list(cleaner.problems)
 
@@ -58,6 +63,36 @@ def text_of(value: Any) -> str:
     if isinstance(value, Enum):
         return text_of(value.value)
     return clean_text(value if isinstance(value, str) else str(value))
+
+
+def _plain_copy(properties: dict[Any, Any], depth: int) -> dict[str, Any] | None:
+    """A copy of properties that need no cleaning, or None. Most need none: this is the way of nearly every capture."""
+    copy = properties.copy()
+    if depth > _PLAIN_DEPTH or len(copy) > _PLAIN_LENGTH:
+        return None
+    for key, value in copy.items():
+        if type(key) is not str or not key.isascii():
+            return None
+        if type(value) is list and len(value) <= _PLAIN_LENGTH:
+            copy[key] = value = value.copy()
+            if not all(map(_is_plain, value)):
+                return None
+        elif type(value) is dict:
+            if (inner := _plain_copy(value, depth + 1)) is None:
+                return None
+            copy[key] = inner
+        elif not _is_plain(value):
+            return None
+    return copy
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return value.isascii() or clean_text(value) is value
+    if kind is int:
+        return bool(_MIN_INTEGER < value < MAX_INTEGER)
+    return kind is bool or value is None or (kind is float and math.isfinite(value))
 
 
 class _Cleaner:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, UpdateBase
 
-from hogbox._delivery.batch import Waiting, total_bytes
+from hogbox._delivery.batch import Waiting
 from hogbox._delivery.share import Lease
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit
+from hogbox._store.dialect import autocommit, forgettable, writers_turn
 
 Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
@@ -40,6 +40,7 @@ class DeliveryStore:
         self._database = database
         self._statements = database.statements
         self._worker = worker
+        self._turn = writers_turn(database.engine)
 
     def announce(self, host: str, pid: int, version: str) -> None:
         """Enter this worker among those alive."""
@@ -96,19 +97,15 @@ class DeliveryStore:
             last = connection.scalar(self._statements.read_last_id) or 0
             return last, connection.scalar(self._statements.count_waiting, {"last": last}) or 0
 
-    def read_events(self, shards: Iterable[tuple[int, int]], events: int, size: int) -> list[Waiting]:
-        """Events of the shards, each given with the id to read on after, until so many events or bytes are read."""
-        found: list[Waiting] = []
+    def read_events(self, shards: Collection[int], held: Collection[str], events: int, size: int) -> list[Waiting]:
+        """The oldest events of these shards, in order, without those of held projects.
+
+        So many events at most, or as soon as they have so many bytes.
+        """
+        wanted = {"wanted": list(shards), "held": list(held), "events": events, "bytes": size}
         with self._connect() as connection:
-            for shard, after in shards:
-                room = {"wanted": shard, "after": after, "events": events - len(found), "bytes": size}
-                rows = connection.execute(self._statements.read_events, room)
-                read = [Waiting(id_, shard, project, lane, text, uuid_of(text)) for id_, project, lane, text in rows]
-                found += read
-                size -= total_bytes(read)
-                if len(found) >= events or size <= 0:
-                    break
-        return found
+            rows = connection.execute(self._statements.read_events, wanted).all()
+        return [Waiting(*row, uuid_of(row[4])) for row in rows]
 
     def settle(self, rows: Collection[Waiting], fences: Fences) -> None:
         """Take events out of the outbox: they are delivered.
@@ -124,7 +121,7 @@ class DeliveryStore:
         """Move one event to the dead letters. Raises LeaseLost, and moves nothing, where the shard was taken over."""
         held = self._held([row.shard], fences)
         why = {"uuid": row.uuid, "why": _storable(reason), "code": status, "event": row.id}
-        with self._database.engine.begin() as connection:
+        with self._turn, self._database.engine.begin() as connection:
             connection.execute(self._statements.bury, why)
             if connection.execute(self._statements.settle, {**held, "ids": [row.id]}).rowcount != 1:
                 raise LeaseLost
@@ -150,9 +147,10 @@ class DeliveryStore:
 
     def _run(self, statement: UpdateBase, values: Mapping[str, object]) -> int:
         """Run one statement, committed by itself; the number of rows that it changed."""
-        # Committed in words too: an application's engine may begin transactions whatever the isolation level says.
-        with autocommit(self._database.engine).begin() as connection:
-            return connection.execute(statement, values).rowcount
+        with self._turn, self._connect() as connection, forgettable(connection):
+            # Committed in words too: an application's engine may begin transactions whatever the isolation level says.
+            with connection.begin():
+                return connection.execute(statement, values).rowcount
 
 
 def _storable(text: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Connection, Delete, Engine, Integer, Table, create_engine, delete
@@ -31,6 +32,7 @@ SUPPORTED: Final = "SQLite, PostgreSQL, MariaDB and MySQL"
 
 _LOCK_NAME: Final = "hogbox-migrate"
 _LOCK_NUMBER: Final = 0x686F67626F78
+_SYNCHRONOUS_NORMAL: Final = 1
 
 
 class epoch_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
@@ -177,6 +179,33 @@ def delete_by_id(table: Table) -> Delete:
         statement = statement.prefix_with(table.name, dialect=name)
         statement = statement.with_hint("FORCE INDEX (PRIMARY)", dialect_name=name)
     return statement
+
+
+def writers_turn(engine: Engine) -> AbstractContextManager[object]:
+    """A lock for the writers of one process: SQLite has one writer at a time, and those who wait only poll for it."""
+    return threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+
+
+@contextmanager
+def forgettable(connection: Connection) -> Iterator[None]:
+    """Commits that a power failure may undo, for the sake of speed; a crash of the process never does.
+
+    Only SQLite in WAL mode offers them without a risk for the file. For what a worker settles: it would be sent again.
+    """
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite" or driver.in_transaction:
+        yield
+        return
+    cursor = driver.cursor()
+    before = cursor.execute("PRAGMA synchronous").fetchone()[0]
+    wal = cursor.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    if wal and before > _SYNCHRONOUS_NORMAL:
+        cursor.execute(f"PRAGMA synchronous = {_SYNCHRONOUS_NORMAL}")
+    try:
+        yield
+    finally:
+        cursor.execute(f"PRAGMA synchronous = {before}")
+        cursor.close()
 
 
 class ChangeSignal:
