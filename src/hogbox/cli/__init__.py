@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
 from hogbox.errors import HogboxError
 
 
 def main() -> None:
-    """Run the `hogbox` command; errors of hogbox's own are sentences, not tracebacks."""
+    """Run the `hogbox` command; errors of hogbox's own and of the database are sentences, not tracebacks."""
     try:
         from hogbox.cli.app import build_app
     except ModuleNotFoundError as error:
@@ -17,9 +19,16 @@ def main() -> None:
         build_app()()
     except HogboxError as error:
         sys.exit(f"hogbox: {_chain(error)}")
+    except SQLAlchemyError as error:
+        sys.exit(f"hogbox: the database fails: {_sentence(error)}")
 
 
 def _chain(error: BaseException) -> str:
     """The error and its causes as sentences."""
     cause = f"\n  because: {_chain(error.__cause__)}" if error.__cause__ else ""
-    return f"{error}{cause}"
+    return f"{_sentence(error)}{cause}"
+
+
+def _sentence(error: BaseException) -> str:
+    """What a driver said, without what SQLAlchemy adds; the error's own text otherwise."""
+    return str(error.orig if isinstance(error, DBAPIError) and error.orig else error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,6 +13,8 @@ from hogbox.cli.deliver import deliver
 from hogbox.cli.migrate import migrate
 from hogbox.cli.worker import worker
 from hogbox.errors import MissingDependency
+
+_ANY_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def build_app() -> typer.Typer:
@@ -25,7 +27,8 @@ def build_app() -> typer.Typer:
         try:
             app.command(found.name)(found.load())
         except ModuleNotFoundError as error:
-            app.command(found.name)(_unavailable(found.name, error))
+            # Whatever options it is given: what is missing comes first.
+            app.command(found.name, context_settings=_ANY_OPTIONS)(_unavailable(found.name, error))
     return app
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Annotated
 
 import typer
@@ -40,8 +40,8 @@ def deliver(
     """
     settings = load_settings(database_url, host, table_prefix)
     log_to_stderr(verbose)
-    worker = Worker(open_database(settings), settings.host, DeliverySettings.load(os.environ))
-    with _bar() as report:
+    with closing(open_database(settings)) as database, _bar() as report:
+        worker = Worker(database, settings.host, DeliverySettings.load(os.environ))
         result = worker.drain(timeout or None, report)
     typer.echo(f"{result.delivered} delivered, {result.dead} dead, {result.waiting} waiting")
     raise typer.Exit(1 if result.waiting else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import closing
 from types import FrameType
 
 from hogbox.cli.option import (
@@ -33,8 +34,13 @@ def worker(
     """
     settings = load_settings(database_url, host, table_prefix)
     log_to_stderr(verbose)
-    running = Worker(open_database(settings), settings.host, DeliverySettings.load(os.environ))
+    with closing(open_database(settings)) as database:
+        running = Worker(database, settings.host, DeliverySettings.load(os.environ))
+        _stop_on_signals(running)
+        running.run()
 
+
+def _stop_on_signals(running: Worker) -> None:
     def end(number: int, _: FrameType | None) -> None:
         # A second signal finds the default: it ends the process at once, and the leases run out by themselves.
         signal.signal(number, signal.SIG_DFL)
@@ -42,4 +48,3 @@ def worker(
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    running.run()
