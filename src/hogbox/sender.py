@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from random import random
 from typing import Final
 
@@ -44,6 +45,19 @@ class Shared:
     dead: int = 0
     failing: bool = False
     failed_at: float = 0.0
+
+
+class Outcome(Enum):
+    """How a turn ended."""
+
+    NOTHING = "nothing"
+    """There was nothing to send, or nothing that could be."""
+
+    SENT = "sent"
+    """Events were sent, and none are left, or those that are have to wait."""
+
+    MORE = "more"
+    """Events were sent, and more are waiting."""
 
 
 class Turn:
@@ -85,21 +99,25 @@ class Sender:
         self._leases = leases
         self._stopping = stopping
 
-    def deliver(self, ready: Sequence[Ready]) -> bool:
+    def deliver(self, ready: Sequence[Ready], share: bool) -> Outcome:
         """Deliver the shards' events until none is left, one has to wait, or the turn is over.
 
-        Returns whether anything was sent. Errors of the database are raised; everything else is settled here.
+        With `share`, the turn is over as soon as there is more than one request's worth, for others to help. Errors
+        of the database are raised; everything else is settled here.
         """
         turn = Turn(ready)
         try:
-            while not self._stopping() and time.monotonic() < turn.ends and self._deliver_next(turn):
-                pass
+            while not self._stopping() and time.monotonic() < turn.ends:
+                if not self._deliver_next(turn):
+                    return Outcome.SENT if turn.sent else Outcome.NOTHING
+                if share:
+                    return Outcome.MORE
         except LeaseLost:
             log.info("another worker has taken over shards of this one; what was under way is sent again by it")
-        return turn.sent
+        return Outcome.MORE if turn.sent else Outcome.NOTHING
 
     def _deliver_next(self, turn: Turn) -> bool:
-        """Read once and send what was read; False where the turn should end."""
+        """Read once and send what was read; whether there is likely to be more."""
         limits = self._shared.limits
         with self._shared.lock:
             held = self._shared.holds.held(time.monotonic())

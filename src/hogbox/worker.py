@@ -24,7 +24,7 @@ from hogbox._store.database import Database
 from hogbox._store.delivery import DeliveryStore, Ready
 from hogbox._store.dialect import ChangeSignal
 from hogbox.lease import Leases
-from hogbox.sender import Sender, Shared
+from hogbox.sender import Outcome, Sender, Shared
 from hogbox.settings import DeliverySettings
 from hogbox.transport import Transport
 
@@ -36,9 +36,21 @@ HINT_SECONDS: Final = 10.0
 _OFTEN: Final = 0.04
 _SELDOM: Final = 0.25
 _REST: Final = 1.0
+_IDLE_SHARE: Final = 20
+"""Times the duration of a search in vain: passing over the events of held projects costs little, however many wait."""
+
 _TOGETHER: Final = 0.01
 """Shards that were put off together are due within a few milliseconds: one request serves them all."""
-_SHARDS_OF_A_TURN: Final = 16
+
+
+class Dealt(NamedTuple):
+    """Shards that a sender has, since a moment on the monotonic clock."""
+
+    shards: frozenset[int]
+    at: float
+
+
+Submit = Callable[[Sequence[Ready], bool], "Future[Outcome]"]
 
 
 class Delivery(NamedTuple):
@@ -68,8 +80,9 @@ class Worker:
         self._wake = threading.Event()
         self._often_until = 0.0
         self._look_at = 0.0
-        self._turns: dict[Future[bool], Sequence[Ready]] = {}
+        self._turns: dict[Future[Outcome], Dealt] = {}
         self._resting: dict[int, float] = {}
+        self._parallel = 1
         self._unwell = False
 
     def run(self) -> None:
@@ -126,14 +139,14 @@ class Worker:
             stack.callback(self._stop.set)
             sender = Sender(self._store, transport, settings, self._shared, self._leases, self._stop.is_set)
             log.info("worker %s delivers to %s", self.id, self._host)
-            self._loop(finished, signal, lambda turn: pool.submit(sender.deliver, turn))
+            self._loop(finished, signal, lambda turn, share: pool.submit(sender.deliver, turn, share))
         log.info("worker %s has ended: %d delivered, %d dead", self.id, self._shared.delivered, self._shared.dead)
 
     def _loop(
         self,
         finished: Callable[[], bool],
         signal: ChangeSignal,
-        submit: Callable[[Sequence[Ready]], Future[bool]],
+        submit: Submit,
     ) -> None:
         while True:
             try:
@@ -152,17 +165,25 @@ class Worker:
     def _collect(self) -> None:
         """Take finished turns back; shards that could not be served rest for a while."""
         for turn in [turn for turn in self._turns if turn.done()]:
-            ready = self._turns.pop(turn)
+            dealt = self._turns.pop(turn)
             error = turn.exception()
-            if error is None and turn.result():
+            outcome = Outcome.NOTHING if error else turn.result()
+            self._adapt(outcome)
+            if outcome is not Outcome.NOTHING:
                 self._look_at = 0.0
                 continue
-            until = time.monotonic() + (_REST if error else self._settings.poll_seconds)
-            self._resting.update({one.shard: until for one in ready})
+            now = time.monotonic()
+            rest = _REST if error else max(self._settings.poll_seconds, _IDLE_SHARE * (now - dealt.at))
+            self._resting.update(dict.fromkeys(dealt.shards, now + rest))
             if isinstance(error, SQLAlchemyError):
                 raise error
             if error is not None:
                 log.error("a delivery failed in a way that hogbox did not foresee", exc_info=error)
+
+    def _adapt(self, outcome: Outcome) -> None:
+        """More requests at once while there is a backlog; one for all shards while there is none."""
+        wanted = self._parallel * 2 if outcome is Outcome.MORE else self._parallel // 2
+        self._parallel = max(1, min(wanted, self._settings.senders))
 
     def _keep_leases(self) -> None:
         if self._leases.keep():
@@ -174,7 +195,7 @@ class Worker:
             return False
         return signal.changed() or time.monotonic() >= self._look_at
 
-    def _deal(self, submit: Callable[[Sequence[Ready]], Future[bool]]) -> None:
+    def _deal(self, submit: Submit) -> None:
         """Give the shards that hold events to idle senders, and note when to look again at the latest."""
         now = time.monotonic()
         self._resting = {shard: until for shard, until in self._resting.items() if until > now}
@@ -187,13 +208,14 @@ class Worker:
                 self._look_at = min(self._look_at, now + wait + _TOGETHER)
             elif one.shard not in unavailable:
                 ready.append(one)
-        for turn in _split(ready, self._settings.senders - len(self._turns)):
-            future = submit(turn)
-            self._turns[future] = turn
+        free = max(1, self._parallel - len(self._turns))
+        for turn in _split(ready, free):
+            future = submit(turn, self._parallel < self._settings.senders)
+            self._turns[future] = Dealt(frozenset(one.shard for one in turn), now)
             future.add_done_callback(lambda _: self._wake.set())
 
     def _busy(self) -> set[int]:
-        return {one.shard for ready in self._turns.values() for one in ready}
+        return {shard for dealt in self._turns.values() for shard in dealt.shards}
 
     def _pause(self, signal: ChangeSignal) -> float:
         """Seconds until something is due; a pulse at the latest, for what no signal tells of."""
@@ -218,8 +240,6 @@ class Worker:
         self._unwell = False
 
 
-def _split(ready: Sequence[Ready], senders: int) -> list[Sequence[Ready]]:
-    """The shards as turns, no more than there are idle senders; few shards make one turn, and so one request."""
-    wanted = -(-len(ready) // _SHARDS_OF_A_TURN)
-    turns = max(1, min(senders, wanted))
+def _split(ready: Sequence[Ready], turns: int) -> list[Sequence[Ready]]:
+    """The shards dealt out to that many turns at most."""
     return [ready[index::turns] for index in range(turns) if ready[index::turns]]

@@ -77,6 +77,16 @@ def test_p8_what_cannot_be_an_id_raises(value: Any) -> None:
         resolve(None, value)
 
 
+def test_p8_an_object_without_a_text_of_its_own_raises() -> None:
+    """It would be sent as `<User object at 0x7f…>`: another person after every restart."""
+    with pytest.raises(InvalidEvent, match="distinct_id must be text, an integer or a UUID, not <object object at"):
+        resolve(None, object())
+
+
+def test_an_id_with_nul_is_garbled() -> None:
+    assert garbled("u\0-1") == "distinct_id 'u\\x00-1' contains NUL, which PostHog replaces"
+
+
 @pytest.mark.parametrize("illegal", sorted(ILLEGAL))
 def test_an_id_that_names_nobody_is_garbled_in_any_case_and_with_blanks(illegal: str) -> None:
     for form in (illegal, illegal.upper(), f" {illegal}\n"):

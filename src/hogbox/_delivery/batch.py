@@ -41,13 +41,19 @@ def group_batches(rows: Iterable[Waiting], limits: Limits) -> list[tuple[Waiting
     for row in rows:
         destinations.setdefault((row.project, row.lane), []).append(row)
     for same in destinations.values():
-        batches.extend(_cut(same, limits))
+        batches.extend([tuple(same)] if _fit(same, limits) else _cut(same, limits))
     return batches
 
 
 def total_bytes(rows: Iterable[Waiting]) -> int:
     """The encoded size of these events in one request, with their commas."""
     return sum(_size(row) for row in rows)
+
+
+def _fit(rows: Sequence[Waiting], limits: Limits) -> bool:
+    """Whether the rows can be one request."""
+    few = len(rows) <= limits.events and len({row.uuid for row in rows}) == len(rows)
+    return few and (len(rows) == 1 or total_bytes(rows) <= limits.bytes)
 
 
 def _cut(rows: Sequence[Waiting], limits: Limits) -> Iterable[tuple[Waiting, ...]]:

@@ -47,7 +47,8 @@ def resolve(identified: Any, argument: Any) -> str:
         return given
     if given is None:
         raise MissingDistinctId()
-    if isinstance(given, (bool, float, bytes, dict, list, tuple, set)):
+    nameless = type(given).__str__ is object.__str__ and not isinstance(given, (str, int))
+    if nameless or isinstance(given, (bool, float, bytes, dict, list, tuple, set)):
         raise InvalidEvent(f"distinct_id must be text, an integer or a UUID, not {given!r}")
     text = text_of(given)
     if not text.strip():
@@ -59,6 +60,8 @@ def garbled(distinct_id: str) -> str | None:
     """Why PostHog would not keep events of this distinct id as they are, or None."""
     if len(distinct_id) > MAX_CHARACTERS:
         return f"distinct_id has {len(distinct_id)} characters; PostHog cuts it at {MAX_CHARACTERS}"
+    if "\0" in distinct_id:
+        return f"distinct_id {distinct_id!r} contains NUL, which PostHog replaces"
     if distinct_id.strip().lower() in ILLEGAL:
         return f"distinct_id {distinct_id!r} is one that PostHog keeps no person for"
     return None
