@@ -51,12 +51,10 @@ def ids(batches: list[tuple[Waiting, ...]]) -> list[list[int]]:
             [[1, 3], [2], [4]],
             id="by project and lane",
         ),
-        pytest.param([waiting(1, project="held"), waiting(2)], [[2]], id="held project"),
-        pytest.param([waiting(1, project="held")], [], id="only a held project"),
     ],
 )
 def test_rows_become_requests(rows: list[Waiting], expected: list[list[int]]) -> None:
-    assert ids(group_batches(rows, LIMITS, {"held"})) == expected
+    assert ids(group_batches(rows, LIMITS)) == expected
 
 
 ROWS = st.lists(
@@ -74,16 +72,15 @@ ROWS = st.lists(
 ANY_LIMITS = st.builds(Limits, events=st.integers(1, 10), bytes=st.integers(1, 200))
 
 
-@given(ROWS, ANY_LIMITS, st.frozensets(st.sampled_from("abc")))
-def test_p2_nothing_is_lost_and_no_held_project_is_sent(rows: list[Waiting], limits: Limits, held: set[str]) -> None:
-    batches = group_batches(rows, limits, held)
-    sent = Counter(row for batch in batches for row in batch)
-    assert sent == Counter(row for row in rows if row.project not in held)
+@given(ROWS, ANY_LIMITS)
+def test_p2_nothing_is_lost(rows: list[Waiting], limits: Limits) -> None:
+    batches = group_batches(rows, limits)
+    assert Counter(row for batch in batches for row in batch) == Counter(rows)
 
 
 @given(ROWS, ANY_LIMITS)
 def test_p4_each_project_and_lane_keeps_its_order(rows: list[Waiting], limits: Limits) -> None:
-    batches = group_batches(rows, limits, ())
+    batches = group_batches(rows, limits)
     assert all(len({(row.project, row.lane) for row in batch}) == 1 for batch in batches)
     for destination in {(row.project, row.lane) for row in rows}:
         sent = [row.id for batch in batches for row in batch if (row.project, row.lane) == destination]
@@ -92,7 +89,7 @@ def test_p4_each_project_and_lane_keeps_its_order(rows: list[Waiting], limits: L
 
 @given(ROWS, ANY_LIMITS)
 def test_p3_each_request_is_within_the_limits_and_holds_no_uuid_twice(rows: list[Waiting], limits: Limits) -> None:
-    for batch in group_batches(rows, limits, ()):
+    for batch in group_batches(rows, limits):
         assert 1 <= len(batch) <= limits.events
         assert len(batch) == 1 or total_bytes(batch) <= limits.bytes
         assert len({row.uuid for row in batch}) == len(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -19,9 +20,9 @@ EVERYTHING = 10_000_000
 
 
 def read(
-    store: DeliveryStore, *shards: int, after: int = 0, events: int = 1000, size: int = EVERYTHING
+    store: DeliveryStore, *shards: int, held: Collection[str] = (), events: int = 1000, size: int = EVERYTHING
 ) -> list[Waiting]:
-    return store.read_events([(shard, after) for shard in shards], events, size)
+    return store.read_events(shards, held, events, size)
 
 
 def names(rows: list[Waiting]) -> list[str]:
@@ -39,16 +40,24 @@ class TestReading:
         assert names(rows) == ["first", "second"]
         assert [row.uuid for row in rows] == ["uuid of first", "uuid of second"]
 
-    def test_shards_are_read_one_after_another(self, store: DeliveryStore, write: WriteEvents) -> None:
+    def test_several_shards_are_read_in_the_order_of_writing(self, store: DeliveryStore, write: WriteEvents) -> None:
         write(1, "1a")
         write(2, "2a")
         write(1, "1b")
-        assert names(read(store, 2, 1)) == ["2a", "1a", "1b"]
+        write(3, "3a")
+        assert names(read(store, 2, 1)) == ["1a", "2a", "1b"]
 
-    def test_reading_goes_on_after_an_id(self, store: DeliveryStore, write: WriteEvents) -> None:
-        ids = write(3, "first", "second", "third")
-        assert names(read(store, 3, after=ids[0])) == ["second", "third"]
-        assert read(store, 3, after=ids[2]) == []
+    def test_events_of_held_projects_are_passed_over(self, store: DeliveryStore, write: WriteEvents) -> None:
+        write(1, "a", project="phc_held")
+        write(1, "b", project="phc_held_too")
+        write(1, "c")
+        assert names(read(store, 1, held={"phc_held", "phc_held_too"}, events=1)) == ["c"]
+        assert names(read(store, 1, held={"phc_held"})) == ["b", "c"]
+        assert read(store, 1, held={"phc_held", "phc_held_too", "phc_store"}) == []
+
+    def test_no_shards_give_no_events(self, store: DeliveryStore, write: WriteEvents) -> None:
+        write(1, "a")
+        assert read(store) == []
 
     def test_no_more_events_than_asked_for_over_all_shards(self, store: DeliveryStore, write: WriteEvents) -> None:
         write(1, "1a", "1b")
@@ -65,7 +74,7 @@ class TestReading:
         one = len(read(store, 1)[0].payload)
         assert names(read(store, 1, 2, size=2 * one)) == ["1a", "1b"]
         assert names(read(store, 1, 2, size=2 * one + 1)) == ["1a", "1b", "1c"]
-        assert names(read(store, 1, 2, size=3 * (one + 1) + 1)) == ["1a", "1b", "1c", "2a"]
+        assert names(read(store, 1, 2, size=3 * one + 1)) == ["1a", "1b", "1c", "2a"]
 
     def test_at_least_one_event_however_large_it_is(self, store: DeliveryStore, write: WriteEvents) -> None:
         write(1, "x" * 100_000, "small")

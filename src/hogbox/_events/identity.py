@@ -47,8 +47,7 @@ def resolve(identified: Any, argument: Any) -> str:
         return given
     if given is None:
         raise MissingDistinctId()
-    nameless = type(given).__str__ is object.__str__ and not isinstance(given, (str, int))
-    if nameless or isinstance(given, (bool, float, bytes, dict, list, tuple, set)):
+    if isinstance(given, (bool, float, bytes, dict, list, tuple, set)) or _has_no_text(given):
         raise InvalidEvent(f"distinct_id must be text, an integer or a UUID, not {given!r}")
     text = text_of(given)
     if not text.strip():
@@ -65,3 +64,8 @@ def garbled(distinct_id: str) -> str | None:
     if distinct_id.strip().lower() in ILLEGAL:
         return f"distinct_id {distinct_id!r} is one that PostHog keeps no person for"
     return None
+
+
+def _has_no_text(value: object) -> bool:
+    """Whether `str` would give the object's address, or a description for programmers."""
+    return not isinstance(value, (str, int)) and getattr(type(value), "__str__", None) is object.__str__
