@@ -364,12 +364,16 @@ class TestEngines:
         assert sqlite_database.count("posthog_workers") == 1
         engine.dispose()
 
-    def test_other_isolation_levels_do(self, database: TestDatabase, write: WriteEvents) -> None:
-        engine = sa.create_engine(database.url, isolation_level="SERIALIZABLE")
+    @pytest.mark.parametrize("level", ["SERIALIZABLE", "AUTOCOMMIT"])
+    def test_any_isolation_will_do(self, database: TestDatabase, write: WriteEvents, level: Any) -> None:
+        engine = sa.create_engine(database.url, isolation_level=level)
         store = DeliveryStore(Database(engine, "posthog_"), "w1")
         store.claim([1], lease=60)
         write(1, "poison", "fine")
         poison, fine = read(store, 1)
+        with pytest.raises(LeaseLost):
+            store.bury(poison, {1: 9}, "HTTP 400", 400)
+        assert (database.count("posthog_outbox"), database.count("posthog_dead_letters")) == (2, 0)
         store.bury(poison, {1: 1}, "HTTP 400", 400)
         store.settle([fine], {1: 1})
         assert (database.count("posthog_outbox"), database.count("posthog_dead_letters")) == (0, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -65,6 +65,18 @@ def test_several_processes_make_them_at_once(empty_database: TestDatabase) -> No
     assert {after for _, after in versions} == {SCHEMA_VERSION}
     assert empty_database.count("posthog_shards") == 64
     assert empty_database.count("posthog_schema") == 1
+
+
+@pytest.mark.parametrize("level", ["SERIALIZABLE", "AUTOCOMMIT"])
+def test_several_threads_make_them_at_once_through_engines_of_any_isolation(
+    empty_database: TestDatabase, level: Any
+) -> None:
+    engine = sa.create_engine(empty_database.url, isolation_level=level)
+    with ThreadPoolExecutor(4) as pool:
+        versions = list(pool.map(create_tables, [engine] * 4))
+    engine.dispose()
+    assert {after for _, after in versions} == {SCHEMA_VERSION}
+    assert (empty_database.count("posthog_shards"), empty_database.count("posthog_schema")) == (64, 1)
 
 
 def test_a_migration_that_was_cut_off_is_finished_by_the_next(empty_database: TestDatabase) -> None:

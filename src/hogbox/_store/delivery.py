@@ -11,7 +11,7 @@ from hogbox._delivery.batch import Waiting
 from hogbox._delivery.share import Lease
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit, forgettable, writers_turn
+from hogbox._store.dialect import autocommit, forgettable, transactional, writers_turn
 
 Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
@@ -95,7 +95,12 @@ class DeliveryStore:
         """The id of the newest event that waits, and how many wait."""
         with self._connect() as connection:
             last = connection.scalar(self._statements.read_last_id) or 0
-            return last, connection.scalar(self._statements.count_waiting, {"last": last}) or 0
+        return last, self.count_waiting(last)
+
+    def count_waiting(self, last: int) -> int:
+        """How many events wait, up to and with this id."""
+        with self._connect() as connection:
+            return connection.scalar(self._statements.count_waiting, {"last": last}) or 0
 
     def read_events(self, shards: Collection[int], held: Collection[str], events: int, size: int) -> list[Waiting]:
         """The oldest events of these shards, in order, without those of held projects.
@@ -121,7 +126,7 @@ class DeliveryStore:
         """Move one event to the dead letters. Raises LeaseLost, and moves nothing, where the shard was taken over."""
         held = self._held([row.shard], fences)
         why = {"uuid": row.uuid, "why": _storable(reason), "code": status, "event": row.id}
-        with self._turn, self._database.engine.begin() as connection:
+        with self._turn, transactional(self._database.engine).begin() as connection:
             connection.execute(self._statements.bury, why)
             if connection.execute(self._statements.settle, {**held, "ids": [row.id]}).rowcount != 1:
                 raise LeaseLost

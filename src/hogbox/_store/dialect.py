@@ -162,9 +162,25 @@ def migrating(connection: Connection) -> Iterator[None]:
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')")
 
 
+def require_shared(engine: Engine) -> None:
+    """Raise ConfigurationError for a database that only one thread can see, which a worker's threads can't share."""
+    url = engine.url
+    memory = url.database in (None, "", ":memory:") or "mode=memory" in str(url)
+    if engine.dialect.name == "sqlite" and memory:
+        raise ConfigurationError(
+            "a database in memory belongs to one connection, and a worker needs several: use a file, sqlite:///app.db"
+        )
+
+
 def autocommit(engine: Engine) -> Engine:
     """The same engine and pool, with every statement committed by itself."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def transactional(engine: Engine) -> Engine:
+    """The same engine and pool, with real transactions that see what others commit, however the engine was made."""
+    level = "SERIALIZABLE" if engine.dialect.name == "sqlite" else "READ COMMITTED"
+    return engine.execution_options(isolation_level=level)
 
 
 def delete_by_id(table: Table) -> Delete:

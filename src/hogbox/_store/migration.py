@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, insert
 
 from hogbox._events.identifier import SHARDS
 from hogbox._store.database import read_version
-from hogbox._store.dialect import epoch_ms, migrating
+from hogbox._store.dialect import epoch_ms, migrating, transactional
 from hogbox._store.table import SCHEMA_VERSION, Tables
 from hogbox.errors import TablesNewer
 
@@ -23,7 +23,7 @@ def migrate(engine: Engine, tables: Tables) -> tuple[int, int]:
     Several processes may call it at once: one works, the others wait and find nothing to do. Raises TablesNewer where
     the tables are ahead of this hogbox.
     """
-    with engine.connect() as connection:
+    with transactional(engine).connect() as connection:
         before = read_version(connection, tables) or 0
         connection.rollback()
         if before == SCHEMA_VERSION:
