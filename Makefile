@@ -23,7 +23,7 @@ bench: $(VENV)/bench.installed  ## Side by side with the official client
 	$(BIN)/python -m benchmarks $(ARGS)
 
 emulator: $(VENV)/demo.installed  ## A local PostHog on port 8010
-	$(BIN)/hogbox emulator --port 8010
+	$(BIN)/hogbox emulator
 
 format: $(VENV)/dev.installed
 	$(BIN)/ruff format .

@@ -171,3 +171,18 @@ def test_p4_a_lease_must_outlast_the_request() -> None:
     assert DeliverySettings(lease_seconds=30, request_timeout_seconds=20).lease_seconds == 30
     with pytest.raises(ConfigurationError, match=r"lease_seconds \(30\) must be at least 1\.5 times .*\(20\.1\)"):
         DeliverySettings(lease_seconds=30, request_timeout_seconds=20.1)
+
+
+@pytest.mark.parametrize("name", ["batch_events", "batch_bytes", "senders", "max_attempts"])
+def test_what_is_counted_must_be_whole(name: str) -> None:
+    message = rf"{name} \(HOGBOX_{name.upper()}\) must be a whole number, not 1.5"
+    with pytest.raises(ConfigurationError, match=message):
+        DeliverySettings(**{name: 1.5})  # type: ignore[arg-type]
+
+
+def test_blank_variables_count_as_not_set() -> None:
+    blank = dict.fromkeys(["HOGBOX_DATABASE_URL", "POSTHOG_PROJECT_TOKEN", "HOGBOX_TABLE_PREFIX", "POSTHOG_HOST"], " ")
+    settings = Settings.load({**blank, "POSTHOG_API_KEY": " phc_good "})
+    assert settings.project_token == "phc_good"
+    assert settings.database_url is None
+    assert settings.table_prefix == "posthog_"

@@ -270,9 +270,10 @@ class PostHog:
         """
         if self._thread is not None and self._thread.is_alive():
             return
+        worker = Worker(self._database, self._settings.host, self._delivery)
         self._database.check()
-        self._worker = Worker(self._database, self._settings.host, self._delivery)
-        self._thread = threading.Thread(target=_run, args=(self._worker,), name="hogbox-worker", daemon=True)
+        self._worker = worker
+        self._thread = threading.Thread(target=_run, args=(worker,), name="hogbox-worker", daemon=True)
         self._thread.start()
 
     def shutdown(self, timeout: float | None = None) -> None:
@@ -310,7 +311,8 @@ class PostHog:
                 self._insert(connection, entry)
         else:
             self._insert(ctx, entry)
-        if self._worker is not None:
+        # In a forked child the thread is gone, and what it locked at that moment stays locked.
+        if self._worker is not None and self._thread is not None and self._thread.is_alive():
             self._worker.hint()
         return entry.uuid
 

@@ -86,6 +86,7 @@ class Recorder:
         self._own_and_machine = {**machine_properties(), **self._own}
         self._clockface = Clockface()
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self.discarded = Discarded()
 
     @property
@@ -230,6 +231,9 @@ class Recorder:
         return {**self._own_and_machine, "$groups": shape.group_map(groups)}
 
     def _count(self, one: Discarded) -> None:
+        if self._process != os.getpid():
+            # In a child of fork the lock may have been left locked by a thread that is not there.
+            self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             self.discarded = Discarded(*(a + b for a, b in zip(self.discarded, one, strict=True)))
 

@@ -47,6 +47,10 @@ class DeliverySettings:
             if not lowest_ok or value != value or value == float("inf"):
                 wanted = "a number of at least 0" if field.name == "max_attempts" else "a positive number"
                 raise ConfigurationError(f"{field.name} ({_variable(field.name)}) must be {wanted}, not {value!r}")
+            if isinstance(field.default, int) and not isinstance(value, int):
+                raise ConfigurationError(
+                    f"{field.name} ({_variable(field.name)}) must be a whole number, not {value!r}"
+                )
         if self.lease_seconds < 1.5 * self.request_timeout_seconds:
             raise ConfigurationError(
                 f"lease_seconds ({self.lease_seconds:g}) must be at least 1.5 times request_timeout_seconds "
@@ -100,13 +104,17 @@ class Settings:
 
         `token_needed` is False for workers and commands: a waiting event carries its own project's token.
         """
-        off = _flag(environment, "HOGBOX_DISABLED") if disabled is None else disabled
-        token = project_token or environment.get("POSTHOG_PROJECT_TOKEN") or environment.get("POSTHOG_API_KEY")
+
+        def given(variable: str) -> str:
+            return environment.get(variable, "").strip()
+
+        off = _flag("HOGBOX_DISABLED", given("HOGBOX_DISABLED")) if disabled is None else disabled
+        token = project_token or given("POSTHOG_PROJECT_TOKEN") or given("POSTHOG_API_KEY")
         return cls(
-            database_url=database_url or environment.get("HOGBOX_DATABASE_URL") or None,
+            database_url=database_url or given("HOGBOX_DATABASE_URL") or None,
             project_token=require_token(token) if token_needed and not off else (token or ""),
-            host=normalize_host(host or environment.get("POSTHOG_HOST")),
-            table_prefix=require_prefix(table_prefix or environment.get("HOGBOX_TABLE_PREFIX") or "posthog_"),
+            host=normalize_host(host or given("POSTHOG_HOST")),
+            table_prefix=require_prefix(table_prefix or given("HOGBOX_TABLE_PREFIX") or "posthog_"),
             disabled=off,
             disable_geoip=disable_geoip,
         )
@@ -125,10 +133,9 @@ def _variable(setting: str) -> str:
     return f"HOGBOX_{setting.upper()}"
 
 
-def _flag(environment: Mapping[str, str], variable: str) -> bool:
-    text = environment.get(variable, "").strip().lower()
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
+def _flag(variable: str, text: str) -> bool:
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
     raise ConfigurationError(f"{variable}={text!r} is neither yes nor no: use 1 or 0")
 
 

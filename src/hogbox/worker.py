@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox._delivery.batch import Limits
 from hogbox._store.database import Database
 from hogbox._store.delivery import DeliveryStore, Ready
-from hogbox._store.dialect import ChangeSignal
+from hogbox._store.dialect import ChangeSignal, require_shared
 from hogbox.lease import Leases
 from hogbox.sender import Outcome, Sender, Shared
 from hogbox.settings import DeliverySettings
@@ -54,7 +54,7 @@ Submit = Callable[[Sequence[Ready], bool], "Future[Outcome]"]
 
 
 class Delivery(NamedTuple):
-    """What a drain did: events delivered, events set aside as dead letters, and events that still wait."""
+    """What a drain did: events delivered, events set aside as dead letters, and events that waited and still do."""
 
     delivered: int
     dead: int
@@ -70,6 +70,7 @@ class Worker:
 
     def __init__(self, database: Database, host: str, settings: DeliverySettings) -> None:
         self.id = f"{socket.gethostname()[:20]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        require_shared(database.engine)
         self._database = database
         self._host = host
         self._settings = settings
@@ -112,7 +113,8 @@ class Worker:
 
         if total:
             self._work(finished)
-        return Delivery(self._shared.delivered, self._shared.dead, self._store.count_backlog()[1] if total else 0)
+        waiting = self._store.count_waiting(last) if total else 0
+        return Delivery(self._shared.delivered, self._shared.dead, waiting)
 
     def stop(self) -> None:
         """Ask the worker to end. Returns at once; may be called from a signal handler."""

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from hogbox import PostHog
 from hogbox._store.database import Database
 from hogbox.emulator import Emulator
+from hogbox.errors import ConfigurationError
 from hogbox.settings import DeliverySettings
 from hogbox.worker import Delivery, Worker
 from tests.fixtures.database import TestDatabase
@@ -170,3 +171,11 @@ def test_two_drains_at_once_share_the_work_and_both_end(database: TestDatabase, 
 def in_threads(calls: list[Callable[[], Delivery]]) -> list[Delivery]:
     with ThreadPoolExecutor(len(calls)) as pool:
         return [turn.result() for turn in [pool.submit(call) for call in calls]]
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_refused_with_what_to_use(url: str) -> None:
+    with PostHog(url, project_token="phc_test") as posthog:
+        for deliver in (posthog.deliver, posthog.start):
+            with pytest.raises(ConfigurationError, match=r"use a file, sqlite:///app.db"):
+                deliver()

@@ -24,7 +24,7 @@ from hogbox.settings import DeliverySettings
 from hogbox.worker import Progress as Report
 from hogbox.worker import Worker
 
-Timeout = Annotated[float, typer.Option(help="Seconds after which to leave the rest for another time; 0 for no limit.")]
+Timeout = Annotated[float, typer.Option(min=0, help="Seconds after which to leave the rest; inf: no limit.")]
 
 
 def deliver(
@@ -42,7 +42,7 @@ def deliver(
     log_to_stderr(verbose)
     with closing(open_database(settings)) as database, _bar() as report:
         worker = Worker(database, settings.host, DeliverySettings.load(os.environ))
-        result = worker.drain(timeout or None, report)
+        result = worker.drain(timeout, report)
     typer.echo(f"{result.delivered} delivered, {result.dead} dead, {result.waiting} waiting")
     raise typer.Exit(1 if result.waiting else 0)
 

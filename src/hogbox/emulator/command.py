@@ -15,7 +15,7 @@ from hogbox.emulator.world import World
 
 
 def emulator(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8010,
     host: Annotated[
         str, typer.Option(help="Address to listen on. There is no authentication: keep it local.")
     ] = "127.0.0.1",
@@ -31,7 +31,7 @@ def emulator(
 
     It answers capture by PostHog's own rules; /_emulator/ shows what arrived and makes things go wrong.
 
-    Example: hogbox emulator --port 8000, then POSTHOG_HOST=http://127.0.0.1:8000 python app.py
+    Example: hogbox emulator --port 8010, then POSTHOG_HOST=http://127.0.0.1:8010 python app.py
     """
     settings = Settings(known_tokens=tuple(token) if token else None)
     world = World(settings, Limits(kept_events=max_events), seed=seed)
