@@ -182,8 +182,9 @@ def test_the_largest_event_that_can_be_kept_is_kept(any_database: TestDatabase) 
         ("anonymous", "distinct_id 'anonymous' is one that PostHog keeps no person for"),
         (" NULL ", "distinct_id ' NULL ' is one that PostHog keeps no person for"),
         (0, "distinct_id '0' is one that PostHog keeps no person for"),
+        ("a\0b", "distinct_id 'a\\x00b' contains NUL, which PostHog replaces"),
     ],
-    ids=["long", "anonymous", "null", "zero"],
+    ids=["long", "anonymous", "null", "zero", "NUL"],
 )
 def test_p2_a_distinct_id_that_posthog_garbles_makes_a_dead_letter(
     posthog: PostHog, database: TestDatabase, caplog: pytest.LogCaptureFixture, distinct_id: Any, reason: str
