@@ -87,6 +87,7 @@ class PostHog:
         self._insert_dead_letter = Portable(self._database.statements.insert_dead_letter, DEAD_LETTER_VALUES)
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     def __repr__(self) -> str:
         return f"PostHog(project={shorten(self._settings.project_token)!r}, host={self._settings.host!r})"
@@ -268,13 +269,14 @@ class PostHog:
 
         Call it after a fork, in the child. Raises TablesError where the tables can't be used.
         """
-        if self._thread is not None and self._thread.is_alive():
-            return
-        worker = Worker(self._database, self._settings.host, self._delivery)
-        self._database.check()
-        self._worker = worker
-        self._thread = threading.Thread(target=_run, args=(worker,), name="hogbox-worker", daemon=True)
-        self._thread.start()
+        with self._starting:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            worker = Worker(self._database, self._settings.host, self._delivery)
+            self._database.check()
+            self._worker = worker
+            self._thread = threading.Thread(target=_run, args=(worker,), name="hogbox-worker", daemon=True)
+            self._thread.start()
 
     def shutdown(self, timeout: float | None = None) -> None:
         """End the thread that `start` began, once what it is sending is settled; close connections.

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -77,8 +77,8 @@ class Worker:
         self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes))
         self._store = DeliveryStore(database, self.id)
         self._leases = Leases(self.id, self._store, settings.lease_seconds)
-        self._stop = threading.Event()
-        self._wake = threading.Event()
+        self._stopping = False
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._often_until = 0.0
         self._look_at = 0.0
         self._turns: dict[Future[Outcome], Dealt] = {}
@@ -92,7 +92,7 @@ class Worker:
         Raises TablesError, before anything else is done, where the tables can't be used.
         """
         self._database.check()
-        self._work(self._stop.is_set)
+        self._work(self._is_stopping)
 
     def drain(self, timeout: float | None, progress: Progress | None = None) -> Delivery:
         """Deliver what waits now; ends when that is settled, or after so many seconds (None: however long it takes).
@@ -107,7 +107,7 @@ class Worker:
         def finished() -> bool:
             if progress:
                 progress(min(total, self._shared.delivered + self._shared.dead), total)
-            if self._stop.is_set() or time.monotonic() >= ends:
+            if self._stopping or time.monotonic() >= ends:
                 return True
             return not self._turns and all(oldest > last for oldest in self._store.read_oldest().values())
 
@@ -118,8 +118,9 @@ class Worker:
 
     def stop(self) -> None:
         """Ask the worker to end. Returns at once; may be called from a signal handler."""
-        self._stop.set()
-        self._wake.set()
+        # A signal handler may interrupt the very thread that waits: a queue can be put into then, an Event not be set.
+        self._stopping = True
+        self._wake.put(None)
 
     def hint(self) -> None:
         """Say that events may be committed soon: for some seconds the worker looks often."""
@@ -127,7 +128,7 @@ class Worker:
         asleep = now >= self._often_until
         self._often_until = max(self._often_until, now + HINT_SECONDS)
         if asleep:
-            self._wake.set()
+            self._wake.put(None)
 
     def _work(self, finished: Callable[[], bool]) -> None:
         settings = self._settings
@@ -138,8 +139,8 @@ class Worker:
             stack.callback(signal.close)
             stack.callback(self._leases.leave)
             pool = stack.enter_context(ThreadPoolExecutor(settings.senders, "hogbox-sender"))
-            stack.callback(self._stop.set)
-            sender = Sender(self._store, transport, settings, self._shared, self._leases, self._stop.is_set)
+            stack.callback(self.stop)
+            sender = Sender(self._store, transport, settings, self._shared, self._leases, self._is_stopping)
             log.info("worker %s delivers to %s", self.id, self._host)
             self._loop(finished, signal, lambda turn, share: pool.submit(sender.deliver, turn, share))
         log.info("worker %s has ended: %d delivered, %d dead", self.id, self._shared.delivered, self._shared.dead)
@@ -161,8 +162,17 @@ class Worker:
                 self._well()
             except SQLAlchemyError as error:
                 self._trouble(error)
-            self._wake.wait(self._pause(signal))
-            self._wake.clear()
+            self._sleep(self._pause(signal))
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
+
+    def _sleep(self, seconds: float) -> None:
+        """So long, or until somebody wakes the worker."""
+        with suppress(Empty):
+            self._wake.get(timeout=seconds)
+            while True:
+                self._wake.get_nowait()
 
     def _collect(self) -> None:
         """Take finished turns back; shards that could not be served rest for a while."""
@@ -193,7 +203,7 @@ class Worker:
         self._leases.return_recalled(self._busy())
 
     def _should_look(self, signal: ChangeSignal) -> bool:
-        if self._stop.is_set() or len(self._turns) >= self._settings.senders:
+        if self._stopping or len(self._turns) >= self._settings.senders:
             return False
         return signal.changed() or time.monotonic() >= self._look_at
 
@@ -214,7 +224,7 @@ class Worker:
         for turn in _split(ready, free):
             future = submit(turn, self._parallel < self._settings.senders)
             self._turns[future] = Dealt(frozenset(one.shard for one in turn), now)
-            future.add_done_callback(lambda _: self._wake.set())
+            future.add_done_callback(lambda _: self._wake.put(None))
 
     def _busy(self) -> set[int]:
         return {shard for dealt in self._turns.values() for shard in dealt.shards}

@@ -40,12 +40,13 @@ class TestReading:
         assert names(rows) == ["first", "second"]
         assert [row.uuid for row in rows] == ["uuid of first", "uuid of second"]
 
-    def test_several_shards_are_read_in_the_order_of_writing(self, store: DeliveryStore, write: WriteEvents) -> None:
+    def test_several_shards_are_read_each_in_its_order(self, store: DeliveryStore, write: WriteEvents) -> None:
         write(1, "1a")
         write(2, "2a")
         write(1, "1b")
         write(3, "3a")
-        assert names(read(store, 2, 1)) == ["1a", "2a", "1b"]
+        assert names(read(store, 2, 1)) == ["2a", "1a", "1b"], "few shards: one after the other"
+        assert names(read(store, *range(64))) == ["1a", "2a", "1b", "3a"], "many shards: as they were written"
 
     def test_events_of_held_projects_are_passed_over(self, store: DeliveryStore, write: WriteEvents) -> None:
         write(1, "a", project="phc_held")
@@ -72,9 +73,10 @@ class TestReading:
         write(1, "1a", "1b", "1c")
         write(2, "2a")
         one = len(read(store, 1)[0].payload)
-        assert names(read(store, 1, 2, size=2 * one)) == ["1a", "1b"]
-        assert names(read(store, 1, 2, size=2 * one + 1)) == ["1a", "1b", "1c"]
-        assert names(read(store, 1, 2, size=3 * one + 1)) == ["1a", "1b", "1c", "2a"]
+        for shards in ([1, 2], range(64)):
+            assert names(read(store, *shards, size=2 * one)) == ["1a", "1b"]
+            assert names(read(store, *shards, size=2 * one + 1)) == ["1a", "1b", "1c"]
+            assert names(read(store, *shards, size=4 * one)) == ["1a", "1b", "1c", "2a"]
 
     def test_at_least_one_event_however_large_it_is(self, store: DeliveryStore, write: WriteEvents) -> None:
         write(1, "x" * 100_000, "small")

@@ -66,11 +66,11 @@ def test_reading_finds_the_oldest_by_the_index_of_shard_and_id(full: TestDatabas
 
 
 def test_events_are_read_along_the_primary_key(full: TestDatabase) -> None:
-    steps = plan(full, READS["read_events"])
+    steps = plan(full, lambda store: store.read_events(range(64), (), 500, 5_000_000))
     along = {
         "sqlite": "SEARCH posthog_outbox USING INTEGER PRIMARY KEY",
         "postgresql": "Index Scan using posthog_outbox_pkey",
-        "mariadb": "posthog_outbox index PRIMARY",
+        "mariadb": "posthog_outbox range PRIMARY",
     }[full.backend]
     assert any(along in step for step in steps), steps
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, UpdateBase
 
-from hogbox._delivery.batch import Waiting
+from hogbox._delivery.batch import Waiting, total_bytes
 from hogbox._delivery.share import Lease
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
@@ -17,6 +17,11 @@ Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
 
 _LONGEST_REASON: Final = 2000
+
+_MANY_SHARDS: Final = 12
+"""From so many on their events are so close together that reading them along the primary key passes over few others."""
+
+_Limits = Mapping[str, Any]
 
 
 class LeaseLost(Exception):
@@ -103,14 +108,33 @@ class DeliveryStore:
             return connection.scalar(self._statements.count_waiting, {"last": last}) or 0
 
     def read_events(self, shards: Collection[int], held: Collection[str], events: int, size: int) -> list[Waiting]:
-        """The oldest events of these shards, in order, without those of held projects.
+        """The oldest events of these shards, each shard's in order, without those of held projects.
 
         So many events at most, or as soon as they have so many bytes.
         """
-        wanted = {"wanted": list(shards), "held": list(held), "events": events, "bytes": size}
+        limits = {"held": list(held), "events": events, "bytes": size}
         with self._connect() as connection:
-            rows = connection.execute(self._statements.read_events, wanted).all()
+            read = self._read_many if len(shards) >= _MANY_SHARDS else self._read_each
+            return read(connection, shards, limits)
+
+    def _read_many(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
+        wanted = {"wanted": list(shards)}
+        first = connection.scalar(self._statements.read_first_id, wanted)
+        if first is None:
+            return []
+        rows = connection.execute(self._statements.read_events, {**limits, **wanted, "first": first}).all()
         return [Waiting(*row, uuid_of(row[4])) for row in rows]
+
+    def _read_each(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
+        found: list[Waiting] = []
+        events, size = limits["events"], limits["bytes"]
+        for shard in shards:
+            room = {**limits, "wanted": shard, "events": events - len(found), "bytes": size - total_bytes(found)}
+            if room["events"] <= 0 or room["bytes"] <= 0:
+                break
+            rows = connection.execute(self._statements.read_shard_events, room).all()
+            found += [Waiting(*row, uuid_of(row[4])) for row in rows]
+        return found
 
     def settle(self, rows: Collection[Waiting], fences: Fences) -> None:
         """Take events out of the outbox: they are delivered.

@@ -18,6 +18,7 @@ from hogbox.errors import (
     ConfigurationError,
     HogboxError,
     MissingDependency,
+    TablesError,
     TablesMissing,
     TablesOutdated,
     UnsupportedDatabase,
@@ -152,8 +153,8 @@ def migrating(connection: Connection) -> Iterator[None]:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
-    else:
-        connection.exec_driver_sql(f"SELECT GET_LOCK('{_LOCK_NAME}', 60)")
+    elif connection.exec_driver_sql(f"SELECT GET_LOCK('{_LOCK_NAME}', 60)").scalar() != 1:
+        raise TablesError("another process has been migrating hogbox's tables for a minute: wait for it, or end it")
     try:
         yield
         connection.commit()

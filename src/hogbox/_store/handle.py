@@ -37,7 +37,12 @@ class Portable:
 
     def text(self, dialect: Dialect) -> Text:
         """This statement for the dialect; positional parameters are in the order of the names given."""
-        return self._texts.get(dialect) or self._texts.setdefault(dialect, self._compile(dialect))
+        text = self._texts.get(dialect)
+        if text is None:
+            if len(self._texts) >= _MOST_DIALECTS:
+                self._texts.clear()
+            text = self._texts[dialect] = self._compile(dialect)
+        return text
 
     def _compile(self, dialect: Dialect) -> Text:
         compiled = self._statement.compile(dialect=dialect)
@@ -48,6 +53,9 @@ class Portable:
             raise RuntimeError(f"{dialect.name} takes {order}, not {self._names}: reorder the statement's columns")
         return Text(str(compiled), None)
 
+
+_MOST_DIALECTS: Final = 32
+"""Each engine has a dialect of its own; an application that makes engines without end must not fill the memory."""
 
 Run = Callable[[Any, Portable, tuple[Any, ...]], None]
 

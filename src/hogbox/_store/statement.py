@@ -56,7 +56,9 @@ class Statements:
         self.read_oldest = _read_oldest(tables)
         self.read_last_id = _read_last_id(tables)
         self.count_waiting = _count_waiting(tables)
+        self.read_first_id = _read_first_id(tables)
         self.read_events = _read_events(tables)
+        self.read_shard_events = _read_shard_events(tables)
         self.settle = _settle(tables)
         self.clear_retry = _clear_retry(tables)
         self.postpone = _postpone(tables)
@@ -172,23 +174,35 @@ def _count_waiting(tables: Tables) -> Select[int]:
     return select(func.count()).select_from(tables.outbox).where(tables.outbox.c.id <= bindparam("last"))
 
 
+def _read_first_id(tables: Tables) -> Select[int | None]:
+    """The id of the oldest event of some shards."""
+    shard = tables.shards.c.shard
+    wanted = shard.in_(bindparam("wanted", expanding=True))
+    each = select(_oldest_of(tables, shard).label("oldest")).where(wanted).subquery()
+    return select(func.min(each.c.oldest))
+
+
 def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
-    """The oldest events of some shards, in order, but for held projects: so many, or so many bytes, but at least one.
+    """Events of many shards from an id on, in order: so many, or so many bytes, but at least one; not of held projects.
 
     Read along the primary key: events that were written together lie together, and leave together when they are
     settled. `shard + 0` keeps the index on shards out of it, which would fetch every event from a page of its own.
     """
     outbox = tables.outbox.c
     wanted: BindParameter[Any] = bindparam("wanted", expanding=True)
-    oldest = select(_oldest_of(tables, tables.shards.c.shard).label("id")).where(tables.shards.c.shard.in_(wanted))
-    columns = (outbox.id, outbox.shard, outbox.project, outbox.lane, outbox.payload)
+    return _within_limits(tables, outbox.id >= bindparam("first"), (outbox.shard + 0).in_(wanted))
+
+
+def _read_shard_events(tables: Tables) -> Select[int, int, str, str, str]:
+    """The same of one shard, by the index on shards: for few shards, beside which many events of others may wait."""
+    return _within_limits(tables, tables.outbox.c.shard == bindparam("wanted"))
+
+
+def _within_limits(tables: Tables, *conditions: ColumnElement[bool]) -> Select[int, int, str, str, str]:
+    outbox = tables.outbox.c
     first = (
-        select(*columns)
-        .where(
-            outbox.id >= select(func.min(oldest.subquery().c.id)).scalar_subquery(),
-            (outbox.shard + 0).in_(wanted),
-            outbox.project.not_in(bindparam("held", expanding=True)),
-        )
+        select(outbox.id, outbox.shard, outbox.project, outbox.lane, outbox.payload)
+        .where(*conditions, outbox.project.not_in(bindparam("held", expanding=True)))
         .order_by(outbox.id)
         .limit(bindparam("events"))
         .subquery()
