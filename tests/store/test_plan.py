@@ -17,7 +17,7 @@ from tests.fixtures.database import BACKENDS, TestDatabase, make_database
 ROWS = 20_480
 INDEX = "posthog_outbox_shard_id"
 READS: dict[str, Callable[[DeliveryStore], object]] = {
-    "read_events": lambda store: store.read_events(range(0, 64, 2), (), 500, 5_000_000),
+    "read_shard_events": lambda store: store.read_events([7], (), 500, 5_000_000),
     "read_ready": lambda store: store.read_ready(),
     "read_oldest": lambda store: store.read_oldest(),
 }
