@@ -73,15 +73,16 @@ def _plain_copy(properties: dict[Any, Any], depth: int) -> dict[str, Any] | None
     for key, value in copy.items():
         if type(key) is not str or not key.isascii():
             return None
-        if type(value) is list and len(value) <= _PLAIN_LENGTH:
+        kind = type(value)
+        if kind is list and len(value) <= _PLAIN_LENGTH:
             copy[key] = value = value.copy()
             if not all(map(_is_plain, value)):
                 return None
-        elif type(value) is dict:
+        elif kind is dict:
             if (inner := _plain_copy(value, depth + 1)) is None:
                 return None
             copy[key] = inner
-        elif not _is_plain(value):
+        elif (kind is not str or not value.isascii()) and not _is_plain(value):
             return None
     return copy
 
