@@ -19,7 +19,7 @@ _PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 class DeliverySettings:
     """How a worker delivers. Each field is also an environment variable: `HOGBOX_` and its name in capitals."""
 
-    batch_events: int = 500
+    batch_events: int = 1000
     """Events in one request, at most."""
     batch_bytes: int = 5 * 1024 * 1024
     """Bytes of events in one request, before compression, at most; a larger event travels alone."""

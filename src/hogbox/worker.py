@@ -35,6 +35,9 @@ HINT_SECONDS: Final = 10.0
 
 _OFTEN: Final = 0.04
 _SELDOM: Final = 0.25
+_GATHER: Final = 0.03
+"""After a turn that took all there was: time for the next events to gather, so that a few requests carry many."""
+
 _REST: Final = 1.0
 _IDLE_SHARE: Final = 20
 """Times the duration of a search in vain: passing over the events of held projects costs little, however many wait."""
@@ -81,6 +84,7 @@ class Worker:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._often_until = 0.0
         self._look_at = 0.0
+        self._gather_until = 0.0
         self._turns: dict[Future[Outcome], Dealt] = {}
         self._resting: dict[int, float] = {}
         self._parallel = 1
@@ -181,12 +185,14 @@ class Worker:
             error = turn.exception()
             outcome = Outcome.NOTHING if error else turn.result()
             self._adapt(outcome)
-            if outcome is not Outcome.NOTHING:
-                self._look_at = 0.0
-                continue
             now = time.monotonic()
+            if outcome is not Outcome.NOTHING:
+                self._gather_until = now + _GATHER if outcome is Outcome.SENT else 0.0
+                self._look_at = self._gather_until
+                continue
             rest = _REST if error else max(self._settings.poll_seconds, _IDLE_SHARE * (now - dealt.at))
             self._resting.update(dict.fromkeys(dealt.shards, now + rest))
+            self._look_at = min(self._look_at, now + rest)
             if isinstance(error, SQLAlchemyError):
                 raise error
             if error is not None:
@@ -205,7 +211,8 @@ class Worker:
     def _should_look(self, signal: ChangeSignal) -> bool:
         if self._stopping or len(self._turns) >= self._settings.senders:
             return False
-        return signal.changed() or time.monotonic() >= self._look_at
+        now = time.monotonic()
+        return now >= self._gather_until and (signal.changed() or now >= self._look_at)
 
     def _deal(self, submit: Submit) -> None:
         """Give the shards that hold events to idle senders, and note when to look again at the latest."""

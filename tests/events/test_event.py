@@ -55,9 +55,13 @@ def test_p3_what_was_captured_can_be_read_back(properties: dict[str, Any]) -> No
     assert uuid_of(payload) == UUID_TEXT
 
 
+def test_the_uuid_is_found_wherever_it_stands() -> None:
+    assert uuid_of('{"event": "edited by hand", "uuid": "' + UUID_TEXT + '"}') == UUID_TEXT
+
+
 @pytest.mark.parametrize(
     "payload",
-    ["", "{}", "[]", "no json", '{"uuid":7}', '{"uuid":"' + UUID_TEXT + '"', "null"],
+    ["", "{}", "[]", "no json", '{"uuid":7}', '{"uuid":"' + UUID_TEXT, "null"],
     ids=["empty", "no uuid", "list", "no json", "uuid of a wrong type", "cut", "null"],
 )
 def test_what_is_no_event_has_no_uuid(payload: str) -> None:

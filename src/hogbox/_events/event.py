@@ -40,6 +40,10 @@ class _Head(msgspec.Struct):
 
 
 _ENCODER: Final = msgspec.json.Encoder()
+_UUID_FIRST: Final = '{"uuid":"'
+_UUID: Final = slice(len(_UUID_FIRST), len(_UUID_FIRST) + 36)
+"""Where `encode` puts it; payloads that somebody edited may have it elsewhere."""
+
 _HEAD: Final = msgspec.json.Decoder(_Head)
 
 
@@ -55,6 +59,8 @@ def to_row(event: Event, project: str) -> Row:
 
 def uuid_of(payload: str) -> str:
     """The uuid inside an encoded event; empty for a text that is none, which the server then refuses by itself."""
+    if payload.startswith(_UUID_FIRST) and payload[_UUID.stop : _UUID.stop + 1] == '"':
+        return payload[_UUID]
     try:
         return _HEAD.decode(payload).uuid
     except msgspec.MsgspecError:
