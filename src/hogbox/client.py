@@ -23,7 +23,7 @@ from hogbox._store.migration import migrate
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES
 from hogbox._wire.host import shorten
 from hogbox.errors import InvalidEvent
-from hogbox.recorder import Discarded, Entry, Options, Recorder
+from hogbox.recorder import NO_OPTIONS, Discarded, Entry, Options, Recorder
 from hogbox.settings import DeliverySettings, Settings
 from hogbox.worker import Delivery, Progress, Worker
 
@@ -135,7 +135,8 @@ class PostHog:
         if self._recorder.disabled:
             return None
         person = resolve(self._identified(ctx), distinct_id)
-        options = Options(timestamp, uuid, disable_geoip, idempotency_key)
+        usual = timestamp is None and uuid is None and disable_geoip is None and idempotency_key is None
+        options = NO_OPTIONS if usual else Options(timestamp, uuid, disable_geoip, idempotency_key)
         return self._write(ctx, self._recorder.capture(event, person, properties, groups, options))
 
     def identify(

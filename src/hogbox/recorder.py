@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from random import Random
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from hogbox._events import shape
 from hogbox._events.event import Event, Row, to_row
 from hogbox._events.exception import exception_properties, merge_properties
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
-from hogbox._events.identifier import RANDOM_BITS, keyed_uuid, parse_uuid, uuid7
+from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.limit import refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.value import clean_properties, clean_text
@@ -39,6 +38,10 @@ class Options(NamedTuple):
     uuid: UUID | str | None
     disable_geoip: bool | None
     idempotency_key: str | None
+
+
+NO_OPTIONS: Final = Options(None, None, None, None)
+"""Of nearly every call."""
 
 
 class Entry(NamedTuple):
@@ -86,7 +89,8 @@ class Recorder:
             self._own["$geoip_disable"] = True
         self._own_and_machine = {**machine_properties(), **self._own}
         self._clockface = Clockface()
-        self._after_fork()
+        self._lock = threading.Lock()
+        self._process = os.getpid()
         self.discarded = Discarded()
 
     @property
@@ -218,9 +222,8 @@ class Recorder:
         return self._new_uuid()
 
     def _new_uuid(self) -> str:
-        if self._process != os.getpid():
-            self._after_fork()
-        return uuid7(time.time_ns() // 1_000_000, self._random.getrandbits(RANDOM_BITS))
+        # The system's random bytes, for all that they cost: a generator of our own would repeat itself after a fork.
+        return uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big") >> 6)
 
     def _timestamp(self, options: Options) -> str:
         if options.timestamp is None:
@@ -232,15 +235,10 @@ class Recorder:
             return self._own_and_machine
         return {**self._own_and_machine, "$groups": shape.group_map(groups)}
 
-    def _after_fork(self) -> None:
-        """What a process must not share with its parent: random numbers, and a lock that may have been left locked."""
-        self._random = Random()  # noqa: S311 - uuids are no secrets
-        self._lock = threading.Lock()
-        self._process = os.getpid()
-
     def _count(self, one: Discarded) -> None:
         if self._process != os.getpid():
-            self._after_fork()
+            # In a child of fork the lock may have been left locked by a thread that is not there.
+            self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             self.discarded = Discarded(*(a + b for a, b in zip(self.discarded, one, strict=True)))
 

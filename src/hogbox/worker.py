@@ -34,7 +34,7 @@ HINT_SECONDS: Final = 10.0
 """How long a capture in this process keeps the worker looking often: its transaction may commit at any moment."""
 
 _OFTEN: Final = 0.04
-_SELDOM: Final = 0.25
+_SELDOM: Final = 0.1
 _GATHER: Final = 0.03
 """After a turn that took all there was: time for the next events to gather, so that a few requests carry many."""
 

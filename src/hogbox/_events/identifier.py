@@ -18,10 +18,10 @@ RANDOM_BITS: Final = 74
 
 def uuid7(milliseconds: int, random: int) -> str:
     """A version 7 UUID (RFC 9562) from the epoch time in milliseconds and 74 random bits."""
-    return (
-        f"{milliseconds >> 16 & 0xFFFF_FFFF:08x}-{milliseconds & 0xFFFF:04x}-{0x7000 | random >> 62:04x}-"
-        f"{0x8000 | random >> 48 & 0x3FFF:04x}-{random & 0xFFFF_FFFF_FFFF:012x}"
-    )
+    high = (milliseconds & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | random >> 62
+    low = 0x8000 << 48 | random & 0x3FFF_FFFF_FFFF_FFFF
+    digits = f"{high << 64 | low:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def keyed_uuid(project: str, idempotency_key: str) -> str:

@@ -154,7 +154,7 @@ class Writer:
         Raises UnsupportedHandle for other objects, TablesMissing or TablesOutdated where the tables are the reason
         that it failed, and the driver's own error otherwise.
         """
-        kind = self.require(handle)
+        kind = self._kinds.get(type(handle)) or self.require(handle)
         try:
             kind.run(handle, statement, values)
         except Exception as error:
