@@ -24,7 +24,7 @@ class DeliverySettings:
     batch_bytes: int = 5 * 1024 * 1024
     """Bytes of events in one request, before compression, at most; a larger event travels alone."""
     senders: int = 4
-    """Requests under way at once, in one worker."""
+    """Requests under way at once, in one worker; on SQLite two at most, since only one can settle at a time."""
     request_timeout_seconds: float = 15.0
     """How long to wait for the server to connect, to take and to answer."""
     lease_seconds: float = 30.0

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox._delivery.batch import Limits
 from hogbox._store.database import Database
 from hogbox._store.delivery import DeliveryStore, Ready
-from hogbox._store.dialect import ChangeSignal, require_shared
+from hogbox._store.dialect import ChangeSignal, most_writers, require_shared
 from hogbox.lease import Leases
 from hogbox.sender import Outcome, Sender, Shared
 from hogbox.settings import DeliverySettings
@@ -79,6 +79,7 @@ class Worker:
         self._settings = settings
         self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes))
         self._store = DeliveryStore(database, self.id)
+        self._senders = min(settings.senders, most_writers(database.engine))
         self._leases = Leases(self.id, self._store, settings.lease_seconds)
         self._stopping = False
         self._wake: SimpleQueue[None] = SimpleQueue()
@@ -137,12 +138,12 @@ class Worker:
     def _work(self, finished: Callable[[], bool]) -> None:
         settings = self._settings
         with ExitStack() as stack:
-            transport = Transport(self._host, settings.request_timeout_seconds, settings.senders)
+            transport = Transport(self._host, settings.request_timeout_seconds, self._senders)
             stack.enter_context(transport)
             signal = ChangeSignal(self._database.engine)
             stack.callback(signal.close)
             stack.callback(self._leases.leave)
-            pool = stack.enter_context(ThreadPoolExecutor(settings.senders, "hogbox-sender"))
+            pool = stack.enter_context(ThreadPoolExecutor(self._senders, "hogbox-sender"))
             stack.callback(self.stop)
             sender = Sender(self._store, transport, settings, self._shared, self._leases, self._is_stopping)
             log.info("worker %s delivers to %s", self.id, self._host)
@@ -201,7 +202,7 @@ class Worker:
     def _adapt(self, outcome: Outcome) -> None:
         """More requests at once while there is a backlog; one for all shards while there is none."""
         wanted = self._parallel * 2 if outcome is Outcome.MORE else self._parallel // 2
-        self._parallel = max(1, min(wanted, self._settings.senders))
+        self._parallel = max(1, min(wanted, self._senders))
 
     def _keep_leases(self) -> None:
         if self._leases.keep():
@@ -209,7 +210,7 @@ class Worker:
         self._leases.return_recalled(self._busy())
 
     def _should_look(self, signal: ChangeSignal) -> bool:
-        if self._stopping or len(self._turns) >= self._settings.senders:
+        if self._stopping or len(self._turns) >= self._senders:
             return False
         now = time.monotonic()
         return now >= self._gather_until and (signal.changed() or now >= self._look_at)
@@ -229,7 +230,7 @@ class Worker:
                 ready.append(one)
         free = max(1, self._parallel - len(self._turns))
         for turn in _split(ready, free):
-            future = submit(turn, self._parallel < self._settings.senders)
+            future = submit(turn, self._parallel < self._senders)
             self._turns[future] = Dealt(frozenset(one.shard for one in turn), now)
             future.add_done_callback(lambda _: self._wake.put(None))
 
@@ -244,7 +245,7 @@ class Worker:
         pulse = min(self._settings.poll_seconds, _SELDOM) if signal.precise else self._settings.poll_seconds
         if now < self._often_until:
             pulse = min(pulse, _OFTEN)
-        all_busy = len(self._turns) >= self._settings.senders
+        all_busy = len(self._turns) >= self._senders
         due = self._leases.next_beat if all_busy else min(self._leases.next_beat, self._look_at)
         return max(0.0, min(pulse, due - now))
 

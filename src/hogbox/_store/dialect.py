@@ -198,6 +198,11 @@ def delete_by_id(table: Table) -> Delete:
     return statement
 
 
+def most_writers(engine: Engine) -> int:
+    """How many threads can write side by side to any use. On SQLite one writes while another is on the network."""
+    return 2 if engine.dialect.name == "sqlite" else 1000
+
+
 def writers_turn(engine: Engine) -> AbstractContextManager[object]:
     """A lock for the writers of one process: SQLite has one writer at a time, and those who wait only poll for it."""
     return threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
