@@ -118,11 +118,7 @@ class DeliveryStore:
             return read(connection, shards, limits)
 
     def _read_many(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
-        wanted = {"wanted": list(shards)}
-        first = connection.scalar(self._statements.read_first_id, wanted)
-        if first is None:
-            return []
-        rows = connection.execute(self._statements.read_events, {**limits, **wanted, "first": first}).all()
+        rows = connection.execute(self._statements.read_events, {**limits, "wanted": list(shards)}).all()
         return [Waiting(*row, uuid_of(row[4])) for row in rows]
 
     def _read_each(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:

@@ -56,7 +56,6 @@ class Statements:
         self.read_oldest = _read_oldest(tables)
         self.read_last_id = _read_last_id(tables)
         self.count_waiting = _count_waiting(tables)
-        self.read_first_id = _read_first_id(tables)
         self.read_events = _read_events(tables)
         self.read_shard_events = _read_shard_events(tables)
         self.settle = _settle(tables)
@@ -174,23 +173,19 @@ def _count_waiting(tables: Tables) -> Select[int]:
     return select(func.count()).select_from(tables.outbox).where(tables.outbox.c.id <= bindparam("last"))
 
 
-def _read_first_id(tables: Tables) -> Select[int | None]:
-    """The id of the oldest event of some shards."""
-    shard = tables.shards.c.shard
-    wanted = shard.in_(bindparam("wanted", expanding=True))
-    each = select(_oldest_of(tables, shard).label("oldest")).where(wanted).subquery()
-    return select(func.min(each.c.oldest))
-
-
 def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
-    """Events of many shards from an id on, in order: so many, or so many bytes, but at least one; not of held projects.
+    """The oldest events of many shards, in order: so many, or so many bytes, but at least one; not of held projects.
 
     Read along the primary key: events that were written together lie together, and leave together when they are
     settled. `shard + 0` keeps the index on shards out of it, which would fetch every event from a page of its own.
+    Where to begin is found in the same statement: between two, an earlier event of somebody could be committed.
     """
     outbox = tables.outbox.c
     wanted: BindParameter[Any] = bindparam("wanted", expanding=True)
-    return _within_limits(tables, outbox.id >= bindparam("first"), (outbox.shard + 0).in_(wanted))
+    shard = tables.shards.c.shard
+    each = select(_oldest_of(tables, shard).label("oldest")).where(shard.in_(wanted)).subquery()
+    first = select(func.min(each.c.oldest)).scalar_subquery()
+    return _within_limits(tables, outbox.id >= first, (outbox.shard + 0).in_(wanted))
 
 
 def _read_shard_events(tables: Tables) -> Select[int, int, str, str, str]:
