@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox.emulator import Emulator, ReceivedEvent
-from tests.fixtures.database import TestDatabase
+from tests.fixtures.database import TestDatabase, use_wal
 from tests.fixtures.process import WorkerStarter
 from tests.fixtures.waiting import wait_until
 
@@ -75,9 +75,7 @@ def prepare(database: TestDatabase) -> None:
         connection.execute(
             sa.text("CREATE TABLE orders (uuid VARCHAR(36) PRIMARY KEY, person VARCHAR(40), position INTEGER)")
         )
-    if database.backend == "sqlite":
-        with database.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    use_wal(database)
 
 
 def start_producer(url: str, name: str) -> subprocess.Popen[bytes]:

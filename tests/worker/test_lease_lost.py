@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from hogbox import PostHog
 from hogbox.emulator import Emulator
-from tests.fixtures.database import TestDatabase
+from tests.fixtures.database import TestDatabase, use_wal
 from tests.fixtures.process import WorkerStarter
 from tests.fixtures.waiting import wait_until
 
@@ -17,6 +17,8 @@ def test_p4_a_worker_stopped_past_its_lease_does_not_disturb_its_successor(
     database: TestDatabase, emulator: Emulator, start_worker: WorkerStarter
 ) -> None:
     """The first worker is stopped (SIGSTOP) while its request is under way, which the server handles much later."""
+    # A process that is frozen while it writes to SQLite would keep everybody from writing: let it write briefly.
+    use_wal(database)
     with PostHog(database.url, project_token="phc_stop", host=emulator.url) as posthog:
         capture(posthog, range(20))
         emulator.fault(delay=5.0, times=1)
