@@ -23,7 +23,7 @@ def test_p4_a_worker_stopped_past_its_lease_does_not_disturb_its_successor(
         capture(posthog, range(20))
         emulator.fault(delay=5.0, times=1)
         first = start_worker(database.url, emulator.url)
-        emulator.wait_for(lambda running: running.summary()["in_flight"] == 1)
+        emulator.wait_for(lambda running: running.summary()["faults_fired"] == 1)
         first.send_signal(signal.SIGSTOP)
         capture(posthog, range(20, 40))
         start_worker(database.url, emulator.url)

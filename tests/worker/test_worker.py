@@ -88,7 +88,7 @@ def test_a_worker_told_to_end_finishes_what_is_under_way(
         for number in range(10):
             posthog.capture(None, "step", distinct_id="u1", properties={"n": number})
     worker = start_worker(sqlite_database.url, emulator.url)
-    emulator.wait_for(lambda server: server.summary()["in_flight"] == 1)
+    emulator.wait_for(lambda server: server.summary()["faults_fired"] == 1)
     worker.send_signal(ending)
     assert worker.wait(timeout=10) == 0
     assert [event.properties["n"] for event in emulator.events()] == list(range(10))
