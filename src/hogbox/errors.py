@@ -7,8 +7,14 @@
     │   │   └── MissingDependency
     │   ├── InvalidEvent
     │   │   └── MissingDistinctId
+    │   ├── InvalidPerson
+    │   ├── LocalEvaluationNotConfigured
     │   └── UnsupportedHandle
     │       └── AsyncHandle
+    ├── RemoteEvaluationError        PostHog's: it could not be asked for a flag, or did not say
+    ├── DefinitionsError             PostHog's: what it sent as flag definitions cannot be used
+    │   ├── DefinitionsUnparsable
+    │   └── DefinitionsInvalid
     └── TablesError                  the database's: mend the schema
         ├── TablesMissing
         ├── TablesOutdated
@@ -51,12 +57,42 @@ class MissingDistinctId(InvalidEvent):
     """No distinct id: pass distinct_id=..., or give PostHog(identify=...) a callback that returns one."""
 
 
+class InvalidPerson(UsageError, TypeError):
+    """The person for whom a flag is evaluated is not described as hogbox expects."""
+
+
+class LocalEvaluationNotConfigured(UsageError):
+    """No flag definitions were ever stored, and no key for them is set: set it, or ask PostHog with evaluate_flag."""
+
+
 class UnsupportedHandle(UsageError, TypeError):
     """The first argument is not a transaction that hogbox can write in."""
 
 
 class AsyncHandle(UnsupportedHandle):
     """An asynchronous handle was given to the synchronous client."""
+
+
+class RemoteEvaluationError(HogboxError):
+    """PostHog could not be asked for a flag, or did not say what it is."""
+
+    def __init__(self, message: str | None = None, *, reason: str = "unknown_error") -> None:
+        super().__init__(message)
+        self.reason = reason
+        """`timeout`, `connection_error`, `api_error_<status>`, `quota_limited`, `errors_while_computing_flags` or
+        `unknown_error`."""
+
+
+class DefinitionsError(HogboxError, ValueError):
+    """These are not flag definitions as PostHog sends them."""
+
+
+class DefinitionsUnparsable(DefinitionsError):
+    """The flag definitions are not JSON."""
+
+
+class DefinitionsInvalid(DefinitionsError):
+    """The flag definitions are JSON, but not an object with a list of flags."""
 
 
 class TablesError(HogboxError):

@@ -1,0 +1,71 @@
+"""Numbers, and the operators that compare them: gt, gte, lt, lte, between, not_between (section 9.3)."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from types import MappingProxyType
+
+from hogbox.flags.check import Check, Inline, never
+from hogbox.flags.reason import Reason
+from hogbox.flags.value import Json
+
+# Checked before float(), which would also take spaces and underscores.
+_NUMERAL = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE)
+
+_COMPARISONS: MappingProxyType[str, Callable[[float, float], bool]] = MappingProxyType(
+    {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
+)
+_SIGNS = MappingProxyType({"gt": ">", "gte": ">=", "lt": "<", "lte": "<="})
+
+
+def number_of(value: Json) -> float | None:
+    """The value as a double, or None: numbers and text that reads as one, never booleans."""
+    kind = type(value)
+    if kind is int or kind is float:
+        return float(value)
+    if kind is str and _NUMERAL.fullmatch(value) and value.isascii():
+        return float(value)
+    return None
+
+
+def comparison(operator_name: str, value: Json) -> Check:
+    """gt, gte, lt or lte with `value`; what is no number on either side never matches."""
+    bound = number_of(value)
+    if bound is None:
+        return never("the filter's value is no number")
+    compare = _COMPARISONS[operator_name]
+
+    def judge(seen: Json) -> bool:
+        number = number_of(seen)
+        return number is not None and compare(number, bound)
+
+    inline = Inline(int, f"{{value}} {_SIGNS[operator_name]} {{constant}}", bound)
+    return Check(judge, inline=inline)
+
+
+def between(operator_name: str, value: Json) -> Check:
+    """between or not_between `[low, high]`, both ends included; bad bounds never match."""
+    bounds = _bounds(value)
+    if bounds is None:
+        # Asymmetric on purpose: with bad bounds and the property missing, not_between is unknown.
+        refusal = never("the filter's value is no pair of numbers, the lower first")
+        return refusal if operator_name == "between" else refusal._replace(absent=Reason.MISSING_CONTEXT)
+    low, high = bounds
+    inside = operator_name == "between"
+
+    def judge(seen: Json) -> bool:
+        number = number_of(seen)
+        if number is None or number != number:
+            return False
+        return (low <= number <= high) is inside
+
+    return Check(judge)
+
+
+def _bounds(value: Json) -> tuple[float, float] | None:
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    low, high = number_of(value[0]), number_of(value[1])
+    return (low, high) if low is not None and high is not None and low <= high else None

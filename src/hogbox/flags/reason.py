@@ -1,0 +1,40 @@
+"""Why a flag has its value, or why it has none: the codes of the evaluation spec, sections 2 and 13."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One word for what decided. The first seven come with a value, the others say why there is none."""
+
+    FLAG_DISABLED = "flag_disabled"
+    SUPER_CONDITION_VALUE = "super_condition_value"
+    HOLDOUT_CONDITION_VALUE = "holdout_condition_value"
+    CONDITION_MATCH = "condition_match"
+    OUT_OF_ROLLOUT_BOUND = "out_of_rollout_bound"
+    NO_CONDITION_MATCH = "no_condition_match"
+    NO_GROUP_TYPE = "no_group_type"
+
+    EXPERIENCE_CONTINUITY = "experience_continuity"
+    UNSUPPORTED_DEFINITION = "unsupported_definition"
+    UNRESOLVED_DEPENDENCY = "unresolved_dependency"
+    MISSING_CONTEXT = "missing_context"
+    UNKNOWN_FLAG = "unknown_flag"
+
+
+# Section 2: of several reasons for not knowing, the first in this order is told.
+_ORDER = {
+    Reason.UNKNOWN_FLAG: 0,
+    Reason.EXPERIENCE_CONTINUITY: 1,
+    Reason.UNSUPPORTED_DEFINITION: 2,
+    Reason.UNRESOLVED_DEPENDENCY: 3,
+    Reason.MISSING_CONTEXT: 4,
+}
+
+
+def stronger(one: Reason | None, other: Reason | None) -> Reason | None:
+    """The reason for not knowing that is told when both hold; None is no reason."""
+    if one is None or other is None:
+        return one or other
+    return one if _ORDER[one] <= _ORDER[other] else other
