@@ -8,10 +8,18 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
 from hogbox._wire.host import normalize_host, require_token
+from hogbox._wire.key import Secret, read_key
 from hogbox.errors import ConfigurationError
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off", ""})
+
+POLLING_SECONDS: Final = 60
+"""The time between two refreshes of the definitions, unless `POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS` says another."""
+
+POLLING_VARIABLE: Final = "POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS"
+
+_LONGEST_POLLING_SECONDS: Final = 366 * 24 * 60 * 60
 _PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
 
@@ -86,6 +94,17 @@ class Settings:
     table_prefix: str
     disabled: bool
     disable_geoip: bool
+    personal_api_key: Secret | None = None
+    keep_stale_definitions: bool = False
+    definitions_max_age_seconds: float = 1.0
+    flags_timeout_seconds: float = 3.0
+    flags_retries: int = 1
+    exposure_seconds: float = 86400.0
+
+    @property
+    def definitions_key(self) -> Secret | None:
+        """The key, where there is all that it takes to ask PostHog for flag definitions."""
+        return self.personal_api_key if self.project_token and not self.disabled else None
 
     @classmethod
     def load(
@@ -98,26 +117,66 @@ class Settings:
         table_prefix: str | None = None,
         disabled: bool | None = None,
         disable_geoip: bool = True,
+        personal_api_key: str | None = None,
+        keep_stale_definitions: bool | None = None,
+        definitions_max_age: float | None = None,
         token_needed: bool = True,
     ) -> Self:
         """Checked settings. Raises ConfigurationError, saying what to do, for anything that can't work.
 
-        `token_needed` is False for workers and commands: a waiting event carries its own project's token.
+        `token_needed` is False for workers and commands: a waiting event carries its own project's token. One that is
+        there is used to ask for flag definitions, together with the key.
         """
 
         def given(variable: str) -> str:
             return environment.get(variable, "").strip()
 
-        off = _flag("HOGBOX_DISABLED", given("HOGBOX_DISABLED")) if disabled is None else disabled
-        token = project_token or given("POSTHOG_PROJECT_TOKEN") or given("POSTHOG_API_KEY")
+        def choice(variable: str, argument: bool | None) -> bool:
+            return _flag(variable, given(variable)) if argument is None else argument
+
+        def number(variable: str, argument: float | None, default: float, *, zero: bool = False) -> float:
+            text = given(variable)
+            value = argument if argument is not None else _number(text, type(default), variable) if text else default
+            return _require_number(variable, value, zero=zero)
+
+        off = choice("HOGBOX_DISABLED", disabled)
+        token = (project_token or given("POSTHOG_PROJECT_TOKEN") or given("POSTHOG_API_KEY")).strip()
+        key = read_key(personal_api_key or given("POSTHOG_PERSONAL_API_KEY"))
+        token_used = not off and (token_needed or bool(key and token))
         return cls(
             database_url=database_url or given("HOGBOX_DATABASE_URL") or None,
-            project_token=require_token(token) if token_needed and not off else (token or ""),
+            project_token=require_token(token) if token_used else token,
             host=normalize_host(host or given("POSTHOG_HOST")),
             table_prefix=require_prefix(table_prefix or given("HOGBOX_TABLE_PREFIX") or "posthog_"),
             disabled=off,
             disable_geoip=disable_geoip,
+            personal_api_key=key,
+            keep_stale_definitions=choice("HOGBOX_KEEP_STALE_DEFINITIONS", keep_stale_definitions),
+            definitions_max_age_seconds=number(
+                "HOGBOX_DEFINITIONS_MAX_AGE_SECONDS", definitions_max_age, 1.0, zero=True
+            ),
+            flags_timeout_seconds=number("HOGBOX_FLAGS_TIMEOUT_SECONDS", None, 3.0),
+            flags_retries=int(number("HOGBOX_FLAGS_RETRIES", None, 1, zero=True)),
+            exposure_seconds=number("HOGBOX_EXPOSURE_SECONDS", None, 86400.0),
         )
+
+
+def polling_interval(environment: Mapping[str, str]) -> tuple[int, str | None]:
+    """The seconds between two refreshes of the definitions, and what is wrong with the value given, if anything."""
+    text = environment.get(POLLING_VARIABLE, "").strip()
+    if not text:
+        return POLLING_SECONDS, None
+    if text.isascii() and text.isdigit() and 0 < (seconds := int(text[:12])) <= _LONGEST_POLLING_SECONDS:
+        return seconds, None
+    return (
+        POLLING_SECONDS,
+        f"{POLLING_VARIABLE}={text!r} is no whole number of seconds above 0: {POLLING_SECONDS} s are taken",
+    )
+
+
+def polling_disabled(environment: Mapping[str, str]) -> bool:
+    """Whether the definitions are not to be refreshed by themselves; whatever is not a yes is a no."""
+    return environment.get("POSTHOG_DISABLE_LOCAL_EVALUATION", "").strip().lower() in _TRUE
 
 
 def require_prefix(prefix: str) -> str:
@@ -137,6 +196,13 @@ def _flag(variable: str, text: str) -> bool:
     if text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
     raise ConfigurationError(f"{variable}={text!r} is neither yes nor no: use 1 or 0")
+
+
+def _require_number(variable: str, value: float, *, zero: bool) -> float:
+    if (value >= 0 if zero else value > 0) and value != float("inf"):
+        return value
+    wanted = "a number of at least 0" if zero else "a positive number"
+    raise ConfigurationError(f"{variable} must be {wanted}, not {value!r}")
 
 
 def _number(text: str, kind: type, variable: str) -> float:
