@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.fixtures.database",
     "tests.fixtures.posthog_server",
     "tests.fixtures.process",
+    "tests.fixtures.definitions_server",
 ]

@@ -11,12 +11,16 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from hogbox._store.dialect import octets
+from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, RENEWED_EXPOSURE, FlagStatements
 from hogbox._store.handle import Portable
+from hogbox._store.refresh_statement import RefreshStatements
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
 from hogbox._store.table import Tables
 
 TABLES = Tables("posthog_")
 STATEMENTS = Statements(TABLES)
+REFRESHES = RefreshStatements(TABLES)
+FLAGS = FlagStatements(TABLES)
 
 
 def dialect_of(url: str) -> Dialect:
@@ -36,7 +40,9 @@ DIALECTS: dict[str, Dialect] = {
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-@pytest.mark.parametrize("column", [*TABLES.outbox.c, *TABLES.dead_letters.c], ids=str)
+@pytest.mark.parametrize(
+    "column", [*TABLES.outbox.c, *TABLES.dead_letters.c, *TABLES.flag_definitions.c, *TABLES.exposures.c], ids=str
+)
 def test_no_column_that_a_driver_writes_needs_bind_processing(column: sa.Column[Any], dialect: Dialect) -> None:
     kind = column.type.dialect_impl(dialect)
     assert kind.bind_processor(dialect) is None
@@ -50,13 +56,29 @@ def test_every_statement_has_a_spelling_in_every_dialect(name: str, dialect: Dia
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("name", sorted(vars(REFRESHES)))
+def test_every_statement_of_refreshes_has_a_spelling_in_every_dialect(name: str, dialect: Dialect) -> None:
+    statement = getattr(REFRESHES, name)
+    spelt = statement[dialect.name] if isinstance(statement, dict) else statement
+    assert str(spelt.compile(dialect=dialect))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 @pytest.mark.parametrize(
     ("statement", "names"),
-    [(STATEMENTS.insert_event, EVENT_VALUES), (STATEMENTS.insert_dead_letter, DEAD_LETTER_VALUES)],
-    ids=["event", "dead letter"],
+    [
+        (STATEMENTS.insert_event, EVENT_VALUES),
+        (STATEMENTS.insert_dead_letter, DEAD_LETTER_VALUES),
+        (FLAGS.read_stamp, PROJECT),
+        (FLAGS.read_text, PROJECT),
+        (FLAGS.read_exposure, EXPOSURE),
+        (FLAGS.insert_exposure, NEW_EXPOSURE),
+        (FLAGS.renew_exposure, RENEWED_EXPOSURE),
+    ],
+    ids=["event", "dead letter", "stamp", "text", "exposure", "new exposure", "renewed exposure"],
 )
 def test_what_drivers_run_takes_its_values_in_the_order_of_the_names(
-    statement: sa.Insert, names: tuple[str, ...], dialect: Dialect
+    statement: Any, names: tuple[str, ...], dialect: Dialect
 ) -> None:
     text = Portable(statement, names).text(dialect)
     assert text.names == (None if dialect.positional else names)

@@ -55,11 +55,13 @@ class DeliveryStore:
     def heartbeat(self, lease: float, forget_after: float) -> bool:
         """Stay alive and keep the leases for so many seconds; False where this worker is no longer listed.
 
-        Workers that were silent for `forget_after` seconds are removed from the list.
+        Workers that were silent for `forget_after` seconds are removed from the list, and exposures that expired as
+        long ago are forgotten.
         """
         known = self._run(self._statements.touch_worker, {"worker": self._worker})
         self._run(self._statements.renew_leases, {"worker": self._worker, "lease": _ms(lease)})
         self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
+        self._run(self._statements.forget_exposures, {"grace": _ms(forget_after)})
         return bool(known)
 
     def read_leases(self, alive_within: float) -> tuple[list[str], list[Lease]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Delete, Engine, Integer, Table, create_engine, delete
+from sqlalchemy import BigInteger, Connection, Delete, Engine, Insert, Integer, Table, create_engine, delete
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
@@ -75,6 +76,40 @@ def _octets(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(octets, "sqlite")
 def _octets_sqlite(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
     return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
+
+
+ByDialect = Mapping[str, Insert]
+"""A statement that is written differently for each dialect, by the dialect's name."""
+
+
+def upsert(table: Table, values: Mapping[str, Any], changes: Mapping[str, Any]) -> ByDialect:
+    """INSERT the values, or, where there is a row with their primary key, make the changes to it.
+
+    Changes may use the columns of the row that is there; MySQL and MariaDB make them in the order given, so that one
+    sees what those before it have made.
+    """
+    key = [*table.primary_key.columns]
+    on_mysql = mysql.insert(table).values(values).on_duplicate_key_update([*changes.items()])
+    return {
+        "sqlite": sqlite.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=changes),
+        "postgresql": postgresql.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=changes),
+        "mysql": on_mysql,
+        "mariadb": on_mysql,
+    }
+
+
+def insert_new(table: Table, values: Mapping[str, Any]) -> ByDialect:
+    """INSERT the values, or do nothing where there is a row with their primary key; the rows counted say which.
+
+    Nothing fails where there is one: a failing statement would end the caller's transaction on PostgreSQL.
+    """
+    on_mysql = mysql.insert(table).values(values).prefix_with("IGNORE")
+    return {
+        "sqlite": sqlite.insert(table).values(values).on_conflict_do_nothing(),
+        "postgresql": postgresql.insert(table).values(values).on_conflict_do_nothing(),
+        "mysql": on_mysql,
+        "mariadb": on_mysql,
+    }
 
 
 def open_engine(database_url: str) -> Engine:

@@ -13,8 +13,15 @@ from hogbox._store.dialect import epoch_ms, migrating, transactional
 from hogbox._store.table import SCHEMA_VERSION, Tables
 from hogbox.errors import TablesNewer
 
-STEPS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {}
-"""What turns the tables of version n - 1 into those of version n. Version 1 is the first that was released."""
+
+def _add_definitions(connection: Connection, tables: Tables) -> None:
+    """Version 2: where the flag definitions, the refreshing of them and the exposures to flags are kept."""
+    tables.metadata.create_all(connection, tables=[tables.flag_definitions, tables.refreshes, tables.exposures])
+
+
+STEPS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {2: _add_definitions}
+"""What turns the tables of version n - 1 into those of version n; each may have run in part already, where the database
+can't roll its schema back. Version 1 is the first that was released."""
 
 
 def migrate(engine: Engine, tables: Tables) -> tuple[int, int]:
@@ -39,8 +46,9 @@ def _migrate(connection: Connection, tables: Tables) -> int:
         raise TablesNewer()
     if version == 0:
         _create(connection, tables)
-    for number in range(max(version, 1) + 1, SCHEMA_VERSION + 1):
-        STEPS[number](connection, tables)
+    else:
+        for number in range(version + 1, SCHEMA_VERSION + 1):
+            STEPS[number](connection, tables)
     if version < SCHEMA_VERSION:
         connection.execute(insert(tables.schema).values(version=SCHEMA_VERSION, applied_at=epoch_ms()))
     return SCHEMA_VERSION

@@ -47,6 +47,7 @@ class Statements:
         self.touch_worker = _touch_worker(tables)
         self.forget_worker = _forget_worker(tables)
         self.forget_dead_workers = _forget_dead_workers(tables)
+        self.forget_exposures = _forget_exposures(tables)
         self.read_live_workers = _read_live_workers(tables)
         self.read_leases = _read_leases(tables)
         self.claim_shards = _claim_shards(tables)
@@ -97,6 +98,11 @@ def _forget_worker(tables: Tables) -> Delete:
 def _forget_dead_workers(tables: Tables) -> Delete:
     """Remove the workers not seen for so many milliseconds."""
     return delete(tables.workers).where(tables.workers.c.seen_at < epoch_ms() - _milliseconds("silence"))
+
+
+def _forget_exposures(tables: Tables) -> Delete:
+    """Remove the exposures that expired so many milliseconds ago: no transaction is about to renew them."""
+    return delete(tables.exposures).where(tables.exposures.c.expires_at <= epoch_ms() - _milliseconds("grace"))
 
 
 def _read_live_workers(tables: Tables) -> Select[str]:

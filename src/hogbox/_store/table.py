@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallIntege
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.schema import SchemaItem
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """The number of the newest migration."""
 
 IDENTITY: Final = BigInteger().with_variant(Integer, "sqlite")
@@ -34,6 +34,9 @@ class Tables:
         self.shards = self._shards()
         self.workers = self._workers()
         self.dead_letters = self._dead_letters()
+        self.flag_definitions = self._flag_definitions()
+        self.refreshes = self._refreshes()
+        self.exposures = self._exposures()
 
     def _table(self, name: str, *items: SchemaItem, never_reuse_ids: bool = False) -> Table:
         options: dict[str, Any] = {**MYSQL_OPTIONS, "sqlite_autoincrement": never_reuse_ids}
@@ -97,4 +100,34 @@ class Tables:
             Column("died_at", BigInteger, nullable=False),
             Index(f"{self.prefix}dead_letters_event_uuid", "event_uuid"),
             never_reuse_ids=True,
+        )
+
+    def _flag_definitions(self) -> Table:
+        return self._table(
+            "flag_definitions",
+            Column("project", String(64), primary_key=True),
+            Column("data", LONG_TEXT, nullable=False),
+            Column("etag", Text),
+            Column("fetched_at", BigInteger, nullable=False),
+            Column("revision", BigInteger, nullable=False),
+        )
+
+    def _refreshes(self) -> Table:
+        return self._table(
+            "refreshes",
+            Column("project", String(64), primary_key=True),
+            Column("due_at", BigInteger, nullable=False),
+            Column("holder", String(64)),
+            Column("last_status", String(16)),
+            Column("last_reason", String(32)),
+            Column("last_at", BigInteger),
+            Column("unchanged_at", BigInteger),
+        )
+
+    def _exposures(self) -> Table:
+        return self._table(
+            "exposures",
+            Column("id", String(64), primary_key=True),
+            Column("expires_at", BigInteger, nullable=False),
+            Index(f"{self.prefix}exposures_expires_at", "expires_at"),
         )
