@@ -1,12 +1,20 @@
-"""What an event says of the machine that it happened on (wire protocol 2.4)."""
+"""What an event says of its machine (wire protocol 2.4), and how a process is named in the tables."""
 
 from __future__ import annotations
 
+import os
 import platform
+import socket
 import sys
+import uuid
 from typing import Any, Final
 
 _NAMES: Final = {"Darwin": "Mac OS X"}
+
+
+def process_name() -> str:
+    """A name for one worker or refresher of this process, at most 64 characters, that no other one has."""
+    return f"{socket.gethostname()[:20]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 
 
 def machine_properties() -> dict[str, Any]:

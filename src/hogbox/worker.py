@@ -1,5 +1,7 @@
 """Worker: holds shards, looks for events, and deals the shards that have some to its senders.
 
+Beside that it has the flag definitions refreshed, where there is a key for them.
+
 It runs as a process (`hogbox worker`), as a thread of the application (`PostHog.start()`), or until the outbox is
 empty (`PostHog.deliver()`, `hogbox deliver`).
 """
@@ -7,13 +9,10 @@ empty (`PostHog.deliver()`, `hogbox deliver`).
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple
 
@@ -24,6 +23,9 @@ from hogbox._store.database import Database
 from hogbox._store.delivery import DeliveryStore, Ready
 from hogbox._store.dialect import ChangeSignal, most_writers, require_shared
 from hogbox.lease import Leases
+from hogbox.machine import process_name
+from hogbox.poller import Poller
+from hogbox.refresher import Refresher
 from hogbox.sender import Outcome, Sender, Shared
 from hogbox.settings import DeliverySettings
 from hogbox.transport import Transport
@@ -69,10 +71,15 @@ Progress = Callable[[int, int], None]
 
 
 class Worker:
-    """Delivers the outbox of one database to one host. Runs once: make another one to run again."""
+    """Delivers the outbox of one database to one host, and keeps flag definitions fresh where it has a refresher.
 
-    def __init__(self, database: Database, host: str, settings: DeliverySettings) -> None:
-        self.id = f"{socket.gethostname()[:20]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    Runs once: make another one to run again.
+    """
+
+    def __init__(
+        self, database: Database, host: str, settings: DeliverySettings, refresher: Refresher | None = None
+    ) -> None:
+        self.id = process_name()
         require_shared(database.engine)
         self._database = database
         self._host = host
@@ -81,6 +88,7 @@ class Worker:
         self._store = DeliveryStore(database, self.id)
         self._senders = min(settings.senders, most_writers(database.engine))
         self._leases = Leases(self.id, self._store, settings.lease_seconds)
+        self._refresher = refresher
         self._stopping = False
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._often_until = 0.0
@@ -92,12 +100,12 @@ class Worker:
         self._unwell = False
 
     def run(self) -> None:
-        """Deliver until `stop` is called; then finish what is under way and give the shards back.
+        """Deliver and refresh until `stop` is called; then finish what is under way and give the shards back.
 
         Raises TablesError, before anything else is done, where the tables can't be used.
         """
         self._database.check()
-        self._work(self._is_stopping)
+        self._work(self._is_stopping, self._polling())
 
     def drain(self, timeout: float | None, progress: Progress | None = None) -> Delivery:
         """Deliver what waits now; ends when that is settled, or after so many seconds (None: however long it takes).
@@ -117,7 +125,7 @@ class Worker:
             return not self._turns and all(oldest > last for oldest in self._store.read_oldest().values())
 
         if total:
-            self._work(finished)
+            self._work(finished, nullcontext())
         waiting = self._store.count_waiting(last) if total else 0
         return Delivery(self._shared.delivered, self._shared.dead, waiting)
 
@@ -135,7 +143,13 @@ class Worker:
         if asleep:
             self._wake.put(None)
 
-    def _work(self, finished: Callable[[], bool]) -> None:
+    def _polling(self) -> AbstractContextManager[object]:
+        """What refreshes flag definitions meanwhile: a thread of its own, or nothing at all."""
+        if self._refresher is None or not self._refresher.configured:
+            return nullcontext()
+        return Poller(self._refresher, self.id)
+
+    def _work(self, finished: Callable[[], bool], beside: AbstractContextManager[object]) -> None:
         settings = self._settings
         with ExitStack() as stack:
             transport = Transport(self._host, settings.request_timeout_seconds, self._senders)
@@ -146,6 +160,7 @@ class Worker:
             pool = stack.enter_context(ThreadPoolExecutor(self._senders, "hogbox-sender"))
             stack.callback(self.stop)
             sender = Sender(self._store, transport, settings, self._shared, self._leases, self._is_stopping)
+            stack.enter_context(beside)
             log.info("worker %s delivers to %s", self.id, self._host)
             self._loop(finished, signal, lambda turn, share: pool.submit(sender.deliver, turn, share))
         log.info("worker %s has ended: %d delivered, %d dead", self.id, self._shared.delivered, self._shared.dead)

@@ -21,14 +21,24 @@ DatabaseUrl = Annotated[
     ),
 ]
 Host = Annotated[str | None, typer.Option(help="Where PostHog is.  [env: POSTHOG_HOST]")]
+ProjectToken = Annotated[
+    str | None, typer.Option(help="Whose flag definitions to refresh.  [env: POSTHOG_PROJECT_TOKEN]")
+]
 TablePrefix = Annotated[str | None, typer.Option(help="Of hogbox's tables.  [env: HOGBOX_TABLE_PREFIX]")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every request too.")]
 
 
-def load_settings(database_url: str | None, host: str | None, table_prefix: str | None) -> Settings:
-    """The settings of a command that delivers or migrates: it needs a database, and no project token."""
+def load_settings(
+    database_url: str | None, host: str | None, table_prefix: str | None, project_token: str | None = None
+) -> Settings:
+    """The settings of a command: it needs a database, and a project token only to refresh flag definitions."""
     settings = Settings.load(
-        os.environ, database_url=database_url, host=host, table_prefix=table_prefix, token_needed=False
+        os.environ,
+        database_url=database_url,
+        project_token=project_token,
+        host=host,
+        table_prefix=table_prefix,
+        token_needed=False,
     )
     if settings.database_url is None:
         raise ConfigurationError("no database: pass --database-url sqlite:///app.db, or set HOGBOX_DATABASE_URL")

@@ -10,12 +10,14 @@ from types import FrameType
 from hogbox.cli.option import (
     DatabaseUrl,
     Host,
+    ProjectToken,
     TablePrefix,
     Verbose,
     load_settings,
     log_to_stderr,
     open_database,
 )
+from hogbox.refresher import Refresher
 from hogbox.settings import DeliverySettings
 from hogbox.worker import Worker
 
@@ -23,6 +25,7 @@ from hogbox.worker import Worker
 def worker(
     database_url: DatabaseUrl = None,
     host: Host = None,
+    project_token: ProjectToken = None,
     table_prefix: TablePrefix = None,
     verbose: Verbose = False,
 ) -> None:
@@ -30,12 +33,16 @@ def worker(
 
     Run as many as you like: they share the work, and take over from one that dies.
 
+    With a project token and POSTHOG_PERSONAL_API_KEY they keep its flag definitions fresh too: all of them together
+    send one request every POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS.
+
     Example: hogbox worker --database-url postgresql://app@localhost/app
     """
-    settings = load_settings(database_url, host, table_prefix)
+    settings = load_settings(database_url, host, table_prefix, project_token)
     log_to_stderr(verbose)
     with closing(open_database(settings)) as database:
-        running = Worker(database, settings.host, DeliverySettings.load(os.environ))
+        refresher = Refresher(database, settings)
+        running = Worker(database, settings.host, DeliverySettings.load(os.environ), refresher)
         _stop_on_signals(running)
         running.run()
 

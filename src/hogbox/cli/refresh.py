@@ -1,0 +1,44 @@
+"""`hogbox refresh`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Final
+
+import typer
+
+from hogbox.cli.option import (
+    DatabaseUrl,
+    Host,
+    ProjectToken,
+    TablePrefix,
+    Verbose,
+    load_settings,
+    log_to_stderr,
+    open_database,
+)
+from hogbox.refresher import Refresher
+
+_EXIT_CODES: Final = {"updated": 0, "unchanged": 0, "error": 1, "skipped": 2, "empty": 3, "stale": 3}
+
+
+def refresh(
+    database_url: DatabaseUrl = None,
+    project_token: ProjectToken = None,
+    host: Host = None,
+    table_prefix: TablePrefix = None,
+    verbose: Verbose = False,
+) -> None:
+    """Ask PostHog for a project's flag definitions now, store them, and print what became of it.
+
+    Needs the key in POSTHOG_PERSONAL_API_KEY. Exits with 0 for updated and unchanged, 1 for an error, 2 where the token
+    or the key is missing (skipped), 3 where PostHog's cache of the definitions is cold (empty, stale).
+
+    Example: hogbox refresh --database-url sqlite:///app.db --project-token phc_example
+    """
+    settings = load_settings(database_url, host, table_prefix, project_token)
+    log_to_stderr(verbose)
+    with closing(open_database(settings)) as database:
+        result = Refresher(database, settings).refresh()
+    typer.echo(f"{result}: {result.detail}" if result.detail else str(result))
+    raise typer.Exit(_EXIT_CODES[result.status])

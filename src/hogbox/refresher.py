@@ -1,0 +1,200 @@
+"""Refresher: asks PostHog for a project's flag definitions and stores them, when told to or when it is due.
+
+    read what is stored -> GET, with its ETag -> interpret the answer -> store -> note what became of it
+
+Nothing is held in between: of two refreshes at once, the later answer to an older question is not stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from hogbox._store.database import Database
+from hogbox._store.definition import DefinitionStore, StoredDefinitions
+from hogbox._wire.definitions import (
+    Circumstances,
+    DefinitionsRequest,
+    Finding,
+    Parse,
+    Reason,
+    Status,
+    definitions_request,
+    interpret,
+    no_reply,
+    readable,
+    retry_delays,
+    worth_retrying,
+)
+from hogbox._wire.host import shorten
+from hogbox._wire.key import Secret, objection
+from hogbox.machine import process_name
+from hogbox.settings import Settings, polling_disabled, polling_interval
+from hogbox.transport import USER_AGENT, DefinitionsTransport, NoReply
+
+log = logging.getLogger("hogbox.refresh")
+
+RETRY_VARIABLE: Final = "POSTHOG_FLAGS_RETRY_DELAY_MS_OVERRIDE"
+
+_WELL: Final = (Status.UPDATED, Status.UNCHANGED)
+_TOGETHER: Final = 0.02
+"""A process that wakes this much after the refresh is due finds that it is."""
+
+Pause = Callable[[float], bool]
+"""Waits so many seconds; returns whether to give up instead of going on."""
+
+
+class Refresh(NamedTuple):
+    """What became of a refresh: a status, for some of them a reason, and a sentence for people."""
+
+    status: str
+    reason: str | None = None
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.status}/{self.reason}" if self.reason else self.status
+
+
+class GivenUp(Exception):
+    """The process ends; nothing was stored."""
+
+
+class Refresher:
+    """Refreshes the definitions of the configured project. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        *,
+        parse: Parse | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._parse = parse or _parse
+        self._environment = environment
+        self._store = DefinitionStore(database, settings.project_token)
+        self._said: str | None = None
+        self._bad_interval: str | None = None
+        self._key = settings.definitions_key
+        if self._key and (doubt := objection(self._key)):
+            log.warning("%s", doubt)
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is all that it takes to ask."""
+        return self._key is not None
+
+    def refresh(self) -> Refresh:
+        """Ask now, whenever the next refresh is due; that one is put off to an interval from now.
+
+        Takes up to a minute where PostHog is slow or busy. Raises TablesError, or what the database raises; all else is
+        in the result.
+        """
+        if self._key is None:
+            return self._skipped()
+        self._database.check()
+        self._store.move_due(process_name(), self.interval())
+        return self._refresh(self._key, _sleep, loudly=True)
+
+    def tick(self, worker: str, pause: Pause) -> float:
+        """Ask, in the name of this worker, if that is due and no other does; returns the seconds until the next look.
+
+        Raises GivenUp where `pause` says to, and what the database raises.
+        """
+        interval = self.interval()
+        if self._key is None or polling_disabled(self._environment):
+            return interval
+        if self._store.claim(worker, interval):
+            self._refresh(self._key, pause, loudly=False)
+        wait = self._store.read_wait()
+        if wait is None:
+            self._store.enter()
+            return 0.0
+        return min(max(wait, 0.0) + _TOGETHER, interval)
+
+    def interval(self) -> int:
+        """The seconds between two refreshes, as the environment says now."""
+        seconds, problem = polling_interval(self._environment)
+        if problem and problem != self._bad_interval:
+            log.warning("%s", problem)
+        self._bad_interval = problem or self._bad_interval
+        return seconds
+
+    def _skipped(self) -> Refresh:
+        if self._settings.disabled:
+            return Refresh(Status.SKIPPED, Reason.DISABLED, "hogbox is switched off (HOGBOX_DISABLED)")
+        missing = "POSTHOG_PERSONAL_API_KEY" if self._settings.project_token else "POSTHOG_PROJECT_TOKEN"
+        return Refresh(Status.SKIPPED, Reason.MISSING_KEYS, f"{missing} is not set")
+
+    def _refresh(self, key: Secret, pause: Pause, *, loudly: bool) -> Refresh:
+        stored = self._store.read()
+        finding = self._ask(key, stored, pause)
+        if finding.store is not None:
+            self._store.store(finding.store.data, finding.store.etag, stored)
+        self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED)
+        result = Refresh(finding.status, finding.reason, finding.detail)
+        self._say(result, loudly)
+        return result
+
+    def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> Finding:
+        token = self._settings.project_token
+        # Where what is stored can't be read here, it is no use to hear that it has not changed.
+        etag = stored.etag if stored and readable(stored.data, self._parse) else None
+        request = definitions_request(token, key, etag, user_agent=USER_AGENT)
+        around = Circumstances(
+            asked_for_change=etag is not None,
+            stored_age=stored.age if stored else None,
+            keep_stale=self._settings.keep_stale_definitions,
+            hide=(key.reveal(), token),
+        )
+        return self._fetch(request, around, pause)
+
+    def _fetch(self, request: DefinitionsRequest, around: Circumstances, pause: Pause) -> Finding:
+        """The finding of the last answer: while PostHog is busy or fails, it is asked again."""
+        with DefinitionsTransport(self._settings.host) as transport:
+            try:
+                reply = transport.get(request)
+                for delay in retry_delays(self._environment.get(RETRY_VARIABLE)):
+                    if not worth_retrying(reply):
+                        break
+                    _go_on(pause, delay)
+                    reply = transport.get(request)
+            except NoReply as error:
+                _go_on(pause, 0)
+                return no_reply(str(error), around)
+        _go_on(pause, 0)
+        return interpret(reply, around, self._parse)
+
+    def _say(self, result: Refresh, loudly: bool) -> None:
+        """Log what became of a refresh; one that the clock began only where it differs from the last."""
+        last, self._said = self._said, str(result)
+        well, was_well = result.status in _WELL, last is None or last in _WELL
+        project = shorten(self._settings.project_token)
+        if not well and (loudly or last != self._said):
+            log.warning("flag definitions of project %s: %s: %s", project, result, result.detail)
+        elif well and not was_well:
+            log.info("flag definitions of project %s are refreshed again", project)
+        elif result.status == Status.UPDATED:
+            log.info("flag definitions of project %s are updated", project)
+
+
+def _go_on(pause: Pause, seconds: float) -> None:
+    if pause(seconds):
+        raise GivenUp
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def _parse(document: Mapping[str, Any]) -> object:
+    # Imported when the first definitions come: most processes never refresh.
+    from hogbox.flags import FlagSet
+
+    return FlagSet.parse(document)
