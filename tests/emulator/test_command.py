@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 import hogbox
 from tests.emulator.conftest import Build
+from tests.emulator.flag_case import definitions, flag
 
 RUN = "import typer; from hogbox.emulator.command import emulator; typer.run(emulator)"
 SOURCE = str(Path(hogbox.__file__).parents[1])
@@ -71,3 +73,27 @@ def test_a_taken_port_is_a_sentence() -> None:
             _, errors = process.communicate(timeout=10)
     assert (line, process.returncode) == ("", 1)
     assert errors == f"hogbox emulator cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+
+
+def test_flags_come_from_a_file_that_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "flags.json"
+    path.write_text(json.dumps(definitions(flag("a"))))
+    asked = {"token": "phc_t", "distinct_id": "u1"}
+    with running("--port", "0", "--flags", str(path)) as (process, line):
+        url = line.split("=")[1].strip()
+        assert list(httpx.post(f"{url}/flags/?v=2", json=asked).json()["flags"]) == ["a"]
+        path.write_text(json.dumps(definitions(flag("b"))))
+        assert list(httpx.post(f"{url}/flags/?v=2", json=asked).json()["flags"]) == ["b"]
+        path.unlink()
+        assert list(httpx.post(f"{url}/flags/?v=2", json=asked).json()["flags"]) == ["b"]
+        process.terminate()
+        rest, errors = process.communicate(timeout=10)
+    assert (process.returncode, rest) == (0, "")
+    assert errors == f"The flags file {path} cannot be read: No such file or directory. The flags stay as they were.\n"
+
+
+def test_flags_that_cannot_be_read_are_a_sentence(tmp_path: Path) -> None:
+    with running("--port", "0", "--flags", str(tmp_path / "none.json")) as (process, line):
+        _, errors = process.communicate(timeout=10)
+    assert (line, process.returncode) == ("", 1)
+    assert errors == f"The flags file {tmp_path / 'none.json'} cannot be read: No such file or directory.\n"

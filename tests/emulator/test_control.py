@@ -12,6 +12,7 @@ import pytest
 from hogbox.emulator import Emulator
 from hogbox.emulator.setting import Limits
 from tests.emulator.conftest import Build
+from tests.emulator.flag_case import definitions, flag
 
 UUIDS = [f"01990f6a-3c4e-7b51-9a55-0d2a6f0b7c{number:02x}" for number in range(4)]
 
@@ -93,6 +94,8 @@ def test_the_summary_counts(client: httpx.Client) -> None:
         "events": 4,
         "unique_events": 3,
         "statuses": {"200": 3, "400": 1, "404": 1},
+        "definitions": {},
+        "flags": {},
         "connections_dropped": 0,
         "faults_fired": 0,
         "events_forgotten": 0,
@@ -142,6 +145,11 @@ def test_settings_are_read_changed_and_replaced(client: httpx.Client) -> None:
     assert fresh == {
         "known_tokens": None,
         "quota": [],
+        "secret_keys": None,
+        "definitions_per_minute": 600,
+        "cold_cache": False,
+        "failed_flags": [],
+        "flag_errors": False,
         "clock_offset": 0.0,
         "body_timeout": 30.0,
         "keep_bodies": 0,
@@ -168,6 +176,23 @@ def test_faults_are_added_listed_and_removed(client: httpx.Client) -> None:
     assert client.delete("/_emulator/faults").json() == {"faults": []}
 
 
+def test_flags_are_set_told_and_removed(emulator: Emulator, client: httpx.Client) -> None:
+    nothing = {"definitions": None, "etag": None, "file": None, "problem": None}
+    assert get(client, "flags") == nothing
+    sent = definitions(flag("new-ui"))
+    put = client.put("/_emulator/flags", json=sent)
+    assert (put.status_code, put.json()) == (200, get(client, "flags"))
+    assert put.json() == {**nothing, "definitions": sent, "etag": put.json()["etag"]}
+    assert client.put("/_emulator/flags", content=b"{").status_code == 400
+    assert emulator.flags() == sent
+    assert client.delete("/_emulator/flags").json() == nothing
+    assert emulator.flags() is None
+    client.put("/_emulator/flags", json={"flags": []})
+    assert get(client, "flags")["definitions"] == {"flags": [], "group_type_mapping": {}, "cohorts": {}}
+    client.post("/_emulator/reset")
+    assert get(client, "flags") == nothing
+
+
 @pytest.mark.usefixtures("sent")
 def test_a_reset_forgets_everything(client: httpx.Client, batch: Build) -> None:
     client.post("/_emulator/faults", json={"status": 500})
@@ -190,6 +215,9 @@ def test_a_reset_forgets_everything(client: httpx.Client, batch: Build) -> None:
             "no field 'colour': choose `fields` from sequence, request",
         ),
         ("GET", "requests?event=paid", None, "unknown field `event`"),
+        ("PUT", "flags", b"", "these flags cannot be served: the flag definitions are not JSON"),
+        ("PUT", "flags", b'{"definitions": {"flags": []}}', "`flags` in the flag definitions is a list"),
+        ("PUT", "flags", b'{"flags": [{"key": "a"}, {}]}', "flags[1] has no key"),
         ("POST", "faults", b"{", "send a JSON object"),
         ("POST", "faults", b"[]", "send a JSON object"),
         ("POST", "faults", b"\xff", "send a JSON object"),

@@ -6,6 +6,7 @@ with Emulator() as emulator:
     application = PostHog(..., host=emulator.url)
     ...
     assert [event.event for event in emulator.events(distinct_id="u1")] == ["signed_up"]
+    emulator.set_flags({"flags": [{"key": "new-ui", "active": True, "filters": {"groups": [{}]}}]})
 """
 
 from __future__ import annotations

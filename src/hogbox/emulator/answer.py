@@ -62,15 +62,18 @@ NO_TOKEN = "event submitted without an api_key"  # noqa: S105 - an error text
 MIXED_TOKENS = "batch submitted with inconsistent api_key values"
 CLIENT_STOPPED = "client stopped sending data"
 
-# What a fault that names only a status says: the text PostHog uses for it.
-TEXTS = {
-    400: "failed to parse request: injected by the emulator",
-    401: "API key is not valid: injected by the emulator",
-    408: CLIENT_STOPPED,
-    413: "maximum event size exceeded: injected by the emulator",
-    429: "rate limited",
-    500: "internal server error: injected by the emulator",
-    503: "transient error, please retry",
+# What a fault that names only a status says on capture's paths: the text PostHog uses there.
+CAPTURE_ANSWERS = {
+    status: Answer(status, text.encode())
+    for status, text in {
+        400: "failed to parse request: injected by the emulator",
+        401: "API key is not valid: injected by the emulator",
+        408: CLIENT_STOPPED,
+        413: "maximum event size exceeded: injected by the emulator",
+        429: "rate limited",
+        500: "internal server error: injected by the emulator",
+        503: "transient error, please retry",
+    }.items()
 }
 
 

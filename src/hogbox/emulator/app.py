@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 
 import msgspec
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hogbox.emulator.answer import (
     ALIVE,
+    CAPTURE_ANSWERS,
     CLIENT_STOPPED,
     NOT_FOUND,
     Answer,
@@ -24,7 +25,11 @@ from hogbox.emulator.answer import (
 )
 from hogbox.emulator.capture import PATHS, capture
 from hogbox.emulator.control import ControlError, control_routes, refuse
-from hogbox.emulator.fault import Fault
+from hogbox.emulator.evaluation import PATHS as FLAGS_PATHS
+from hogbox.emulator.evaluation import Project, evaluate
+from hogbox.emulator.flag_answer import DEFINITIONS_ANSWERS, FLAGS_ANSWERS
+from hogbox.emulator.polling import PATHS as DEFINITIONS_PATHS
+from hogbox.emulator.polling import poll
 from hogbox.emulator.record import ReceivedRequest
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.world import World
@@ -46,10 +51,15 @@ _HEADERS_KEPT = frozenset(
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """What answers a path, and whether faults without a path are meant for it."""
+    """What answers a path, and whether faults without a path are meant for it.
+
+    `usual` are the answers of faults that name only a status; `counted_as` is its place in the summary.
+    """
 
     handle: Handler
     is_capture: bool = False
+    usual: Mapping[int, Answer] = msgspec.field(default_factory=lambda: CAPTURE_ANSWERS)
+    counted_as: str | None = None
 
 
 def _alive(*_: object) -> Outcome:
@@ -69,6 +79,20 @@ ENDPOINTS: dict[str, Endpoint] = {
 _NOWHERE = Endpoint(_not_found)
 
 
+def flag_endpoints(world: World) -> dict[str, Endpoint]:
+    """The endpoints that answer out of the world's flags and profiles, too."""
+
+    def definitions(request: Request, settings: Settings, *_: object) -> Outcome:
+        return poll(request, settings, world.source.current(), world.rate_limiter.admit)
+
+    def flags(request: Request, settings: Settings, limits: Limits, random: Random) -> Outcome:
+        return evaluate(request, settings, limits, Project(world.source.current(), world.profiles), random)
+
+    polled = Endpoint(definitions, usual=DEFINITIONS_ANSWERS, counted_as="definitions")
+    evaluated = Endpoint(flags, usual=FLAGS_ANSWERS, counted_as="flags")
+    return {**dict.fromkeys(DEFINITIONS_PATHS, polled), **dict.fromkeys(FLAGS_PATHS, evaluated)}
+
+
 def create_app(world: World) -> ASGIApp:
     """The emulator's application over a world."""
     return Starlette(
@@ -86,6 +110,7 @@ class Door:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._endpoints = {**ENDPOINTS, **flag_endpoints(world)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         world = self._world
@@ -93,7 +118,7 @@ class Door:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin-1")
         record = world.arrive(scope["method"], path, query, kept_headers(headers))
-        endpoint = ENDPOINTS.get(path.removesuffix("/") or "/", _NOWHERE)
+        endpoint = self._endpoints.get(path.removesuffix("/") or "/", _NOWHERE)
         try:
             body = await self._read(record, receive)
         except Refusal as refusal:
@@ -143,7 +168,11 @@ class Door:
     ) -> None:
         world = self._world
         fault = world.faults.choose(
-            record.path, is_capture=endpoint.is_capture, token=outcome.token, events=outcome.events
+            record.path,
+            method=record.method,
+            is_capture=endpoint.is_capture,
+            token=outcome.token,
+            events=outcome.events,
         )
         world.note(record, outcome, fault)
         if fault is not None and fault.delay:
@@ -154,13 +183,9 @@ class Door:
             world.drop(record)
             scope["extensions"][CUT]()
             return
-        answer = _answer(fault) or outcome.answer
-        world.answer(record, answer)
+        answer = (None if fault is None else fault.answer(endpoint.usual)) or outcome.answer
+        world.answer(record, answer, counted_as=endpoint.counted_as)
         await respond(answer, send)
-
-
-def _answer(fault: Fault | None) -> Answer | None:
-    return None if fault is None else fault.answer()
 
 
 def kept_headers(headers: dict[str, str]) -> dict[str, str]:

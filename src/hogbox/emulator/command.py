@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +13,9 @@ import typer
 from hogbox.emulator.app import create_app
 from hogbox.emulator.server import bind, create_server, stopping_on_signals
 from hogbox.emulator.setting import Limits, Settings
+from hogbox.emulator.source import WatchedFile
 from hogbox.emulator.world import World
+from hogbox.errors import UsageError
 
 
 def emulator(
@@ -22,6 +26,10 @@ def emulator(
     token: Annotated[
         list[str] | None, typer.Option(help="A project key that exists; any other gets 401. Repeatable.")
     ] = None,
+    flags: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Flag definitions, in PostHog's format. Changes to the file are noticed."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides which requests a fault with a rate meets.")] = 0,
     max_events: Annotated[
         int, typer.Option(min=1, help="Events to keep; the oldest are forgotten first.")
@@ -29,28 +37,44 @@ def emulator(
 ) -> None:
     """Run a local PostHog that keeps what it is sent in memory and tells all about it.
 
-    It answers capture by PostHog's own rules; /_emulator/ shows what arrived and makes things go wrong.
+    It answers capture and flags by PostHog's own rules; /_emulator/ shows what arrived and makes things go wrong.
 
     Example: hogbox emulator --port 8010, then POSTHOG_HOST=http://127.0.0.1:8010 python app.py
     """
     settings = Settings(known_tokens=tuple(token) if token else None)
-    world = World(settings, Limits(kept_events=max_events), seed=seed)
-    try:
-        bound = bind(host, port)
-    except OSError as error:
-        typer.echo(f"hogbox emulator cannot listen on {host}:{port}: {error.strerror}.", err=True)
-        raise typer.Exit(1) from None
+    world = World(settings, Limits(kept_events=max_events), seed=seed, flags=None if flags is None else _watch(flags))
+    bound = _listen(host, port)
     server = create_server(create_app(world), lambda port: _announce(host, port))
     with bound, stopping_on_signals(server):
         server.run(sockets=[bound])
 
 
+def _watch(path: Path) -> WatchedFile:
+    try:
+        return WatchedFile(path, on_problem=_warn)
+    except UsageError as error:
+        _warn(str(error))
+        raise typer.Exit(1) from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return bind(host, port)
+    except OSError as error:
+        _warn(f"hogbox emulator cannot listen on {host}:{port}: {error.strerror}.")
+        raise typer.Exit(1) from None
+
+
 def _announce(host: str, port: int) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if not _is_loopback(host):
-        typer.echo(f"Warning: {host} can be reached from other machines, and there is no authentication.", err=True)
+        _warn(f"Warning: {host} can be reached from other machines, and there is no authentication.")
     typer.echo(f"The emulator listens on {url}: run your application with POSTHOG_HOST={url}")
     sys.stdout.flush()
+
+
+def _warn(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _is_loopback(host: str) -> bool:

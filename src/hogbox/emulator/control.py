@@ -11,17 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hogbox.emulator.definition import read_definitions
 from hogbox.emulator.fault import Fault
 from hogbox.emulator.record import ReceivedEvent
 from hogbox.emulator.setting import Settings
 from hogbox.emulator.world import EventFilter, RequestFilter, World
+from hogbox.errors import DefinitionsError
 
 _INDEX = {
     "GET /_emulator/summary": "counts of requests, events, statuses and faults",
     "GET /_emulator/events": "event, distinct_id, uuid, token, since, limit, unique=true, fields=uuid,...",
-    "GET /_emulator/requests": "path, since, limit",
-    "POST /_emulator/reset": "forget everything, remove the faults, restore the first settings",
+    "GET /_emulator/requests": "path, method, since, limit",
+    "POST /_emulator/reset": "forget everything, remove the faults, restore the first settings and flags",
     "GET, PATCH, PUT /_emulator/settings": ", ".join(Settings.__struct_fields__),
+    "GET, PUT, DELETE /_emulator/flags": "flag definitions, as GET /flags/definitions answers them",
     "GET, POST, DELETE /_emulator/faults": ", ".join(Fault.__struct_fields__),
     "DELETE /_emulator/faults/{id}": "remove one fault",
 }
@@ -40,6 +43,7 @@ def control_routes(world: World) -> list[Route]:
         Route("/requests", control.requests),
         Route("/reset", control.reset, methods=["POST"]),
         Route("/settings", control.settings, methods=["GET", "PATCH", "PUT"]),
+        Route("/flags", control.flags, methods=["GET", "PUT", "DELETE"]),
         Route("/faults", control.faults, methods=["GET", "POST", "DELETE"]),
         Route("/faults/{fault_id:int}", control.fault, methods=["DELETE"]),
         Route("/{path:path}", control.unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
@@ -84,6 +88,16 @@ class Control:
             current = msgspec.to_builtins(self._world.settings) if request.method == "PATCH" else {}
             self._world.settings = msgspec.convert({**current, **changes}, Settings)
         return _json(self._world.settings)
+
+    async def flags(self, request: Request) -> Response:
+        if request.method == "PUT":
+            try:
+                self._world.source.set(read_definitions(await request.body()))
+            except DefinitionsError as error:
+                raise ControlError(f"these flags cannot be served: {error}") from None
+        if request.method == "DELETE":
+            self._world.source.set(None)
+        return _json(self._world.source.describe())
 
     async def faults(self, request: Request) -> Response:
         if request.method == "POST":

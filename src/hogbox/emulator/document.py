@@ -97,7 +97,7 @@ def parse_document(text: str, *, nameless_event: str | None) -> Document:
         raise unparsable(f"{_NOT_A_FORM} ({error})") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise unparsable(str(error)) from None
-    if _too_deep(data):
+    if too_deep(data):
         raise unparsable("recursion limit exceeded")
     _name_events(document, nameless_event)
     for raw in document.events:
@@ -142,7 +142,8 @@ def _only(field: str, *spellings: Any) -> Any:
     return given[0] if given else None
 
 
-def _too_deep(data: bytes) -> bool:
+def too_deep(data: bytes) -> bool:
+    """Whether JSON nests more deeply than PostHog reads it."""
     if data.count(b"[") + data.count(b"{") <= _DEEPEST:
         return False
     brackets = _STRING.sub(b"", data).translate(None, _NOT_BRACKETS).translate(_BRACKETS)

@@ -19,6 +19,7 @@ from hogbox.emulator.fault import Fault
 from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
 from hogbox.emulator.server import Server, bind, create_server
 from hogbox.emulator.setting import Limits, Settings
+from hogbox.emulator.source import FlagsLike, read_flags
 from hogbox.emulator.world import EventFilter, RequestFilter, World, unique
 from hogbox.errors import UsageError
 
@@ -28,7 +29,8 @@ T = TypeVar("T")
 class Emulator:
     """A real HTTP server that answers as PostHog does, and says what it was sent.
 
-    See `Settings` and `Limits` for what they change; `seed` decides which requests a `rate` meets.
+    See `Settings` and `Limits` for what they change; `seed` decides which requests a `rate` meets. `flags` are
+    definitions in PostHog's format, decoded or as JSON, or the path of a file of them that is watched.
     Every method may be called from any thread while the emulator runs.
     """
 
@@ -40,10 +42,11 @@ class Emulator:
         seed: int = 0,
         settings: Settings | None = None,
         limits: Limits | None = None,
+        flags: FlagsLike = None,
     ) -> None:
         self.host = host
         self.port = port
-        self._world = World(settings or Settings(), limits or Limits(), seed=seed)
+        self._world = World(settings or Settings(), limits or Limits(), seed=seed, flags=read_flags(flags))
         self._world.on_change = self._notify
         self._changed = threading.Condition()
         self._changes = 0
@@ -112,13 +115,15 @@ class Emulator:
         )
         return self._ask(lambda world: wanted.apply(world.events))
 
-    def requests(self, *, path: str | None = None, since: int = 0, limit: int | None = None) -> list[ReceivedRequest]:
+    def requests(
+        self, *, path: str | None = None, method: str | None = None, since: int = 0, limit: int | None = None
+    ) -> list[ReceivedRequest]:
         """Every request in order of arrival, whatever became of it."""
-        wanted = RequestFilter(path=path, since=since, limit=limit)
+        wanted = RequestFilter(path=path, method=method, since=since, limit=limit)
         return self._ask(lambda world: [msgspec.structs.replace(r) for r in wanted.apply(world.requests)])
 
     def summary(self) -> dict[str, Any]:
-        """Counts of requests, events, unique events, statuses, dropped connections and faults."""
+        """Counts of requests, events, statuses (of definitions and flags apart, too), drops and faults."""
         return self._ask(World.summary)
 
     def fault(self, **fields: Any) -> Fault:
@@ -150,8 +155,18 @@ class Emulator:
         except msgspec.ValidationError as error:
             raise UsageError(f"These settings cannot be: {error}.") from None
 
+    def set_flags(self, flags: FlagsLike) -> None:
+        """Puts other flags in force, given as to `Emulator`; None: a project that never had any."""
+        source = read_flags(flags)
+        self._ask(lambda world: world.source.set(source))
+
+    def flags(self) -> dict[str, Any] | None:
+        """The definitions in force, for the caller to keep."""
+        current = self._ask(lambda world: world.source.current())
+        return None if current is None else msgspec.json.decode(current.body, type=dict[str, Any])
+
     def reset(self) -> None:
-        """Forgets everything received, removes the faults, restores the first settings."""
+        """Forgets everything received, removes the faults, restores the first settings and flags."""
         self._ask(World.reset)
 
     def wait_for(self, condition: Callable[[Emulator], bool], timeout: float = 10.0) -> None:

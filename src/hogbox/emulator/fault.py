@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from hogbox.emulator.answer import JSON, TEXT, TEXTS, Answer
+from hogbox.emulator.answer import JSON, TEXT, Answer
 from hogbox.emulator.record import ReceivedEvent
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -24,14 +24,16 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One fault. Without `times` and `rate` it meets every request that it matches, until it is removed.
 
-    `path` is a whole path or the beginning of one (`/batch` covers `/batch/`); None: every capture path. With
-    `token`, `event`, `distinct_id` or `uuid` it meets only requests that carry an event with all of them.
+    `path` is a whole path or the beginning of one (`/batch` covers `/batch/`); None: every capture path. `method`
+    tells `POST /flags` from `GET /flags/definitions`, which `/flags` covers too. With `token`, `event`,
+    `distinct_id` or `uuid` it meets only requests that carry an event with all of them.
 
     `delay` waits first, and on its own changes nothing else. `drop` cuts the connection without an answer,
     before or after the events are stored. `status` answers without storing them, or, with `store`, after it.
     """
 
     path: str | None = None
+    method: str | None = None
     status: Status | None = None
     headers: dict[str, str] = {}
     body: Any = None
@@ -58,6 +60,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         for name, value in self.headers.items():
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
                 return f"{name!r} is no header that can be sent: use printable ASCII"
+        if self.method is not None and not self.method.isupper():
+            return "`method` is a word in capitals, such as POST"
         if self.path is not None and not self.path.startswith("/"):
             return "`path` must begin with a slash"
         if self.path is not None and _covers("/_emulator", self.path):
@@ -70,18 +74,21 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             return self.drop == "after"
         return self.status is None or self.store
 
-    def answer(self) -> Answer | None:
-        """The answer in place of PostHog's, if the fault gives one."""
+    def answer(self, usual: Mapping[int, Answer]) -> Answer | None:
+        """The answer in place of PostHog's, if the fault gives one; `usual` are the bodies for want of one."""
         if self.status is None:
             return None
         headers = tuple((name.lower(), value) for name, value in self.headers.items())
-        own_type = None if any(name == "content-type" for name, _ in headers) else TEXT
         if self.status in (204, 304):
             return Answer(self.status, b"", None, headers)
-        if self.body is None or isinstance(self.body, str):
-            text = TEXTS.get(self.status, "") if self.body is None else self.body
-            return Answer(self.status, text.encode(), own_type, headers)
-        return Answer(self.status, msgspec.json.encode(self.body), own_type and JSON, headers)
+        own = usual.get(self.status) or Answer(self.status)
+        body, content_type = own.body, own.content_type
+        if isinstance(self.body, str):
+            body, content_type = self.body.encode(), TEXT
+        elif self.body is not None:
+            body, content_type = msgspec.json.encode(self.body), JSON
+        given = any(name == "content-type" for name, _ in headers)
+        return Answer(self.status, body, None if given else content_type, headers)
 
 
 class Faults:
@@ -108,10 +115,21 @@ class Faults:
         self._faults.clear()
 
     def choose(
-        self, path: str, *, is_capture: bool, token: str | None, events: Sequence[ReceivedEvent]
+        self,
+        path: str,
+        *,
+        is_capture: bool,
+        token: str | None,
+        events: Sequence[ReceivedEvent],
+        method: str = "POST",
     ) -> Fault | None:
         for fault in self._faults.values():
-            if _matches_path(fault, path, is_capture) and _matches_events(fault, token, events) and self._due(fault):
+            if (
+                _matches_path(fault, path, is_capture)
+                and fault.method in (None, method)
+                and _matches_events(fault, token, events)
+                and self._due(fault)
+            ):
                 fault.fired += 1
                 return fault
         return None

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from hogbox.emulator.answer import NO_PAYLOAD, Refusal, Request, too_large, undecodable
@@ -73,23 +73,23 @@ def _compression(query: Mapping[str, str], form: Mapping[str, str], headers: Map
 
 def _decompress(data: bytes, compression: str | None, limit: int) -> str:
     if compression == "gzip" or data.startswith(_GZIP_MAGIC):
-        return _text(_gunzip(data, limit), "invalid gzip data")
+        return _text(gunzip(data, limit, undecodable), "invalid gzip data")
     if compression == "lz64":
         raise undecodable("the emulator does not unpack lz64; send gzip or plain JSON")
     return _text(data, "invalid UTF8 in request payload")
 
 
-def _gunzip(data: bytes, limit: int) -> bytes:
+def gunzip(data: bytes, limit: int, broken: Callable[[str], Refusal]) -> bytes:
     """Inflates at most one byte more than `limit`, so that a bomb costs no more than a legal body."""
     inflater = zlib.decompressobj(wbits=31)
     try:
         inflated = inflater.decompress(data, limit + 1)
     except zlib.error:
-        raise undecodable("invalid GZIP data") from None
+        raise broken("invalid GZIP data") from None
     if len(inflated) > limit:
         raise too_large(f"Decompressed payload would exceed {limit} bytes")
     if not inflater.eof:
-        raise undecodable("invalid GZIP data")
+        raise broken("invalid GZIP data")
     return inflated
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Resource = Literal["events", "exceptions", "surveys", "llm_events"]
+Resource = Literal["events", "exceptions", "surveys", "llm_events", "feature_flags"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -16,7 +16,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Project keys that exist. None: any well-shaped key will do, as for PostHog by default."""
 
     quota: tuple[Resource, ...] = ()
-    """Resources over their billing quota: their events get 200 and are not stored."""
+    """Resources over their billing quota: their events get 200 and are not stored, and no flag is evaluated."""
+
+    secret_keys: tuple[str, ...] | None = None
+    """Keys that may read flag definitions. None: any that begins with `phs_` or `phx_`."""
+
+    definitions_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 600
+    """Requests for definitions per project before 429. Ten times as many that carry an `If-None-Match`."""
+
+    cold_cache: bool = False
+    """Whether PostHog's cache of definitions is cold: 503, as for a project that never had a flag."""
+
+    failed_flags: tuple[str, ...] = ()
+    """Flags that `/flags` fails to evaluate."""
+
+    flag_errors: bool = False
+    """Whether `/flags` says `errorsWhileComputingFlags` though no flag has failed."""
 
     clock_offset: float = 0.0
     """Seconds by which the server's clock is ahead of this machine's."""
@@ -37,3 +52,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     kept_events: int = 200_000
     kept_requests: int = 100_000
     kept_body_bytes: int = 64 * 1024 * 1024
+    kept_profile_bytes: int = 16 * 1024 * 1024

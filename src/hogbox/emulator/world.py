@@ -12,9 +12,13 @@ from typing import Annotated, Any
 import msgspec
 
 from hogbox.emulator.answer import Answer, Outcome
+from hogbox.emulator.definition import Definitions
 from hogbox.emulator.fault import Fault, Faults
+from hogbox.emulator.profile import Profiles
+from hogbox.emulator.rate import RateLimiter
 from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
 from hogbox.emulator.setting import Limits, Settings
+from hogbox.emulator.source import Source, WatchedFile
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +55,10 @@ def unique(events: Iterable[ReceivedEvent]) -> list[ReceivedEvent]:
 
 
 class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which requests to look at: by the beginning of their path, or later than a sequence number."""
+    """Which requests to look at: by the beginning of their path, by method, or later than a sequence number."""
 
     path: str | None = None
+    method: str | None = None
     since: int = 0
     limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
@@ -61,7 +66,9 @@ class RequestFilter(msgspec.Struct, frozen=True, kw_only=True):
         found = (
             request
             for request in requests
-            if request.sequence > self.since and (self.path is None or request.path.startswith(self.path))
+            if request.sequence > self.since
+            and (self.path is None or request.path.startswith(self.path))
+            and self.method in (None, request.method)
         )
         return list(islice(found, self.limit))
 
@@ -70,9 +77,16 @@ class World:
     """Requests and events in order of arrival, the newest of each, with the settings and faults in force."""
 
     def __init__(
-        self, settings: Settings, limits: Limits, *, seed: int = 0, now: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        limits: Limits,
+        *,
+        seed: int = 0,
+        flags: Definitions | WatchedFile | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.limits = limits
+        self.source = Source(flags)
         self.on_change: Callable[[], None] = lambda: None
         self._first_settings = settings
         self._seed = seed
@@ -80,8 +94,11 @@ class World:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the beginning: nothing received, no faults, the settings and the seed of the start."""
+        """Back to the beginning: nothing received, no faults, the settings, flags and seed of the start."""
         self.settings = self._first_settings
+        self.source.reset()
+        self.profiles = Profiles(self.limits.kept_profile_bytes)
+        self.rate_limiter = RateLimiter()
         self.random = Random(self._seed)  # noqa: S311 - reproducible on purpose
         self.faults = Faults(self.random)
         self.events: deque[ReceivedEvent] = deque(maxlen=self.limits.kept_events)
@@ -89,6 +106,7 @@ class World:
         self.events_received = 0
         self.requests_received = 0
         self.statuses: Counter[int] = Counter()
+        self.flag_statuses: dict[str, Counter[int]] = {"definitions": Counter(), "flags": Counter()}
         self.connections_dropped = 0
         self.faults_fired = 0
         self._in_flight: set[int] = set()  # ids of records: a reset forgets the requests that are being answered
@@ -143,15 +161,18 @@ class World:
             self.events_received += 1
             event.sequence = self.events_received
             self.events.append(event)
+            self.profiles.learn(event)
             record.events += 1
 
-    def answer(self, record: ReceivedRequest, answer: Answer) -> None:
-        """Writes down how a request was answered."""
+    def answer(self, record: ReceivedRequest, answer: Answer, *, counted_as: str | None = None) -> None:
+        """Writes down how a request was answered. `counted_as` says which of `flag_statuses` counts it too."""
         record.status = answer.status
         if answer.status >= 400:
             record.error = answer.body.decode(errors="replace")
         if self._settle(record):
             self.statuses[answer.status] += 1
+            if counted_as is not None:
+                self.flag_statuses[counted_as][answer.status] += 1
             self.on_change()
 
     def drop(self, record: ReceivedRequest) -> None:
@@ -168,7 +189,8 @@ class World:
             "in_flight": len(self._in_flight),
             "events": self.events_received,
             "unique_events": len(unique(self.events)),
-            "statuses": {str(status): count for status, count in sorted(self.statuses.items())},
+            "statuses": _by_status(self.statuses),
+            **{name: _by_status(statuses) for name, statuses in self.flag_statuses.items()},
             "connections_dropped": self.connections_dropped,
             "faults_fired": self.faults_fired,
             "events_forgotten": self.events_received - len(self.events),
@@ -189,3 +211,7 @@ class World:
             oldest = self._bodies.popleft()
             self._body_bytes -= len(oldest.body or "")
             oldest.body = None
+
+
+def _by_status(statuses: Counter[int]) -> dict[str, int]:
+    return {str(status): count for status, count in sorted(statuses.items())}
