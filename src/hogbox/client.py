@@ -23,14 +23,22 @@ from hogbox._store.migration import migrate
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES
 from hogbox._wire.host import shorten
 from hogbox.errors import InvalidEvent
+from hogbox.exposure import Exposures
+from hogbox.flag_cache import FlagCache
+from hogbox.flag_methods import FlagMethods
+from hogbox.flag_reader import FlagReader
+from hogbox.local_flags import Person, require_timezone
 from hogbox.recorder import NO_OPTIONS, Discarded, Entry, Options, Recorder
+from hogbox.refresher import Refresh, Refresher
+from hogbox.remote import Remote
 from hogbox.settings import DeliverySettings, Settings
+from hogbox.snapshot import Flags, properties_of
 from hogbox.worker import Delivery, Progress, Worker
 
 log = logging.getLogger("hogbox")
 
 
-class PostHog:
+class PostHog(FlagMethods):
     """A PostHog client over the application's own database.
 
     Capturing methods take the caller's transaction first, `ctx`: a SQLAlchemy Session or Connection, or a connection
@@ -43,6 +51,8 @@ class PostHog:
             `HOGBOX_DATABASE_URL`. Only `ctx=None`, workers and `create_tables` need it.
         project_token: The project's public token, `phc_…`; default: `POSTHOG_PROJECT_TOKEN` or `POSTHOG_API_KEY`.
         host: Default: `POSTHOG_HOST`, else PostHog's US cloud.
+        personal_api_key: The secret key for flag definitions, `phs_…` (or a personal one, `phx_…`); default:
+            `POSTHOG_PERSONAL_API_KEY`. Only a process that refreshes them needs it. It is never stored or shown.
         identify: Called with `ctx`; returns the distinct id, or None to leave it to the argument.
         before_send: A callable or a list of them: event -> event, changed or not, or None to refuse it. Where one
             raises, the event is not sent.
@@ -50,6 +60,13 @@ class PostHog:
         disable_geoip: Tell PostHog not to locate people by the address of this server.
         table_prefix: Of hogbox's tables; default: `HOGBOX_TABLE_PREFIX`, else `posthog_`.
         delivery: How the worker delivers; default: from `HOGBOX_…`, see `DeliverySettings`.
+        definitions_max_age: Seconds for which flags are read without a look whether their definitions have changed;
+            default: `HOGBOX_DEFINITIONS_MAX_AGE_SECONDS`, else 1.
+        flags_timezone: The project's time zone, in which dates without an offset are meant; an IANA name.
+        properties_complete: That calls pass all properties there are of a person: one that is missing is not set.
+        track_exposures: Capture `$feature_flag_called` with the reads of flags' values, unless a call says otherwise.
+        keep_stale_definitions: Keep the last good flag definitions however long PostHog's cache of them is cold,
+            instead of none after 5 minutes; default: `HOGBOX_KEEP_STALE_DEFINITIONS`.
 
     Raises ConfigurationError where these can't work, before anything is captured. Nothing is connected, queried or
     started before the first method that needs it.
@@ -61,12 +78,18 @@ class PostHog:
         *,
         project_token: str | None = None,
         host: str | None = None,
+        personal_api_key: str | None = None,
         identify: Callable[[Any], str | int | UUID | None] | None = None,
         before_send: BeforeSend | Iterable[BeforeSend] | None = None,
         disabled: bool | None = None,
         disable_geoip: bool = True,
         table_prefix: str | None = None,
         delivery: DeliverySettings | None = None,
+        keep_stale_definitions: bool | None = None,
+        definitions_max_age: float | None = None,
+        flags_timezone: str = "UTC",
+        properties_complete: bool = False,
+        track_exposures: bool = False,
     ) -> None:
         self._settings = Settings.load(
             os.environ,
@@ -76,15 +99,26 @@ class PostHog:
             table_prefix=table_prefix,
             disabled=disabled,
             disable_geoip=disable_geoip,
+            personal_api_key=personal_api_key,
+            keep_stale_definitions=keep_stale_definitions,
+            definitions_max_age=definitions_max_age,
         )
         self._delivery = delivery or DeliverySettings.load(os.environ)
         source = self._settings.database_url if database is None or isinstance(database, str) else database
         self._database = Database(source, self._settings.table_prefix)
         self._identify = identify
+        self._refresher = Refresher(self._database, self._settings)
         self._recorder = Recorder(self._settings, before_send)
         self._writer = Writer()
         self._insert_event = Portable(self._database.statements.insert_event, EVENT_VALUES)
         self._insert_dead_letter = Portable(self._database.statements.insert_dead_letter, DEAD_LETTER_VALUES)
+        self._properties_complete = properties_complete
+        self._track_exposures = track_exposures
+        self._remote = Remote(self._settings)
+        self._plain = identify is None and not track_exposures and not self._settings.disabled
+        self._cache = self._flag_cache(require_timezone(flags_timezone))
+        exposures = Exposures(self._database, self._writer, self._recorder, self._settings, self._insert)
+        self._reader = FlagReader(self._settings, self._cache, self._remote, exposures)
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -100,6 +134,11 @@ class PostHog:
     ) -> None:
         self.shutdown()
 
+    def _flag_cache(self, timezone: str) -> FlagCache:
+        settings = self._settings
+        max_age = settings.definitions_max_age_seconds
+        return FlagCache(self._database, self._writer, settings.project_token, timezone, max_age)
+
     @property
     def discarded(self) -> Discarded:
         """How many events were captured here but not written, by reason."""
@@ -113,6 +152,8 @@ class PostHog:
         distinct_id: str | int | UUID | None = None,
         properties: Mapping[str, Any] | None = None,
         groups: Mapping[str, Any] | None = None,
+        flags: Flags | None = None,
+        send_feature_flags: bool = False,
         timestamp: datetime | None = None,
         uuid: UUID | str | None = None,
         disable_geoip: bool | None = None,
@@ -125,6 +166,10 @@ class PostHog:
             distinct_id: Whose event it is; the `identify` callback's answer wins over it.
             properties: Any values; what JSON can't say is sent as null, with a warning in the log.
             groups: Group types and keys, such as `{"company": "c-19"}`.
+            flags: A snapshot from `PostHog.flags`: the event tells what the person had, as `$feature/<key>` and
+                `$active_feature_flags`. Properties of yours with these names win.
+            send_feature_flags: The same from the definitions, without a snapshot: flags that the distinct id and the
+                groups do not decide are left out.
             timestamp: When it happened; default: now. A naive datetime is local time.
             uuid: The event's id; default: a new one.
             disable_geoip: For this event only.
@@ -137,7 +182,8 @@ class PostHog:
         person = resolve(self._identified(ctx), distinct_id)
         usual = timestamp is None and uuid is None and disable_geoip is None and idempotency_key is None
         options = NO_OPTIONS if usual else Options(timestamp, uuid, disable_geoip, idempotency_key)
-        return self._write(ctx, self._recorder.capture(event, person, properties, groups, options))
+        told = self._told_flags(ctx, person, groups, flags, send_feature_flags)
+        return self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
 
     def identify(
         self,
@@ -265,15 +311,29 @@ class PostHog:
         """
         return Worker(self._database, self._settings.host, self._delivery).drain(timeout, progress)
 
+    def refresh_flag_definitions(self) -> Refresh:
+        """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval from now.
+
+        Returns what became of it: `updated`, `unchanged`, `empty`, `stale`, `skipped` or `error`, with a reason where
+        there is more to say. Takes up to a minute where PostHog is slow or busy. Raises TablesError, or what the
+        database raises; nothing of PostHog's.
+        """
+        return self._refresher.refresh()
+
+    def reload_feature_flags(self) -> Refresh:
+        """The same as `refresh_flag_definitions`."""
+        return self.refresh_flag_definitions()
+
     def start(self) -> None:
         """Deliver from a thread of this process, until `shutdown`. Does nothing where it already does.
 
-        Call it after a fork, in the child. Raises TablesError where the tables can't be used.
+        Where there is a key for them, flag definitions are refreshed from another thread. Call it after a fork, in the
+        child. Raises TablesError where the tables can't be used.
         """
         with self._starting:
             if self._thread is not None and self._thread.is_alive():
                 return
-            worker = Worker(self._database, self._settings.host, self._delivery)
+            worker = Worker(self._database, self._settings.host, self._delivery, self._refresher)
             self._database.check()
             self._worker = worker
             self._thread = threading.Thread(target=_run, args=(worker,), name="hogbox-worker", daemon=True)
@@ -289,11 +349,20 @@ class PostHog:
         if worker is not None and thread is not None and thread.is_alive():
             worker.stop()
             thread.join(timeout)
+        self._remote.close()
         self._database.close()
 
     def _identified(self, ctx: Any) -> str | int | UUID | None:
         self._require_handle(ctx)
         return self._identify(ctx) if self._identify else None
+
+    def _told_flags(
+        self, ctx: Any, person: str, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
+    ) -> Mapping[str, Any] | None:
+        """The properties by which an event tells of flags."""
+        if flags is None and wanted:
+            flags = self._reader.snapshot_for_event(ctx, Person(person, groups))
+        return None if flags is None else properties_of(flags)
 
     def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
         """The distinct id, or None: an exception is worth reporting though nobody can be named."""

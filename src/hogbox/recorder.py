@@ -16,6 +16,7 @@ from hogbox import __version__
 from hogbox._events import shape
 from hogbox._events.event import Event, Row, to_row
 from hogbox._events.exception import exception_properties, merge_properties
+from hogbox._events.exposure import EXPOSURE, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.limit import refusal
@@ -108,10 +109,26 @@ class Recorder:
         properties: Mapping[str, Any] | None,
         groups: Mapping[str, Any] | None,
         options: Options,
+        flags: Mapping[str, Any] | None = None,
     ) -> Entry | None:
-        """An event of the application's own. Raises InvalidEvent for an empty name or arguments of wrong types."""
+        """An event of the application's own. Raises InvalidEvent for an empty name or arguments of wrong types.
+
+        `flags` are properties that tell of flags; the application's own win over them.
+        """
         own = self._with_groups(groups)
-        return self._draft(_require_name(event), distinct_id, shape.require_properties(properties), own, options)
+        given = shape.require_properties(properties)
+        if flags:
+            given = {**flags, **given}
+        return self._draft(_require_name(event), distinct_id, given, own, options)
+
+    def exposure(
+        self, distinct_id: str, properties: Mapping[str, Any], groups: Mapping[str, Any] | None, *, short: bool
+    ) -> Entry | None:
+        """`$feature_flag_called`, in its short form or the full one. The hooks see it as it will be sent."""
+        own = self._with_groups(groups)
+        if short:
+            properties, own = minimal(properties), minimal(own)
+        return self._draft(EXPOSURE, distinct_id, properties, own, Options(None, None, None, None))
 
     def identify(self, distinct_id: str, properties: Mapping[str, Any] | None, options: Options) -> Entry | None:
         """`$identify`."""

@@ -1,0 +1,239 @@
+"""Flags evaluated by PostHog, `POST /flags/?v=2`: the request, and what the answer says (wire protocol 6, C.4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NoReturn
+
+PATH: Final = "/flags/?v=2"
+
+RETRY_DELAY: Final = 0.3
+"""Seconds before the first further try; doubles with every one."""
+
+ERRORS_WHILE_COMPUTING: Final = "errors_while_computing_flags"
+FLAG_MISSING: Final = "flag_missing"
+QUOTA_LIMITED: Final = "quota_limited"
+TIMEOUT: Final = "timeout"
+CONNECTION_ERROR: Final = "connection_error"
+UNKNOWN_ERROR: Final = "unknown_error"
+
+_RETRIED: Final = (502, 504)
+_EXCERPT: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsRequest:
+    """A request to make: path under the host, body, headers."""
+
+    path: str
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFlag:
+    """What PostHog says of a flag for one person. Never changes."""
+
+    key: str
+    value: bool | str | None
+    """True, False, the key of a variant, or None where PostHog could not tell."""
+    reason: str | None = None
+    """The code of what decided, such as `"condition_match"`."""
+    condition_index: int | None = None
+    """The condition that decided, from 0."""
+    description: str | None = None
+    """What decided, for people."""
+    id: int | None = None
+    version: int | None = None
+    has_experiment: bool | None = None
+    _payload: Any = None
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether there is a value."""
+        return self.value is not None
+
+    @property
+    def enabled(self) -> bool | None:
+        """Whether the flag is on, in whatever variant; None where PostHog could not tell."""
+        return None if self.value is None else self.value is not False
+
+    @property
+    def variant(self) -> str | None:
+        """The variant's key; None where there is none."""
+        return self.value if isinstance(self.value, str) else None
+
+    @property
+    def payload(self) -> Any:
+        """The payload, decoded; text that is not JSON as it is, None where there is none."""
+        return decode_payload(self._payload)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsAnswer:
+    """What PostHog said of one person's flags."""
+
+    flags: Mapping[str, RemoteFlag] = field(default_factory=dict)
+    errors: bool = False
+    """Whether some could not be evaluated: the flags may be incomplete."""
+    request_id: str | None = None
+    evaluated_at: int | None = None
+    minimal_events: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer: a code of the wire protocol, and a sentence for people."""
+
+    reason: str
+    detail: str
+
+
+def flags_request(
+    token: str,
+    distinct_id: str,
+    *,
+    groups: Mapping[str, Any] | None,
+    person_properties: Mapping[str, Any] | None,
+    group_properties: Mapping[str, Mapping[str, Any]] | None,
+    device_id: str | None,
+    disable_geoip: bool,
+    keys: Sequence[str] | None,
+    sent_at: str,
+    user_agent: str,
+) -> FlagsRequest:
+    """The request for one person's flags, or for some of them. The values must be JSON's already."""
+    given_groups = dict(groups or {})
+    known = {name: {"$group_key": key, **(group_properties or {}).get(name, {})} for name, key in given_groups.items()}
+    body: dict[str, Any] = {
+        "token": token,
+        "distinct_id": distinct_id,
+        "groups": given_groups,
+        "person_properties": dict(person_properties or {}),
+        "group_properties": {**(group_properties or {}), **known},
+        "device_id": device_id,
+        "geoip_disable": disable_geoip,
+        # Without it PostHog guesses by the User-Agent, and leaves flags for servers out where it does not know it.
+        "evaluation_runtime": "server",
+        "sent_at": sent_at,
+    }
+    if keys is not None:
+        body["flag_keys_to_evaluate"] = list(keys)
+    headers = {"Content-Type": "application/json", "User-Agent": user_agent}
+    return FlagsRequest(PATH, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), headers)
+
+
+def worth_retrying(status: int) -> bool:
+    """Whether the same request may fare better in a moment; not so where PostHog is busy (6.4)."""
+    return status in _RETRIED
+
+
+def read_answer(status: int, body: bytes, hide: Iterable[str] = ()) -> FlagsAnswer | Failure:
+    """What an answer says, in any of the shapes that PostHog has had."""
+    if status != 200:
+        return Failure(f"api_error_{status}", f"HTTP {status}: {_shown(body, hide)}".rstrip(": "))
+    try:
+        document = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return Failure(UNKNOWN_ERROR, f"the answer is not JSON: {_shown(body, hide)}")
+    if not isinstance(document, dict):
+        return Failure(UNKNOWN_ERROR, f"the answer is no object: {_shown(body, hide)}")
+    limited = document.get("quotaLimited")
+    if isinstance(limited, list) and "feature_flags" in limited:
+        return Failure(QUOTA_LIMITED, "the project's quota of flag requests is used up")
+    flags = _flags(document)
+    if flags is None:
+        return Failure(UNKNOWN_ERROR, f"there are no flags in the answer: {_shown(body, hide)}")
+    return FlagsAnswer(
+        flags,
+        document.get("errorsWhileComputingFlags") is True,
+        _text(document.get("requestId")),
+        _integer(document.get("evaluatedAt")),
+        document.get("minimalFlagCalledEvents") is True,
+    )
+
+
+def decode_payload(payload: Any) -> Any:
+    """A payload from its JSON text; text that is not JSON as it is, nothing for an empty one."""
+    if not isinstance(payload, str):
+        return payload
+    try:
+        return json.loads(payload, parse_constant=_refuse) if payload else None
+    except (ValueError, RecursionError):
+        return payload
+
+
+def _flags(document: Mapping[str, Any]) -> dict[str, RemoteFlag] | None:
+    records = document.get("flags")
+    if isinstance(records, dict):
+        return {key: _flag(key, record) for key, record in records.items() if isinstance(record, dict)}
+    legacy = document.get("featureFlags")
+    payloads = document.get("featureFlagPayloads")
+    payloads = payloads if isinstance(payloads, dict) else {}
+    if isinstance(legacy, list):
+        return {key: RemoteFlag(key, True, _payload=payloads.get(key)) for key in legacy if isinstance(key, str)}
+    if isinstance(legacy, dict):
+        return {key: RemoteFlag(key, _value(value), _payload=payloads.get(key)) for key, value in legacy.items()}
+    return None
+
+
+def _flag(key: str, record: Mapping[str, Any]) -> RemoteFlag:
+    reason, metadata = _object(record.get("reason")), _object(record.get("metadata"))
+    experiment = metadata.get("has_experiment")
+    payload = metadata.get("payload")
+    value = None
+    if record.get("failed") is not True:
+        if "value" in record:
+            value, payload = _new_value(record["value"], payload)
+        else:
+            enabled, variant = record.get("enabled"), record.get("variant")
+            value = _text(variant) or None if variant is not None else enabled if isinstance(enabled, bool) else None
+    return RemoteFlag(
+        key,
+        value,
+        _text(reason.get("code")),
+        _integer(reason.get("condition_index")),
+        _text(reason.get("description")),
+        _integer(metadata.get("id")),
+        _integer(metadata.get("version")),
+        experiment if isinstance(experiment, bool) else None,
+        payload,
+    )
+
+
+def _new_value(value: Any, payload: Any) -> tuple[bool | str | None, Any]:
+    """The value and payload of the newer form: a number or an object is a flag that is on, with it as the payload."""
+    if value is None or isinstance(value, bool | str):
+        return _value(value), payload
+    return True, value
+
+
+def _value(value: Any) -> bool | str | None:
+    """A flag's value; what is none counts as unknown, which spoils this flag only."""
+    return value if isinstance(value, bool) or (isinstance(value, str) and value) else None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _shown(body: bytes, hide: Iterable[str]) -> str:
+    text = body.decode(errors="replace")
+    for secret in hide:
+        if secret:
+            text = text.replace(secret, "[hidden]")
+    return " ".join(text.replace("\0", "").split())[:_EXCERPT]
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

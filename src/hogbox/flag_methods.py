@@ -1,0 +1,338 @@
+"""Flag methods: what a synchronous application calls to read flags. `PostHog` has them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from hogbox._events.identity import resolve
+from hogbox._store.handle import Writer
+from hogbox._wire.flags import RemoteFlag
+from hogbox.flag_cache import FlagCache
+from hogbox.flag_reader import FlagReader, FlagValues, How
+from hogbox.flags import FlagResult
+from hogbox.local_flags import Person
+from hogbox.snapshot import Flags
+
+
+class FlagMethods:
+    """Reads flags in the caller's transactions, from the stored definitions or from PostHog.
+
+    All take these arguments besides their own:
+
+        ctx: The caller's transaction, or None; local reads see the definitions that it sees.
+        distinct_id: Whose flags; the `identify` callback's answer wins over it.
+        groups: Group types and keys, such as `{"company": "c-19"}`, for flags that go by group.
+        person_properties: What conditions compare. A property that is not passed is unknown.
+        group_properties: The same by group type, `{"company": {"seats": 12}}`.
+        device_id: For flags that go by device.
+        properties_complete: That all properties are passed: one that is not is not set. Default: the client's.
+
+    Local reads make no request, and query at most once a `definitions_max_age`. Where what was passed does not decide
+    a flag it is inconclusive, and they give the `default`; with `fallback="remote"` PostHog is asked then, and the
+    default is given where it does not answer either. They raise MissingDistinctId, InvalidPerson, UnsupportedHandle,
+    TablesError, what the database raises, and LocalEvaluationNotConfigured where neither a key for definitions is set
+    nor any definitions were ever stored.
+
+    Remote reads ask PostHog at once, and raise RemoteEvaluationError where it does not say.
+    """
+
+    _reader: FlagReader
+    _cache: FlagCache
+    _writer: Writer
+    _plain: bool
+    """Whether nothing but its arguments decides a read: no `identify` callback, and no tracking."""
+    _track_exposures: bool
+    _properties_complete: bool
+
+    def _identified(self, ctx: Any) -> str | int | UUID | None:
+        raise NotImplementedError
+
+    def get_feature_flag(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        default: Any = None,
+        fallback: str | None = None,
+        track_exposures: bool | None = None,
+    ) -> Any:
+        """True, False or the key of a variant; the default where the flag is inconclusive or unknown.
+
+        With `track_exposures` (default: the client's) a `$feature_flag_called` is captured in the same transaction,
+        once per person, flag, answer and groups in the whole fleet.
+        """
+        result: FlagResult | RemoteFlag | None = None
+        if self._plain and not (groups or group_properties or device_id or fallback or track_exposures):
+            result = self._read_plain(ctx, key, distinct_id, person_properties, properties_complete)
+        if result is None:
+            person = self._person(
+                ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+            )
+            result = self._reader.read(ctx, key, person, How(fallback, self._track(track_exposures)))
+        return default if result is None or result.value is None else result.value
+
+    def is_feature_enabled(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        default: bool | None = None,
+        fallback: str | None = None,
+        track_exposures: bool | None = None,
+    ) -> bool | None:
+        """Whether the flag is on, in whatever variant; the default where it is inconclusive or unknown.
+
+        `track_exposures` is that of `get_feature_flag`.
+        """
+        result: FlagResult | RemoteFlag | None = None
+        if self._plain and not (groups or group_properties or device_id or fallback or track_exposures):
+            result = self._read_plain(ctx, key, distinct_id, person_properties, properties_complete)
+        if result is None:
+            person = self._person(
+                ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+            )
+            result = self._reader.read(ctx, key, person, How(fallback, self._track(track_exposures)))
+        return default if result is None or result.value is None else result.value is not False
+
+    def get_feature_flag_result(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        fallback: str | None = None,
+        track_exposures: bool | None = None,
+    ) -> FlagResult | RemoteFlag | None:
+        """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive.
+
+        `track_exposures` is that of `get_feature_flag`.
+        """
+        person = self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        result = self._reader.read(ctx, key, person, How(fallback, self._track(track_exposures)))
+        return None if result is None or result.value is None else result
+
+    def get_feature_flag_payload(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        match_value: bool | str | None = None,
+        default: Any = None,
+        fallback: str | None = None,
+    ) -> Any:
+        """The payload of the flag's value, decoded; the default where there is none, or the flag is inconclusive.
+
+        With `match_value` it is the payload that the flag has for that value, whoever asks: no distinct id is needed.
+        Never an exposure.
+        """
+        if match_value is not None:
+            self._require_handle(ctx)
+            payload = self._reader.look_up_payload(ctx, key, match_value, fallback)
+            return default if payload is None else payload
+        person = self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        result = self._reader.read(ctx, key, person, How(fallback, track=False))
+        payload = None if result is None else result.payload
+        return default if payload is None else payload
+
+    def get_all_flags(
+        self,
+        ctx: Any,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        flag_keys: Iterable[str] | None = None,
+        fallback: str | None = None,
+    ) -> dict[str, bool | str]:
+        """The values of all flags, or of these keys; flags without a value are left out. Never an exposure."""
+        person = self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        return self._reader.read_all(ctx, person, _keys(flag_keys), fallback).flags
+
+    def get_all_flags_and_payloads(
+        self,
+        ctx: Any,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        flag_keys: Iterable[str] | None = None,
+        fallback: str | None = None,
+    ) -> FlagValues:
+        """`flags` and `payloads` of all flags, or of those with these keys, and whether they are `complete`.
+
+        Flags without a value are left out. Never an exposure.
+        """
+        person = self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        return self._reader.read_all(ctx, person, _keys(flag_keys), fallback)
+
+    def flags(
+        self,
+        ctx: Any,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        track_exposures: bool | None = None,
+    ) -> Flags:
+        """A snapshot of one person's flags: evaluated as they are asked for, and the same for as long as it is held.
+
+        Pass it to `capture(..., flags=snapshot)` to tell an event what the person had. Exposures are captured as
+        its values are read, in the transaction that it was taken in; taking it is none.
+        """
+        person = self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        return self._reader.snapshot(ctx, person, self._track(track_exposures))
+
+    def evaluate_flag(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        default: Any = None,
+        track_exposures: bool | None = None,
+    ) -> Any:
+        """What PostHog says of a flag now: True, False or a variant's key; the default where it knows no such flag.
+
+        Raises RemoteEvaluationError where PostHog can't be asked or can't say. The request is made inside of the
+        caller's transaction, and takes up to a few seconds. `track_exposures` is that of `get_feature_flag`.
+        """
+        person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        flag = self._reader.ask(ctx, key, person, self._track(track_exposures))
+        return default if flag is None or flag.value is None else flag.value
+
+    def evaluate_flag_payload(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        default: Any = None,
+    ) -> Any:
+        """The payload of the value that PostHog gives a flag now; the default where there is none. Never an exposure.
+
+        Raises RemoteEvaluationError where PostHog can't be asked or can't say.
+        """
+        person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        flag = self._reader.ask(ctx, key, person, track=False)
+        payload = None if flag is None else flag.payload
+        return default if payload is None else payload
+
+    def evaluate_all_flags(
+        self,
+        ctx: Any,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        flag_keys: Iterable[str] | None = None,
+    ) -> FlagValues:
+        """What PostHog says of all flags now, or of these keys: `flags`, `payloads`, and whether `complete`.
+
+        Flags without a value are left out. Raises RemoteEvaluationError where PostHog can't be asked.
+        """
+        person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        return self._reader.ask_all(person, _keys(flag_keys))
+
+    def _require_handle(self, ctx: Any) -> None:
+        raise NotImplementedError
+
+    def _read_plain(
+        self,
+        ctx: Any,
+        key: str,
+        distinct_id: object,
+        properties: Mapping[str, Any] | None,
+        complete: bool | None,
+    ) -> FlagResult | None:
+        """The usual read, without the detours of the others; None where one of them is needed."""
+        if type(distinct_id) is not str or type(key) is not str or not distinct_id.isascii() or not distinct_id.strip():
+            return None
+        if ctx is not None and type(ctx) not in self._writer.kinds:
+            return None
+        flag_set = self._cache.fresh()
+        if flag_set is None:
+            return None
+        return flag_set.evaluate(
+            key,
+            distinct_id=distinct_id,
+            person_properties={} if properties is None else properties,
+            properties_complete=self._properties_complete if complete is None else complete,
+        )
+
+    def _person(
+        self,
+        ctx: Any,
+        distinct_id: str | int | UUID | None,
+        groups: Mapping[str, Any] | None,
+        person_properties: Mapping[str, Any] | None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None,
+        device_id: str | None,
+        properties_complete: bool | None,
+    ) -> Person:
+        complete = self._properties_complete if properties_complete is None else properties_complete
+        person = resolve(self._identified(ctx), distinct_id)
+        return Person(person, groups, person_properties, group_properties, device_id, complete)
+
+    def _track(self, choice: bool | None) -> bool:
+        return self._track_exposures if choice is None else choice
+
+
+def _keys(keys: Iterable[str] | None) -> list[str] | None:
+    """The keys asked for; a text is one key, though it is iterable."""
+    if keys is None:
+        return None
+    return [keys] if isinstance(keys, str) else list(keys)

@@ -1,0 +1,94 @@
+"""What a process knows of a project's flags at one revision: how to evaluate them, and what events tell of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from hogbox._events.exposure import FlagFacts
+from hogbox.flags import FlagResult, FlagSet, Reason
+from hogbox.flags.decision import Decision
+
+
+class Person(NamedTuple):
+    """For whom a flag is read: what the caller passed, with the distinct id resolved."""
+
+    distinct_id: str
+    groups: Mapping[str, Any] | None = None
+    person_properties: Mapping[str, Any] | None = None
+    group_properties: Mapping[str, Mapping[str, Any]] | None = None
+    device_id: str | None = None
+    properties_complete: bool = False
+
+
+@dataclass(slots=True)
+class LocalFlags:
+    """The flags of one revision. Never changes; threads may share it."""
+
+    flag_set: FlagSet
+    minimal_events: bool
+    """Whether the project asks for the short form of `$feature_flag_called`."""
+    _raw: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def parse(cls, data: str, timezone: str) -> LocalFlags:
+        """Reads stored definitions. Raises DefinitionsError where they can't be read."""
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError):
+            document = data  # for FlagSet to say what is wrong
+        flag_set = FlagSet.parse(document, timezone=timezone)
+        raw = {flag["key"]: flag for flag in document["flags"] if isinstance(flag, dict) and "key" in flag}
+        return cls(flag_set, document.get("minimal_flag_called_events") is True, raw)
+
+    def evaluate(self, key: str, person: Person, now: datetime | None = None) -> FlagResult:
+        """What the flag is for this person."""
+        return self.flag_set.evaluate(
+            key,
+            distinct_id=person.distinct_id,
+            groups=person.groups,
+            person_properties=person.person_properties,
+            group_properties=person.group_properties,
+            device_id=person.device_id,
+            properties_complete=person.properties_complete,
+            now=now,
+        )
+
+    def facts(self, key: str) -> FlagFacts:
+        """What events tell of a flag besides its value."""
+        raw = self._raw.get(key, {})
+        experiment = raw.get("has_experiment")
+        return FlagFacts(
+            id=_number(raw.get("id")),
+            version=_number(raw.get("version")),
+            has_experiment=experiment if isinstance(experiment, bool) else None,
+            reason="Evaluated locally",
+            locally_evaluated=True,
+            minimal=self.minimal_events,
+        )
+
+    def payload(self, key: str, value: bool | str) -> Any:
+        """The payload that the flag has for this value, whoever asks; None where there is none."""
+        raw = self._raw.get(key, {})
+        filters = raw.get("filters")
+        payloads = filters.get("payloads") if isinstance(filters, Mapping) else None
+        if not isinstance(payloads, Mapping) or raw.get("has_encrypted_payloads") is True:
+            return None
+        name = _TEXTS.get(value, value) if isinstance(value, bool) else value
+        return FlagResult(key, Decision(None, Reason.CONDITION_MATCH), payloads.get(name)).payload
+
+
+def require_timezone(name: str) -> str:
+    """The name of a time zone that this machine knows. ConfigurationError otherwise."""
+    FlagSet.parse({"flags": []}, timezone=name)
+    return name
+
+
+_TEXTS: Final = {True: "true", False: "false"}
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

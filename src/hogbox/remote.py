@@ -1,0 +1,85 @@
+"""Remote: asks PostHog for one person's flags, as often as the wire protocol allows, and raises where it gives none."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from hogbox._events.value import clean_properties, clean_text
+from hogbox._wire.flags import (
+    RETRY_DELAY,
+    Failure,
+    FlagsAnswer,
+    FlagsRequest,
+    flags_request,
+    read_answer,
+    worth_retrying,
+)
+from hogbox._wire.host import shorten
+from hogbox.errors import RemoteEvaluationError
+from hogbox.local_flags import Person
+from hogbox.settings import Settings
+from hogbox.transport import USER_AGENT, FlagsTransport, Unanswered
+
+log = logging.getLogger("hogbox")
+
+
+class Remote:
+    """Evaluates flags at PostHog for one project. Safe to share between threads and across a fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
+
+    def ask(self, person: Person, keys: Sequence[str] | None) -> FlagsAnswer:
+        """The person's flags, or those of them with these keys. Raises RemoteEvaluationError."""
+        request = self._request(person, keys)
+        found = self._once(request)
+        for attempt in range(self._settings.flags_retries):
+            if isinstance(found, FlagsAnswer) or not found[1]:
+                break
+            time.sleep(RETRY_DELAY * 2**attempt)
+            found = self._once(request)
+        if isinstance(found, FlagsAnswer):
+            return found
+        failure = found[0]
+        project = shorten(self._settings.project_token)
+        raise RemoteEvaluationError(
+            f"PostHog did not evaluate the flags of project {project}: {failure.reason}: {failure.detail}",
+            reason=failure.reason,
+        )
+
+    def close(self) -> None:
+        """Close the connections; they are opened again where they are needed."""
+        self._transport.close()
+
+    def _once(self, request: FlagsRequest) -> FlagsAnswer | tuple[Failure, bool]:
+        """An answer, or why there is none and whether to try again."""
+        try:
+            status, body = self._transport.post(request)
+        except Unanswered as error:
+            return Failure(error.reason, str(error)), True
+        found = read_answer(status, body, hide=(self._settings.project_token,))
+        return found if isinstance(found, FlagsAnswer) else (found, worth_retrying(status))
+
+    def _request(self, person: Person, keys: Sequence[str] | None) -> FlagsRequest:
+        parts = {
+            "groups": dict(person.groups or {}),
+            "person_properties": dict(person.person_properties or {}),
+            "group_properties": {name: dict(one) for name, one in (person.group_properties or {}).items()},
+        }
+        cleaned, problems = clean_properties(parts)
+        if problems:
+            log.warning("flags are asked for with properties that JSON can't say: %s", "; ".join(problems[:5]))
+        return flags_request(
+            self._settings.project_token,
+            clean_text(person.distinct_id),
+            **cleaned,
+            device_id=person.device_id,
+            disable_geoip=self._settings.disable_geoip,
+            keys=keys,
+            sent_at=datetime.now(UTC).isoformat(),
+            user_agent=USER_AGENT,
+        )

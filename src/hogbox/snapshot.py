@@ -1,0 +1,98 @@
+"""Snapshot: one person's flags, evaluated when they are asked for, and the same for as long as it is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from hogbox._events.exposure import flag_properties
+from hogbox.errors import InvalidEvent
+from hogbox.flags import Explanation, FlagResult, FlagSet
+from hogbox.local_flags import LocalFlags, Person
+
+Expose = Callable[[FlagResult, Person, LocalFlags], None]
+"""Notes that a person was given a flag's value."""
+
+_EMPTY = LocalFlags.parse('{"flags": []}', "UTC")
+
+
+class Flags:
+    """One person's view of the flags, as they were when it was taken. Made by `PostHog.flags`.
+
+    Later changes of the definitions do not show in it, and the time for relative dates stands still. Pass it to
+    `capture(..., flags=snapshot)` to tell an event what the person had.
+    """
+
+    __slots__ = ("_expose", "_local", "_now", "_person", "_results")
+
+    def __init__(self, local: LocalFlags | None, person: Person, now: datetime, expose: Expose | None) -> None:
+        self._local = local or _EMPTY
+        self._person = person
+        self._now = now
+        self._expose = expose
+        self._results: dict[str, FlagResult] = {}
+
+    def __repr__(self) -> str:
+        return f"Flags({self._person.distinct_id!r}, {len(self._flag_set.keys)} flags)"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all flags."""
+        return self._flag_set.keys
+
+    def is_enabled(self, key: str, default: bool | None = None) -> bool | None:
+        """Whether the flag is on, in whatever variant; the default where that is inconclusive."""
+        enabled = self._read(key).enabled
+        return default if enabled is None else enabled
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """True, False or the key of a variant; the default where that is inconclusive."""
+        value = self._read(key).value
+        return default if value is None else value
+
+    def payload(self, key: str, default: Any = None) -> Any:
+        """The payload of the flag's value, decoded; the default where there is none. Never an exposure."""
+        payload = self._result(key).payload
+        return default if payload is None else payload
+
+    def result(self, key: str) -> FlagResult:
+        """The whole result, with its reason; an inconclusive one too."""
+        return self._read(key)
+
+    def all(self) -> dict[str, bool | str]:
+        """Every flag's value; those that are inconclusive are left out. Never an exposure."""
+        results = [self._result(key) for key in self.keys]
+        return {result.key: result.value for result in results if result.value is not None}
+
+    def explain(self, key: str) -> Explanation:
+        """Why the flag has its value: each condition, each property with the value seen, the rollout."""
+        return self._flag_set.explain(key, **self._person._asdict(), now=self._now)
+
+    def event_properties(self) -> dict[str, Any]:
+        """What an event tells of these flags: `$feature/<key>` of each, and `$active_feature_flags`."""
+        return flag_properties(self.all())
+
+    @property
+    def _flag_set(self) -> FlagSet:
+        return self._local.flag_set
+
+    def _read(self, key: str) -> FlagResult:
+        """A read of the value, which is an exposure where those are tracked."""
+        result = self._result(key)
+        if self._expose is not None and result.value is not None:
+            self._expose(result, self._person, self._local)
+        return result
+
+    def _result(self, key: str) -> FlagResult:
+        result = self._results.get(key)
+        if result is None:
+            result = self._results[key] = self._local.evaluate(key, self._person, self._now)
+        return result
+
+
+def properties_of(flags: object) -> Mapping[str, Any]:
+    """The properties that a snapshot adds to an event. InvalidEvent for anything else."""
+    if isinstance(flags, Flags):
+        return flags.event_properties()
+    raise InvalidEvent(f"flags is what PostHog.flags(ctx, ...) returned, not {type(flags).__name__}")
