@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from examples.shop.verify import Fact, Verdict
+from hogbox.emulator import ReceivedEvent
 
 _SHOWN = 5
 _LINES = 20
@@ -52,6 +53,19 @@ def show_faults(console: Console, summary: Mapping[str, Any], fired: Mapping[str
     table.add_row("faults", str(summary["faults_fired"]), f"answers: {answers}")
     for name, number in fired.items():
         table.add_row("", str(number), name)
+    console.print(table)
+
+
+def show_flags(console: Console, polls: int, told: Sequence[ReceivedEvent], delay: float) -> None:
+    """What the flags did: how little was asked for them, and what the events tell of them."""
+    table = _table("Flags, evaluated in the shop's own transactions", "number")
+    evaluations = sum(name.startswith("$feature/") for event in told for name in event.properties)
+    table.add_row("polls", str(polls), "requests for definitions, by the workers, 1 a second")
+    table.add_row("evaluations", str(evaluations), "told by the orders that arrived; no request for any")
+    for key, value in (("gift-wrap", True), ("thank-you", "hedgehog"), ("team-discount", True), ("summer-sale", True)):
+        number = sum(event.properties.get(f"$feature/{key}") == value for event in told)
+        table.add_row("", str(number), f"orders with {key}: {value}")
+    table.add_row("seen after", f"{delay:.1f} s", "the file was changed while the shop was open")
     console.print(table)
 
 

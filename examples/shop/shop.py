@@ -10,6 +10,7 @@ from sqlalchemy import Engine, ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from hogbox import PostHog
+from hogbox.snapshot import Flags
 
 PRICES = {"poster": 1900, "mug": 1250, "hedgehog": 4900}
 
@@ -46,12 +47,18 @@ class CardDeclined(Exception):
 
 
 class Shop:
-    """Signs people up and takes orders. `charge` asks the bank for some cents, and raises CardDeclined."""
+    """Signs people up and takes orders. `charge` asks the bank for some cents, and raises CardDeclined.
 
-    def __init__(self, engine: Engine, posthog: PostHog, charge: Callable[[str, int], None]) -> None:
+    `flagged` is whether flag definitions are kept in the database: without them there is no discount and no flag.
+    """
+
+    def __init__(
+        self, engine: Engine, posthog: PostHog, charge: Callable[[str, int], None], *, flagged: bool = False
+    ) -> None:
         self._engine = engine
         self._posthog = posthog
         self._charge = charge
+        self._flagged = flagged
 
     def sign_up(self, email: str, plan: str) -> str:
         """Returns the new customer's id. Raises IntegrityError, and there is no event, where the address is taken."""
@@ -64,7 +71,10 @@ class Shop:
     def place_order(self, customer_id: str, product: str, quantity: int) -> str:
         """Returns the order's number. Raises CardDeclined, and there is neither an order nor an event."""
         with Session(self._engine) as session, session.begin():
-            number, cents = f"A-{secrets.token_hex(4)}", PRICES[product] * quantity
+            flags = self._flags(session, customer_id)
+            discount = flags.payload("team-discount", {"percent": 0}) if flags else {"percent": 0}
+            cents = PRICES[product] * quantity * (100 - discount["percent"]) // 100
+            number = f"A-{secrets.token_hex(4)}"
             order = Order(number=number, customer_id=customer_id, product=product, quantity=quantity, cents=cents)
             session.add(order)
             self._posthog.capture(
@@ -72,6 +82,14 @@ class Shop:
                 "order_placed",
                 distinct_id=customer_id,
                 properties={"order": number, "product": product, "quantity": quantity, "total": cents / 100},
+                flags=flags,
             )
             self._charge(customer_id, cents)
             return number
+
+    def _flags(self, session: Session, customer_id: str) -> Flags | None:
+        """The customer's flags, from what this transaction sees: no request is made for them."""
+        if not self._flagged:
+            return None
+        customer = session.get_one(Customer, customer_id)
+        return self._posthog.flags(session, distinct_id=customer_id, person_properties={"plan": customer.plan})

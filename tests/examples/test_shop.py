@@ -53,6 +53,11 @@ def test_the_demo_keeps_every_promise(environment: dict[str, str]) -> None:
     for wrong in ("lost", "out of order", "rolled back, yet delivered", "counted twice"):
         assert numbers[wrong] == 0
     assert "worker 2 has taken over" in result.stdout
+    assert "the running shop saw it" in result.stdout
+    assert 5 < numbers["polls"] < 40
+    assert numbers["evaluations"] > 2000
+    for flag in ("gift-wrap: True", "thank-you: hedgehog", "team-discount: True", "summer-sale: True"):
+        assert re.search(rf"│ +[1-9]\d* │ orders with {flag} ", result.stdout), flag
     assert "POSTHOG_PROJECT_TOKEN" in result.stdout
 
 
