@@ -299,18 +299,18 @@ class FlagMethods:
         complete: bool | None,
     ) -> FlagResult | None:
         """The usual read, without the detours of the others; None where one of them is needed."""
-        if type(distinct_id) is not str or type(key) is not str or not distinct_id.isascii() or not distinct_id.strip():
+        if type(distinct_id) is not str or type(key) is not str or not distinct_id.isascii() or distinct_id[:1] <= " ":
             return None
         if ctx is not None and type(ctx) not in self._writer.kinds:
             return None
         flag_set = self._cache.fresh()
         if flag_set is None:
             return None
-        return flag_set.evaluate(
-            key,
-            distinct_id=distinct_id,
-            person_properties={} if properties is None else properties,
-            properties_complete=self._properties_complete if complete is None else complete,
+        known = {} if properties is None else properties
+        if type(known) is not dict:
+            return None
+        return flag_set.evaluate_plain(
+            key, distinct_id, known, self._properties_complete if complete is None else complete
         )
 
     def _person(

@@ -90,23 +90,19 @@ class FlagSet:
 
         Raises InvalidPerson where an argument is of the wrong type, and nothing else.
         """
-        entry = self._entries.get(key) or self._enter(key)
-        short = entry.short_without_person
         # The usual arguments take the short way; the others are checked on the long one.
         if (
-            short is not None
-            and type(distinct_id) is str
+            type(distinct_id) is str
             and type(person_properties) is dict
             and (groups is None or type(groups) is dict)
             and group_properties is None
             and device_id is None
             and now is None
         ):
-            identifier = identifier_of(distinct_id)
-            if identifier is not None:
-                result = short(person_properties, identifier, properties_complete, None)
-                if result is not None:
-                    return result
+            result = self.evaluate_plain(key, distinct_id, person_properties, properties_complete)
+            if result is not None:
+                return result
+        entry = self._entries.get(key) or self._enter(key)
         person = person_of(
             distinct_id,
             groups,
@@ -119,6 +115,15 @@ class FlagSet:
         if person.distinct is None:
             return self._answer(key, person)
         return entry.shortcut(person.properties, person.distinct, person.complete, person)
+
+    def evaluate_plain(
+        self, key: str, distinct_id: str, person_properties: dict[str, Any], properties_complete: bool
+    ) -> FlagResult | None:
+        """The short way of `evaluate`, its arguments checked already; None where it takes the long one."""
+        short = (self._entries.get(key) or self._enter(key)).short_without_person
+        if short is None or (identifier := identifier_of(distinct_id)) is None:
+            return None
+        return short(person_properties, identifier, properties_complete, None)
 
     def evaluate_all(
         self,
