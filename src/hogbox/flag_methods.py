@@ -98,15 +98,19 @@ class FlagMethods:
 
         `track_exposures` is that of `get_feature_flag`.
         """
-        result: FlagResult | RemoteFlag | None = None
-        if self._plain and not (groups or group_properties or device_id or fallback or track_exposures):
-            result = self._read_plain(ctx, key, distinct_id, person_properties, properties_complete)
-        if result is None:
-            person = self._person(
-                ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-            )
-            result = self._reader.read(ctx, key, person, How(fallback, self._track(track_exposures)))
-        return default if result is None or result.value is None else result.value is not False
+        value = self.get_feature_flag(
+            ctx,
+            key,
+            distinct_id=distinct_id,
+            groups=groups,
+            person_properties=person_properties,
+            group_properties=group_properties,
+            device_id=device_id,
+            properties_complete=properties_complete,
+            fallback=fallback,
+            track_exposures=track_exposures,
+        )
+        return default if value is None else value is not False
 
     def get_feature_flag_result(
         self,

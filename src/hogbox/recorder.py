@@ -128,7 +128,7 @@ class Recorder:
         own = self._with_groups(groups)
         if short:
             properties, own = minimal(properties), minimal(own)
-        return self._draft(EXPOSURE, distinct_id, properties, own, Options(None, None, None, None))
+        return self._draft(EXPOSURE, distinct_id, properties, own, NO_OPTIONS)
 
     def identify(self, distinct_id: str, properties: Mapping[str, Any] | None, options: Options) -> Entry | None:
         """`$identify`."""

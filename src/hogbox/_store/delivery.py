@@ -127,11 +127,13 @@ class DeliveryStore:
         found: list[Waiting] = []
         events, size = limits["events"], limits["bytes"]
         for shard in shards:
-            room = {**limits, "wanted": shard, "events": events - len(found), "bytes": size - total_bytes(found)}
-            if room["events"] <= 0 or room["bytes"] <= 0:
+            if events <= 0 or size <= 0:
                 break
+            room = {**limits, "wanted": shard, "events": events, "bytes": size}
             rows = connection.execute(self._statements.read_shard_events, room).all()
-            found += [Waiting(*row, uuid_of(row[4])) for row in rows]
+            read = [Waiting(*row, uuid_of(row[4])) for row in rows]
+            found += read
+            events, size = events - len(read), size - total_bytes(read)
         return found
 
     def settle(self, rows: Collection[Waiting], fences: Fences) -> None:
