@@ -22,6 +22,7 @@ from hogbox._store.handle import Portable, Writer
 from hogbox._store.migration import migrate
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES
 from hogbox._wire.host import shorten
+from hogbox.context import require_person, whose
 from hogbox.errors import InvalidEvent
 from hogbox.exposure import Exposures
 from hogbox.flag_cache import FlagCache
@@ -179,7 +180,7 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        person = resolve(self._identified(ctx), distinct_id)
+        person = whose(self._identified(ctx), distinct_id)
         usual = timestamp is None and uuid is None and disable_geoip is None and idempotency_key is None
         options = NO_OPTIONS if usual else Options(timestamp, uuid, disable_geoip, idempotency_key)
         told = self._told_flags(ctx, person, groups, flags, send_feature_flags)
@@ -203,7 +204,7 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        person = resolve(self._identified(ctx), distinct_id)
+        person = require_person(whose(self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return self._write(ctx, self._recorder.identify(person, properties, options))
 
@@ -251,7 +252,7 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        person = resolve(self._identified(ctx), distinct_id)
+        person = require_person(whose(self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return self._write(ctx, self._recorder.alias(shape.require_text(alias, "alias"), person, options))
 
@@ -357,17 +358,17 @@ class PostHog(FlagMethods):
         return self._identify(ctx) if self._identify else None
 
     def _told_flags(
-        self, ctx: Any, person: str, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
+        self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
     ) -> Mapping[str, Any] | None:
         """The properties by which an event tells of flags."""
-        if flags is None and wanted:
+        if flags is None and wanted and person is not None:
             flags = self._reader.snapshot_for_event(ctx, Person(person, groups))
         return None if flags is None else properties_of(flags)
 
     def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
         """The distinct id, or None: an exception is worth reporting though nobody can be named."""
         try:
-            return resolve(self._identified(ctx), distinct_id)
+            return whose(self._identified(ctx), distinct_id)
         except InvalidEvent:
             return None
 

@@ -9,8 +9,10 @@
     │   │   └── MissingDistinctId
     │   ├── InvalidPerson
     │   ├── LocalEvaluationNotConfigured
+    │   ├── NoContext
     │   └── UnsupportedHandle
-    │       └── AsyncHandle
+    │       ├── AsyncHandle
+    │       └── SyncHandle
     ├── RemoteEvaluationError        PostHog's: it could not be asked for a flag, or did not say
     ├── DefinitionsError             PostHog's: what it sent as flag definitions cannot be used
     │   ├── DefinitionsUnparsable
@@ -65,12 +67,20 @@ class LocalEvaluationNotConfigured(UsageError):
     """No flag definitions were ever stored, and no key for them is set: set it, or ask PostHog with evaluate_flag."""
 
 
+class NoContext(UsageError):
+    """No context is open here: open one with hogbox.context.new_context(), or an integration's middleware."""
+
+
 class UnsupportedHandle(UsageError, TypeError):
     """The first argument is not a transaction that hogbox can write in."""
 
 
 class AsyncHandle(UnsupportedHandle):
     """An asynchronous handle was given to the synchronous client."""
+
+
+class SyncHandle(UnsupportedHandle):
+    """A synchronous handle was given to the asynchronous client."""
 
 
 class RemoteEvaluationError(HogboxError):

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from hogbox._events.identity import resolve
 from hogbox._store.handle import Writer
 from hogbox._wire.flags import RemoteFlag
+from hogbox.context import require_person, whose
 from hogbox.flag_cache import FlagCache
 from hogbox.flag_reader import FlagReader, FlagValues, How
 from hogbox.flags import FlagResult
@@ -328,7 +328,7 @@ class FlagMethods:
         properties_complete: bool | None,
     ) -> Person:
         complete = self._properties_complete if properties_complete is None else properties_complete
-        person = resolve(self._identified(ctx), distinct_id)
+        person = require_person(whose(self._identified(ctx), distinct_id))
         return Person(person, groups, person_properties, group_properties, device_id, complete)
 
     def _track(self, choice: bool | None) -> bool:

@@ -22,6 +22,7 @@ from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.limit import refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.value import clean_properties, clean_text
+from hogbox.context import get_context
 from hogbox.errors import InvalidEvent
 from hogbox.machine import machine_properties
 from hogbox.settings import Settings
@@ -105,7 +106,7 @@ class Recorder:
     def capture(
         self,
         event: str,
-        distinct_id: str,
+        distinct_id: str | None,
         properties: Mapping[str, Any] | None,
         groups: Mapping[str, Any] | None,
         options: Options,
@@ -113,19 +114,21 @@ class Recorder:
     ) -> Entry | None:
         """An event of the application's own. Raises InvalidEvent for an empty name or arguments of wrong types.
 
-        `flags` are properties that tell of flags; the application's own win over them.
+        Without a distinct id it is nobody's. `flags` are properties that tell of flags; the application's own win over
+        them, and both over those of the context.
         """
         own = self._with_groups(groups)
-        given = shape.require_properties(properties)
-        if flags:
-            given = {**flags, **given}
-        return self._draft(_require_name(event), distinct_id, given, own, options)
+        given = _in_context(shape.require_properties(properties), flags)
+        if distinct_id is None:
+            given = {shape.PERSON_PROFILE: False, **given}
+        return self._draft(_require_name(event), distinct_id or self._new_uuid(), given, own, options)
 
     def exposure(
         self, distinct_id: str, properties: Mapping[str, Any], groups: Mapping[str, Any] | None, *, short: bool
     ) -> Entry | None:
         """`$feature_flag_called`, in its short form or the full one. The hooks see it as it will be sent."""
         own = self._with_groups(groups)
+        properties = _in_context(properties)
         if short:
             properties, own = minimal(properties), minimal(own)
         return self._draft(EXPOSURE, distinct_id, properties, own, NO_OPTIONS)
@@ -169,7 +172,7 @@ class Recorder:
         before: Stamp | None = getattr(error, _STAMP, None) if isinstance(error, BaseException) else None
         person = distinct_id or (before.distinct_id if before else None)
         own = exception_properties(error, lines=linecache.getlines, root=os.getcwd(), **details)
-        given = merge_properties(shape.require_properties(properties), own)
+        given = merge_properties(_in_context(shape.require_properties(properties)), own)
         nobody = distinct_id is None and (before is None or before.nobody)
         if nobody:
             given.setdefault(shape.PERSON_PROFILE, False)
@@ -258,6 +261,14 @@ class Recorder:
             self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             self.discarded = Discarded(*(a + b for a, b in zip(self.discarded, one, strict=True)))
+
+
+def _in_context(given: Mapping[str, Any], flags: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """The properties of a call with what else is told: of flags, and of the context."""
+    context = get_context()
+    if context is not None:
+        return {**context.event_properties(), **(flags or {}), **given}
+    return {**flags, **given} if flags else given
 
 
 def _require_name(event: Any) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, insert
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.mock import MockConnection
 
 from hogbox._events.identifier import SHARDS
 from hogbox._store.database import read_version
@@ -39,9 +41,32 @@ def migrate(engine: Engine, tables: Tables) -> tuple[int, int]:
             return before, _migrate(connection, tables)
 
 
+def render(dialect: Dialect, tables: Tables, before: int) -> list[str]:
+    """The SQL that brings tables of a version (0: none) to this one, a statement each; they begin with `tables.schema`.
+
+    For tools that run SQL by themselves. Raises TablesNewer where the tables are ahead of this hogbox.
+    """
+    statements: list[str] = []
+
+    def note(statement: Any, *_: Any, **__: Any) -> None:
+        written = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+        statements.append(str(written).strip())
+
+    # It has the methods of a connection that the steps use, and finds no table anywhere.
+    recorder: Any = MockConnection(dialect, note)
+    if before == 0:
+        tables.schema.create(recorder)
+    _upgrade(recorder, tables, before)
+    return statements
+
+
 def _migrate(connection: Connection, tables: Tables) -> int:
     tables.schema.create(connection, checkfirst=True)
-    version = read_version(connection, tables) or 0
+    _upgrade(connection, tables, read_version(connection, tables) or 0)
+    return SCHEMA_VERSION
+
+
+def _upgrade(connection: Connection, tables: Tables, version: int) -> None:
     if version > SCHEMA_VERSION:
         raise TablesNewer()
     if version == 0:
@@ -51,10 +76,10 @@ def _migrate(connection: Connection, tables: Tables) -> int:
             STEPS[number](connection, tables)
     if version < SCHEMA_VERSION:
         connection.execute(insert(tables.schema).values(version=SCHEMA_VERSION, applied_at=epoch_ms()))
-    return SCHEMA_VERSION
 
 
 def _create(connection: Connection, tables: Tables) -> None:
-    tables.metadata.create_all(connection)
+    others = [table for table in tables.metadata.sorted_tables if table is not tables.schema]
+    tables.metadata.create_all(connection, tables=others)
     fresh = {"fence": 0, "lease_expires_at": 0, "not_before": 0, "attempt": 0}
-    connection.execute(insert(tables.shards), [{"shard": shard, **fresh} for shard in range(SHARDS)])
+    connection.execute(insert(tables.shards).values([{"shard": shard, **fresh} for shard in range(SHARDS)]))

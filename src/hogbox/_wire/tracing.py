@@ -1,0 +1,47 @@
+"""Tracing headers, by which a frontend says whose request it is, and what events tell of a request (wire protocol 9)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+DISTINCT_ID: Final = "X-POSTHOG-DISTINCT-ID"
+SESSION_ID: Final = "X-POSTHOG-SESSION-ID"
+CONTEXT_TAGS: Final = "X-POSTHOG-CONTEXT-TAGS"
+"""Only in the headers of tasks: the tags as a JSON object."""
+
+_MOST_CHARACTERS: Final = 1000
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def clean_header(value: object) -> str | None:
+    """A header's value without control characters and blanks around it, cut to 1,000 characters; None where it is none.
+
+    Of several values the first that is text counts.
+    """
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        value = next((one for one in value if isinstance(one, str)), None)
+    if not isinstance(value, str):
+        return None
+    return _CONTROL.sub("", value).strip()[:_MOST_CHARACTERS] or None
+
+
+def request_properties(
+    *,
+    url: str | None = None,
+    method: str | None = None,
+    path: str | None = None,
+    user_agent: str | None = None,
+    ip: str | None = None,
+) -> dict[str, Any]:
+    """What events tell of a request; what is not known is left out. The path is that without a query."""
+    known = {
+        "$current_url": url,
+        "$request_method": method,
+        "$request_path": path,
+        "$user_agent": user_agent,
+        "$raw_user_agent": user_agent,
+        "$ip": ip,
+    }
+    return {name: value for name, value in known.items() if value}

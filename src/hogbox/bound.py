@@ -1,0 +1,52 @@
+"""Bound clients: the methods of a client without their first argument, which comes from where the binding says.
+
+For frameworks that have a current transaction, such as Django, and for code that is handed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from hogbox.client import PostHog
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _bound(
+    method: Callable[Concatenate[PostHog, Any, P], T],
+) -> Callable[Concatenate[BoundPostHog, P], T]:
+    def call(self: BoundPostHog, /, *args: P.args, **options: P.kwargs) -> T:
+        return method(self.client, self.current_ctx(), *args, **options)
+
+    update_wrapper(call, method)
+    return call
+
+
+class BoundPostHog:
+    """The capturing and flag-reading methods of `PostHog`, each in the transaction that `current_ctx` returns.
+
+    `client` is the client itself, for everything else.
+    """
+
+    def __init__(self, client: PostHog, current_ctx: Callable[[], Any]) -> None:
+        self.client: Final = client
+        self.current_ctx: Final = current_ctx
+
+    capture = _bound(PostHog.capture)
+    identify = _bound(PostHog.identify)
+    group_identify = _bound(PostHog.group_identify)
+    alias = _bound(PostHog.alias)
+    capture_exception = _bound(PostHog.capture_exception)
+    get_feature_flag = _bound(PostHog.get_feature_flag)
+    is_feature_enabled = _bound(PostHog.is_feature_enabled)
+    get_feature_flag_payload = _bound(PostHog.get_feature_flag_payload)
+    get_feature_flag_result = _bound(PostHog.get_feature_flag_result)
+    get_all_flags = _bound(PostHog.get_all_flags)
+    get_all_flags_and_payloads = _bound(PostHog.get_all_flags_and_payloads)
+    flags = _bound(PostHog.flags)
+    evaluate_flag = _bound(PostHog.evaluate_flag)
+    evaluate_flag_payload = _bound(PostHog.evaluate_flag_payload)
+    evaluate_all_flags = _bound(PostHog.evaluate_all_flags)
