@@ -49,11 +49,14 @@ def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> Kind:
     return Kind(name, run, read)
 
 
+_NOT_STREAMED: Final = {"stream_results": False, "yield_per": None}
+"""Cursors on the server, which a connection may be set to, take no INSERT, or don't count its rows."""
+
+
 def _on_connection(handle: Any, statement: Portable, values: tuple[Any, ...]) -> Any:
     text = statement.text(handle.dialect)
-    return handle.exec_driver_sql(
-        text.sql, values if text.names is None else dict(zip(text.names, values, strict=True))
-    )
+    parameters = values if text.names is None else dict(zip(text.names, values, strict=True))
+    return handle.exec_driver_sql(text.sql, parameters, _NOT_STREAMED if handle.get_execution_options() else None)
 
 
 def _run_on_connection(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
