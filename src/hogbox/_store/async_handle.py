@@ -58,8 +58,16 @@ def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> AsyncKi
 
 async def _execute_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
     # Not `handle.execute`: that makes cursors of its owner's choice, which may write parameters in another way.
-    async with sys.modules["psycopg"].AsyncCursor(handle) as cursor:
+    psycopg = sys.modules["psycopg"]
+    async with psycopg.AsyncCursor(handle) as cursor:
         await cursor.execute(sql, values)
+        if cursor.rowcount < 0:
+            # In a pipeline nothing has come back yet. Only what fetches waits for it, and then finds no rows.
+            try:
+                await cursor.fetchone()
+            except psycopg.ProgrammingError:
+                if cursor.rowcount < 0:
+                    raise
         return int(cursor.rowcount)
 
 

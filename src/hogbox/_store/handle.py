@@ -90,8 +90,16 @@ def _fetch_sqlite(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
 
 def _execute_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
     # Not `handle.execute`: that makes cursors of its owner's choice, which may write parameters in another way.
-    with sys.modules["psycopg"].Cursor(handle) as cursor:
+    psycopg = sys.modules["psycopg"]
+    with psycopg.Cursor(handle) as cursor:
         cursor.execute(sql, values)
+        if cursor.rowcount < 0:
+            # In a pipeline nothing has come back yet. Only what fetches waits for it, and then finds no rows.
+            try:
+                cursor.fetchone()
+            except psycopg.ProgrammingError:
+                if cursor.rowcount < 0:
+                    raise
         return int(cursor.rowcount)
 
 
