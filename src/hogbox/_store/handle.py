@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -47,6 +47,22 @@ def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> Kind:
         return fetch(handle, statement.text(dialect).sql, values)
 
     return Kind(name, run, read)
+
+
+def _by_cursor(name: str, dialect: Dialect, plain: Callable[[Any], AbstractContextManager[Any]]) -> Kind:
+    """A driver's own connection that works by cursors; by the driver's plain ones, whatever its owner prefers."""
+
+    def execute(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
+        with plain(handle) as cursor:
+            cursor.execute(sql, values)
+            return int(cursor.rowcount)
+
+    def fetch(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
+        with plain(handle) as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall()  # type: ignore[no-any-return]
+
+    return _raw(name, dialect, execute, fetch)
 
 
 _NOT_STREAMED: Final = {"stream_results": False, "yield_per": None}
@@ -108,40 +124,16 @@ def _fetch_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
         return cursor.execute(sql, values).fetchall()  # type: ignore[no-any-return]
 
 
-def _execute_pymysql(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
-    with handle.cursor() as cursor:
-        cursor.execute(sql, values)
-        return int(cursor.rowcount)
+def _plain_psycopg2(handle: Any) -> AbstractContextManager[Any]:
+    return handle.cursor(cursor_factory=sys.modules["psycopg2.extensions"].cursor)  # type: ignore[no-any-return]
 
 
-def _fetch_pymysql(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
-    with handle.cursor(sys.modules["pymysql.cursors"].Cursor) as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall()  # type: ignore[no-any-return]
+def _plain_pymysql(handle: Any) -> AbstractContextManager[Any]:
+    return handle.cursor(sys.modules["pymysql.cursors"].Cursor)  # type: ignore[no-any-return]
 
 
-def _execute_psycopg2(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
-    with handle.cursor(cursor_factory=sys.modules["psycopg2.extensions"].cursor) as cursor:
-        cursor.execute(sql, values)
-        return int(cursor.rowcount)
-
-
-def _fetch_psycopg2(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
-    with handle.cursor(cursor_factory=sys.modules["psycopg2.extensions"].cursor) as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall()  # type: ignore[no-any-return]
-
-
-def _execute_mysqlclient(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
-    with handle.cursor(sys.modules["MySQLdb.cursors"].Cursor) as cursor:
-        cursor.execute(sql, values)
-        return int(cursor.rowcount)
-
-
-def _fetch_mysqlclient(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
-    with handle.cursor(sys.modules["MySQLdb.cursors"].Cursor) as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall()  # type: ignore[no-any-return]
+def _plain_mysqlclient(handle: Any) -> AbstractContextManager[Any]:
+    return handle.cursor(sys.modules["MySQLdb.cursors"].Cursor)  # type: ignore[no-any-return]
 
 
 KINDS: Final = {
@@ -150,9 +142,9 @@ KINDS: Final = {
     "sqlalchemy.engine.base.Connection": Kind("SQLAlchemy Connection", _run_on_connection, _read_on_connection),
     "sqlite3.Connection": _raw("sqlite3 connection", SQLITE, _execute_sqlite, _fetch_sqlite),
     "psycopg.Connection": _raw("psycopg connection", POSTGRESQL, _execute_psycopg, _fetch_psycopg),
-    "psycopg2.extensions.connection": _raw("psycopg2 connection", POSTGRESQL, _execute_psycopg2, _fetch_psycopg2),
-    "pymysql.connections.Connection": _raw("PyMySQL connection", MYSQL, _execute_pymysql, _fetch_pymysql),
-    "MySQLdb.connections.Connection": _raw("mysqlclient connection", MYSQL, _execute_mysqlclient, _fetch_mysqlclient),
+    "psycopg2.extensions.connection": _by_cursor("psycopg2 connection", POSTGRESQL, _plain_psycopg2),
+    "pymysql.connections.Connection": _by_cursor("PyMySQL connection", MYSQL, _plain_pymysql),
+    "MySQLdb.connections.Connection": _by_cursor("mysqlclient connection", MYSQL, _plain_mysqlclient),
 }
 """Every kind of handle, by the module and name of its class; subclasses count as their class."""
 
