@@ -44,6 +44,18 @@ def _over(name: str, kind: Kind) -> AsyncKind:
     return AsyncKind(name, run, read)
 
 
+def _scoped(name: str, kind: AsyncKind) -> AsyncKind:
+    """A registry of handles of a kind. It passes on most methods of the current one's, but not `run_sync`."""
+
+    async def run(registry: Any, statement: Portable, values: tuple[Any, ...]) -> int:
+        return await kind.run(registry(), statement, values)
+
+    async def read(registry: Any, statement: Portable, values: tuple[Any, ...]) -> Rows:
+        return await kind.read(registry(), statement, values)
+
+    return AsyncKind(name, run, read)
+
+
 def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> AsyncKind:
     """A driver's own connection, which does not say what it speaks."""
 
@@ -121,14 +133,14 @@ def _is_of(kind: type, package: str) -> bool:
     return kind.__module__.partition(".")[0] == package
 
 
-_SESSION: Final = KINDS["sqlalchemy.orm.session.Session"]
-_CONNECTION: Final = KINDS["sqlalchemy.engine.base.Connection"]
+_SESSION: Final = _over("SQLAlchemy AsyncSession", KINDS["sqlalchemy.orm.session.Session"])
+_CONNECTION: Final = _over("SQLAlchemy AsyncConnection", KINDS["sqlalchemy.engine.base.Connection"])
 _ASYNCPG: Final = _raw("asyncpg connection", POSTGRESQL_NUMBERED, _execute_asyncpg, _fetch_asyncpg)
 
 ASYNC_KINDS: Final = {
-    "sqlalchemy.ext.asyncio.session.AsyncSession": _over("SQLAlchemy AsyncSession", _SESSION),
-    "sqlalchemy.ext.asyncio.scoping.async_scoped_session": _over("SQLAlchemy async_scoped_session", _SESSION),
-    "sqlalchemy.ext.asyncio.engine.AsyncConnection": _over("SQLAlchemy AsyncConnection", _CONNECTION),
+    "sqlalchemy.ext.asyncio.session.AsyncSession": _SESSION,
+    "sqlalchemy.ext.asyncio.scoping.async_scoped_session": _scoped("SQLAlchemy async_scoped_session", _SESSION),
+    "sqlalchemy.ext.asyncio.engine.AsyncConnection": _CONNECTION,
     "psycopg.AsyncConnection": _raw("psycopg AsyncConnection", POSTGRESQL, _execute_psycopg, _fetch_psycopg),
     "asyncpg.connection.Connection": _ASYNCPG,
     "asyncpg.pool.PoolConnectionProxy": _ASYNCPG,
