@@ -33,6 +33,11 @@ SYNCHRONOUS: Final = {"asyncpg": "psycopg", "psycopg_async": "psycopg", "aiosqli
 )
 """The driver of hogbox's own connections where the application's is asynchronous: they are used from threads."""
 
+_ASYNCPG: Final = {"ssl": "sslmode", "database": "dbname"} | {
+    name: name for name in ("host", "port", "user", "password", "passfile", "service", "target_session_attrs")
+}
+"""The options of asyncpg that say where to connect to, and as whom, with psycopg's names. All others are its own."""
+
 EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 
 SUPPORTED: Final = "SQLite, PostgreSQL, MariaDB and MySQL"
@@ -173,8 +178,7 @@ def _synchronous(url: URL) -> URL:
     if driver not in SYNCHRONOUS:
         return url
     if driver == "asyncpg":
-        # Its options are its own, but for the one that both have.
-        url = url.set(query={"sslmode": url.query["ssl"]} if "ssl" in url.query else {})
+        url = url.set(query={_ASYNCPG[name]: value for name, value in url.query.items() if name in _ASYNCPG})
     return url.set(drivername=f"{url.get_backend_name()}+{SYNCHRONOUS[driver]}")
 
 
