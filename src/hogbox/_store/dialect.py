@@ -173,10 +173,14 @@ def _complete(database_url: str | URL) -> URL:
 
 
 def _synchronous(url: URL) -> URL:
-    """The same database through a driver that threads can use."""
+    """The same database through a driver that threads can use. ConfigurationError where they would see another one."""
     driver = url.get_driver_name()
     if driver not in SYNCHRONOUS:
         return url
+    if driver == "aiosqlite" and _in_memory(url):
+        raise ConfigurationError(
+            "a database in memory belongs to one connection, and hogbox has others: use a file, sqlite:///app.db"
+        )
     if driver == "asyncpg":
         url = url.set(query={_ASYNCPG[name]: value for name, value in url.query.items() if name in _ASYNCPG})
     return url.set(drivername=f"{url.get_backend_name()}+{SYNCHRONOUS[driver]}")
@@ -220,12 +224,14 @@ def migrating(connection: Connection) -> Iterator[None]:
 
 def require_shared(engine: Engine) -> None:
     """Raise ConfigurationError for a database that only one thread can see, which a worker's threads can't share."""
-    url = engine.url
-    memory = url.database in (None, "", ":memory:") or "mode=memory" in str(url)
-    if engine.dialect.name == "sqlite" and memory:
+    if engine.dialect.name == "sqlite" and _in_memory(engine.url):
         raise ConfigurationError(
             "a database in memory belongs to one connection, and a worker needs several: use a file, sqlite:///app.db"
         )
+
+
+def _in_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:") or "mode=memory" in str(url)
 
 
 def autocommit(engine: Engine) -> Engine:
