@@ -56,9 +56,8 @@ class Context:
 _current: ContextVar[Context | None] = ContextVar("hogbox_context", default=None)
 
 
-def get_context() -> Context | None:
-    """The context that is open here, or None."""
-    return _current.get()
+get_context: Final = _current.get
+"""The context that is open here, or None."""
 
 
 @contextmanager
@@ -123,14 +122,12 @@ def whose(identified: object, argument: object) -> str | None:
     None, for nobody, in a personless context that names none. Raises MissingDistinctId otherwise, and InvalidEvent for
     a value that can't be an id.
     """
-    if identified is None and argument is None:
-        context = _current.get()
-        if context is not None:
-            if context.distinct_id is not None:
-                return context.distinct_id
-            if context.personless:
-                return None
-    return resolve(identified, argument)
+    if identified is not None or argument is not None:
+        return resolve(identified, argument)
+    context = _current.get()
+    if context is None or (context.distinct_id is None and not context.personless):
+        raise MissingDistinctId()
+    return context.distinct_id
 
 
 def require_person(person: str | None) -> str:
