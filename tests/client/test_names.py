@@ -80,7 +80,9 @@ def test_both_say_the_same_of_themselves(name: str, one: Callable[..., Any], oth
 def test_annotations_can_be_resolved() -> None:
     for _, one, other in methods():
         for method in (one, other):
-            typing.get_type_hints(method, localns={"AsyncEngine": Any, "Engine": Any})
+            typing.get_type_hints(
+                method, localns=dict.fromkeys(["AsyncEngine", "Refresh", "Delivery", "Progress"], Any)
+            )
 
 
 def test_a_snapshot_is_read_in_plain_calls() -> None:
