@@ -7,7 +7,7 @@ that escapes it. Headers are hints for analytics, never a proof of who somebody 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -22,13 +22,17 @@ log = logging.getLogger("hogbox")
 class Reporter(Protocol):
     """What can capture an exception: `PostHog`."""
 
-    def capture_exception(self, ctx: Any, error: object = None, /, **options: Any) -> str | None: ...
+    def capture_exception(
+        self, ctx: Any, error: object = None, *, handled: bool = True, properties: Mapping[str, Any] | None = None
+    ) -> str | None: ...
 
 
 class AsyncReporter(Protocol):
     """What can capture an exception and is awaited: `AsyncPostHog`."""
 
-    async def capture_exception(self, ctx: Any, error: object = None, /, **options: Any) -> str | None: ...
+    async def capture_exception(
+        self, ctx: Any, error: object = None, *, handled: bool = True, properties: Mapping[str, Any] | None = None
+    ) -> str | None: ...
 
 
 def request_context(
