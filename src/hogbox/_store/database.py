@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,7 @@ class Database:
         self._owned = isinstance(source, str)
         self._process = os.getpid()
         self._checked = False
+        _leave_at_fork(weakref.ref(self))
 
     @property
     def engine(self) -> Engine:
@@ -36,11 +38,14 @@ class Database:
             raise ConfigurationError(
                 "no database: pass a URL such as sqlite:///app.db or a SQLAlchemy Engine, or set HOGBOX_DATABASE_URL"
             )
-        if self._process != os.getpid():
-            # After a fork the pooled sockets belong to the parent: leave them to it, open our own.
+        self.leave_to_parent()
+        return self._engine
+
+    def leave_to_parent(self) -> None:
+        """After a fork the pooled sockets belong to the parent: leave them to it, so that others are opened here."""
+        if self._engine is not None and self._process != os.getpid():
             self._engine.dispose(close=False)
             self._process = os.getpid()
-        return self._engine
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -67,6 +72,16 @@ class Database:
         """Close the pooled connections of an engine that hogbox opened itself."""
         if self._owned:
             self.engine.dispose()
+
+
+def _leave_at_fork(database: weakref.ref[Database]) -> None:
+    """Have a child leave the sockets at once: its application may use its engine there before hogbox does."""
+
+    def leave() -> None:
+        if (kept := database()) is not None:
+            kept.leave_to_parent()
+
+    os.register_at_fork(after_in_child=leave)
 
 
 def read_version(connection: Connection, tables: Tables) -> int | None:
