@@ -10,10 +10,12 @@ import pytest
 from hogbox.context import new_context
 from tests.integrations.celery.worker import Running, running_worker, values
 
-WORKERS = {"prefork": "postgresql", "threads": "postgresql", "solo": "sqlite"}
+PREFORK = ("prefork", "postgresql")
+
+only_prefork = pytest.mark.parametrize("worker", [PREFORK], ids="-".join, indirect=True)
 
 
-@pytest.fixture(scope="module", params=WORKERS.items(), ids="-".join)
+@pytest.fixture(scope="module", params=[PREFORK, ("threads", "postgresql"), ("solo", "sqlite")], ids="-".join)
 def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One worker for all tests of a pool: they tell their events by names of their own."""
     pool, backend = request.param
@@ -128,18 +130,16 @@ def test_every_child_and_thread_captures_at_once(worker: Running, name: str) -> 
     assert len({event["properties"]["pid"] for event in events}) == (4 if worker.pool == "prefork" else 1)
 
 
+@only_prefork
 def test_no_child_uses_a_connection_of_the_parent_or_of_another_child(worker: Running, name: str) -> None:
-    if worker.pool != "prefork":
-        pytest.skip("only prefork has children")
     for _ in range(worker.children):
         worker.send("gather", name, headers={"X-POSTHOG-DISTINCT-ID": "ada"})
     events = [*worker.events(name, worker.children), *worker.events("parent")]
     assert len({event["properties"]["connection"] for event in events}) == worker.children + 1
 
 
+@only_prefork
 def test_a_task_whose_process_is_lost_is_reported_by_the_parent(worker: Running, name: str) -> None:
-    if worker.pool != "prefork":
-        pytest.skip("only prefork has children")
     with new_context(distinct_id="ada", tags={"of": name}):
         sent = worker.send("die")
     event = worker.exceptions("exited prematurely")[0]
