@@ -148,6 +148,12 @@ def reject() -> None:
     raise Reject("rejected", requeue=False)
 
 
+@app.task(name="hang")
+def hang() -> None:
+    """Wait for what never comes."""
+    threading.Event().wait()
+
+
 @app.task(name="die")
 def die() -> None:
     """End the process at once."""

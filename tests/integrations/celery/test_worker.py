@@ -148,3 +148,17 @@ def test_a_task_whose_process_is_lost_is_reported_by_the_parent(worker: Running,
     assert (event["properties"]["celery_task_id"], event["properties"]["of"]) == (sent.id, name)
     worker.send("capture", name, headers={"X-POSTHOG-DISTINCT-ID": "ada"})
     assert worker.events(name)
+
+
+@only_prefork
+def test_a_task_whose_time_is_up_is_reported_once_by_the_parent(worker: Running, name: str) -> None:
+    with new_context(distinct_id="ada", tags={"of": name}):
+        sent = worker.send("hang", time_limit=1)
+    worker.exceptions("TimeLimitExceeded")
+    worker.send("capture", name, headers={"X-POSTHOG-DISTINCT-ID": "ada"})
+    worker.events(name)
+    (event,) = worker.exceptions("TimeLimitExceeded")
+    told = event["properties"]
+    assert told["$exception_list"][0]["type"] == "TimeLimitExceeded"
+    assert (event["distinct_id"], told["of"]) == ("ada", name)
+    assert (told["celery_task_id"], told["celery_task_name"]) == (sent.id, "hang")

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from hogbox._wire.tracing import CONTEXT_TAGS
@@ -41,9 +41,9 @@ _LOOKS_AN_INTERVAL: Final = 6
 class HogboxCelery:
     """Joins a client to a Celery app, until `disconnect` or for as long as the process lives.
 
-    The app gets two tasks, `hogbox.deliver` and `hogbox.refresh`, and an entry for each in its beat schedule. Any
-    number of them may run at once, and beside workers of hogbox: they share the events, and where a refresh is due, one
-    process asks PostHog.
+    The app gets two tasks, `hogbox.deliver` and `hogbox.refresh`, which are also the attributes `deliver` and
+    `refresh`, and an entry for each in its beat schedule. Any number of them may run at once, and beside workers of
+    hogbox: they share the events, and where a refresh is due, one process asks PostHog.
 
     Tasks run in a fresh context: with the distinct id, the session and the tags of the one that they were sent from.
     Their events tell `celery_task_id`, `celery_task_name` and `celery_retry_count`.
@@ -83,6 +83,7 @@ class HogboxCelery:
         self._posthog = posthog
         self._personless = personless
         self._open: dict[int, ExitStack] = {}
+        self._lost: str | None = None
         pace = polling_interval(os.environ)[0] / _LOOKS_AN_INTERVAL if refresh_every is None else refresh_every
         self._entries = {
             DELIVER: _require_seconds("deliver_every", deliver_every),
@@ -175,10 +176,13 @@ class HogboxCelery:
     def _on_failure(self, sender: Task, task_id: str, exception: BaseException, **_: object) -> None:
         if sender.app != self._app or isinstance(exception, (TaskPredicate, sender.throws or ())):
             return
-        # A worker also says so of tasks whose process was lost, or whose time was up: those run here no more.
-        running = id(sender.request) in self._open
-        with nullcontext() if running else self._task_context(sender, task_id):
+        if id(sender.request) in self._open:
             report(self._posthog, _original(exception), status=None)
+        # A task whose process was lost, or whose time was up, runs no more: its worker says so; of the latter twice.
+        elif task_id != self._lost:
+            self._lost = task_id
+            with self._task_context(sender, task_id):
+                report(self._posthog, exception, status=None)
 
 
 def _original(exception: BaseException) -> BaseException:
