@@ -24,7 +24,7 @@ def posthog_server() -> Iterator[Emulator]:
         yield emulator
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture
 def worker(request: pytest.FixtureRequest, tmp_path: Path, posthog_server: Emulator) -> Iterator[Running]:
     """A prefork worker that may refresh definitions."""
     settings = {
@@ -32,7 +32,7 @@ def worker(request: pytest.FixtureRequest, tmp_path: Path, posthog_server: Emula
         "POSTHOG_PERSONAL_API_KEY": "phs_celery",
         "POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS": str(INTERVAL),
     }
-    with running_worker(request, tmp_path, "prefork", request.param, **settings) as worker:
+    with running_worker(request, tmp_path, "prefork", "postgresql", **settings) as worker:
         yield worker
 
 
