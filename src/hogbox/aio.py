@@ -233,9 +233,10 @@ class AsyncPostHog(AsyncFlagMethods):
             worker.stop()
             raise
 
-    async def refresh_flag_definitions(self) -> Refresh:
+    async def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
         """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later."""
-        return await asyncio.to_thread(self._parts.refresher.refresh)
+        refresher = self._parts.refresher
+        return await asyncio.to_thread(refresher.refresh_if_due if only_if_due else refresher.refresh)
 
     async def reload_feature_flags(self) -> Refresh:
         """The same as `refresh_flag_definitions`."""
