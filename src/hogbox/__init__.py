@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hogbox._events.event import Event as Event
+    from hogbox.aio import AsyncPostHog as AsyncPostHog
     from hogbox.client import PostHog as PostHog
     from hogbox.errors import HogboxError as HogboxError
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncPostHog": "hogbox.aio",
     "Event": "hogbox._events.event",
     "HogboxError": "hogbox.errors",
     "PostHog": "hogbox.client",
 }
 
-__all__ = ["Event", "HogboxError", "PostHog", "__version__"]
+__all__ = ["AsyncPostHog", "Event", "HogboxError", "PostHog", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

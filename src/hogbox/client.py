@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from sqlalchemy import Engine
 
-from hogbox._events import shape
 from hogbox._events.hook import BeforeSend
-from hogbox._events.identity import resolve
-from hogbox._store.database import Database
-from hogbox._store.handle import Portable, Writer
-from hogbox._store.migration import migrate
-from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES
-from hogbox._wire.host import shorten
 from hogbox.context import require_person, whose
-from hogbox.errors import InvalidEvent
-from hogbox.exposure import Exposures
-from hogbox.flag_cache import FlagCache
+from hogbox.errors import ConfigurationError, InvalidEvent
 from hogbox.flag_methods import FlagMethods
-from hogbox.flag_reader import FlagReader
-from hogbox.local_flags import Person, require_timezone
-from hogbox.recorder import NO_OPTIONS, Discarded, Entry, Options, Recorder
-from hogbox.refresher import Refresh, Refresher
-from hogbox.remote import Remote
-from hogbox.settings import DeliverySettings, Settings
-from hogbox.snapshot import Flags, properties_of
-from hogbox.worker import Delivery, Progress, Worker
+from hogbox.parts import Arguments, Parts
+from hogbox.recorder import Discarded, Entry, Options, raised
+from hogbox.refresher import Refresh
+from hogbox.settings import DeliverySettings
+from hogbox.snapshot import Flags
+from hogbox.worker import Delivery, Progress
 
-log = logging.getLogger("hogbox")
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 class PostHog(FlagMethods):
@@ -75,7 +62,7 @@ class PostHog(FlagMethods):
 
     def __init__(
         self,
-        database: str | Engine | None = None,
+        database: str | Engine | AsyncEngine | None = None,
         *,
         project_token: str | None = None,
         host: str | None = None,
@@ -92,40 +79,36 @@ class PostHog(FlagMethods):
         properties_complete: bool = False,
         track_exposures: bool = False,
     ) -> None:
-        self._settings = Settings.load(
-            os.environ,
-            database_url=database if isinstance(database, str) else None,
-            project_token=project_token,
-            host=host,
-            table_prefix=table_prefix,
-            disabled=disabled,
-            disable_geoip=disable_geoip,
-            personal_api_key=personal_api_key,
-            keep_stale_definitions=keep_stale_definitions,
-            definitions_max_age=definitions_max_age,
+        self._parts = Parts(
+            Arguments(
+                database=database,
+                project_token=project_token,
+                host=host,
+                personal_api_key=personal_api_key,
+                before_send=before_send,
+                disabled=disabled,
+                disable_geoip=disable_geoip,
+                table_prefix=table_prefix,
+                delivery=delivery,
+                keep_stale_definitions=keep_stale_definitions,
+                definitions_max_age=definitions_max_age,
+                flags_timezone=flags_timezone,
+                properties_complete=properties_complete,
+                track_exposures=track_exposures,
+            )
         )
-        self._delivery = delivery or DeliverySettings.load(os.environ)
-        source = self._settings.database_url if database is None or isinstance(database, str) else database
-        self._database = Database(source, self._settings.table_prefix)
+        if iscoroutinefunction(identify):
+            raise ConfigurationError(
+                "identify is asynchronous and PostHog is not: make it a plain def, or use AsyncPostHog"
+            )
         self._identify = identify
-        self._refresher = Refresher(self._database, self._settings)
-        self._recorder = Recorder(self._settings, before_send)
-        self._writer = Writer()
-        self._insert_event = Portable(self._database.statements.insert_event, EVENT_VALUES)
-        self._insert_dead_letter = Portable(self._database.statements.insert_dead_letter, DEAD_LETTER_VALUES)
-        self._properties_complete = properties_complete
-        self._track_exposures = track_exposures
-        self._remote = Remote(self._settings)
-        self._plain = identify is None and not track_exposures and not self._settings.disabled
-        self._cache = self._flag_cache(require_timezone(flags_timezone))
-        exposures = Exposures(self._database, self._writer, self._recorder, self._settings, self._insert)
-        self._reader = FlagReader(self._settings, self._cache, self._remote, exposures)
-        self._worker: Worker | None = None
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._recorder = self._parts.recorder
+        self._performer = self._parts.performer
+        self._reader = self._parts.reader(self._performer.writer.kinds)
+        self._plain = identify is None and not track_exposures and not self._parts.settings.disabled
 
     def __repr__(self) -> str:
-        return f"PostHog(project={shorten(self._settings.project_token)!r}, host={self._settings.host!r})"
+        return f"PostHog({self._parts.settings})"
 
     def __enter__(self) -> Self:
         return self
@@ -134,11 +117,6 @@ class PostHog(FlagMethods):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown()
-
-    def _flag_cache(self, timezone: str) -> FlagCache:
-        settings = self._settings
-        max_age = settings.definitions_max_age_seconds
-        return FlagCache(self._database, self._writer, settings.project_token, timezone, max_age)
 
     @property
     def discarded(self) -> Discarded:
@@ -181,9 +159,10 @@ class PostHog(FlagMethods):
         if self._recorder.disabled:
             return None
         person = whose(self._identified(ctx), distinct_id)
-        usual = timestamp is None and uuid is None and disable_geoip is None and idempotency_key is None
-        options = NO_OPTIONS if usual else Options(timestamp, uuid, disable_geoip, idempotency_key)
-        told = self._told_flags(ctx, person, groups, flags, send_feature_flags)
+        options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
+        told = None
+        if flags is not None or send_feature_flags:
+            told = self._performer.perform(self._reader.told(ctx, person, groups, flags, send_feature_flags))
         return self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
 
     def identify(
@@ -229,11 +208,8 @@ class PostHog(FlagMethods):
         if self._recorder.disabled:
             return None
         self._require_handle(ctx)
-        kind = shape.require_text(group_type, "group_type")
-        key = shape.require_text(group_key, "group_key")
-        person = shape.group_distinct_id(kind, key) if distinct_id is None else resolve(None, distinct_id)
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
-        return self._write(ctx, self._recorder.group_identify(kind, key, properties, person, options))
+        return self._write(ctx, self._recorder.group_identify(group_type, group_key, properties, distinct_id, options))
 
     def alias(
         self,
@@ -254,7 +230,7 @@ class PostHog(FlagMethods):
             return None
         person = require_person(whose(self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
-        return self._write(ctx, self._recorder.alias(shape.require_text(alias, "alias"), person, options))
+        return self._write(ctx, self._recorder.alias(alias, person, options))
 
     def capture_exception(
         self,
@@ -287,8 +263,7 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        if error is None and (error := sys.exception()) is None:
-            raise InvalidEvent("no exception is being handled: pass one, or a text, to capture_exception")
+        error = raised(error)
         person = self._person_if_any(ctx, distinct_id)
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         details = {"level": level, "handled": handled, "fingerprint": fingerprint}
@@ -299,7 +274,7 @@ class PostHog(FlagMethods):
 
         Raises TablesNewer where a newer hogbox made them.
         """
-        migrate(self._database.engine, self._database.tables)
+        self._parts.create_tables()
 
     def deliver(self, *, timeout: float | None = 30.0, progress: Progress | None = None) -> Delivery:
         """Deliver the events that wait now, and return when that is done: for cron jobs and serverless functions.
@@ -310,16 +285,16 @@ class PostHog(FlagMethods):
 
         Raises TablesError. A server that fails raises nothing: what could not be delivered is counted as `waiting`.
         """
-        return Worker(self._database, self._settings.host, self._delivery).drain(timeout, progress)
+        return self._parts.drainer().drain(timeout, progress)
 
     def refresh_flag_definitions(self) -> Refresh:
-        """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval from now.
+        """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later.
 
         Returns what became of it: `updated`, `unchanged`, `empty`, `stale`, `skipped` or `error`, with a reason where
         there is more to say. Takes up to a minute where PostHog is slow or busy. Raises TablesError, or what the
         database raises; nothing of PostHog's.
         """
-        return self._refresher.refresh()
+        return self._parts.refresher.refresh()
 
     def reload_feature_flags(self) -> Refresh:
         """The same as `refresh_flag_definitions`."""
@@ -331,39 +306,18 @@ class PostHog(FlagMethods):
         Where there is a key for them, flag definitions are refreshed from another thread. Call it after a fork, in the
         child. Raises TablesError where the tables can't be used.
         """
-        with self._starting:
-            if self._thread is not None and self._thread.is_alive():
-                return
-            worker = Worker(self._database, self._settings.host, self._delivery, self._refresher)
-            self._database.check()
-            self._worker = worker
-            self._thread = threading.Thread(target=_run, args=(worker,), name="hogbox-worker", daemon=True)
-            self._thread.start()
+        self._parts.thread.start()
 
     def shutdown(self, timeout: float | None = None) -> None:
         """End the thread that `start` began, once what it is sending is settled; close connections.
 
         Waits so many seconds at most. Events that still wait are delivered by the next worker. May be called twice.
         """
-        worker, thread = self._worker, self._thread
-        self._worker = self._thread = None
-        if worker is not None and thread is not None and thread.is_alive():
-            worker.stop()
-            thread.join(timeout)
-        self._remote.close()
-        self._database.close()
+        self._parts.shutdown(timeout)
 
     def _identified(self, ctx: Any) -> str | int | UUID | None:
         self._require_handle(ctx)
         return self._identify(ctx) if self._identify else None
-
-    def _told_flags(
-        self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
-    ) -> Mapping[str, Any] | None:
-        """The properties by which an event tells of flags."""
-        if flags is None and wanted and person is not None:
-            flags = self._reader.snapshot_for_event(ctx, Person(person, groups))
-        return None if flags is None else properties_of(flags)
 
     def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
         """The distinct id, or None: an exception is worth reporting though nobody can be named."""
@@ -374,30 +328,11 @@ class PostHog(FlagMethods):
 
     def _require_handle(self, ctx: Any) -> None:
         if ctx is not None:
-            self._writer.require(ctx)
+            self._performer.writer.require(ctx)
 
     def _write(self, ctx: Any, entry: Entry | None) -> str | None:
         if entry is None:
             return None
-        if ctx is None:
-            with self._database.begin() as connection:
-                self._insert(connection, entry)
-        else:
-            self._insert(ctx, entry)
-        # In a forked child the thread is gone, and what it locked at that moment stays locked.
-        if self._worker is not None and self._thread is not None and self._thread.is_alive():
-            self._worker.hint()
+        self._performer.write(ctx, *self._parts.outbox.insert(entry))
+        self._parts.thread.hint()
         return entry.uuid
-
-    def _insert(self, handle: Any, entry: Entry) -> None:
-        if entry.reason is None:
-            self._writer.write(handle, self._insert_event, entry.row)
-        else:
-            self._writer.write(handle, self._insert_dead_letter, entry.dead_letter())
-
-
-def _run(worker: Worker) -> None:
-    try:
-        worker.run()
-    except Exception:
-        log.exception("the worker thread has ended; events wait in the outbox until a worker runs again")

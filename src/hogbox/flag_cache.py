@@ -18,15 +18,16 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit, explain
 from hogbox._store.flag_statement import PROJECT, FlagStatements
-from hogbox._store.handle import Portable, Rows, Writer
+from hogbox._store.portable import Portable
+from hogbox._store.table import Tables
 from hogbox.errors import DefinitionsError
 from hogbox.flags import FlagSet
 from hogbox.local_flags import LocalFlags
+from hogbox.step import Compute, Plan, Read
 
 log = logging.getLogger("hogbox")
 
@@ -91,16 +92,13 @@ class FlagCache:
 
     def __init__(
         self,
-        database: Database,
-        writer: Writer,
+        tables: Tables,
         project: str,
         timezone: str,
         max_age: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        statements = FlagStatements(database.tables)
-        self._database = database
-        self._writer = writer
+        statements = FlagStatements(tables)
         self._project = (project,)
         self._timezone = timezone
         self._max_age = max_age
@@ -124,7 +122,7 @@ class FlagCache:
                 return current.flags.flag_set
         return None
 
-    def view(self, handle: Any) -> Sight:
+    def view(self, handle: Any) -> Plan[Sight]:
         """What this handle's transaction (None: a committed one) sees, or saw at most a max age ago.
 
         Raises UnsupportedHandle, TablesError, or what the database raises.
@@ -139,7 +137,7 @@ class FlagCache:
                 return private.sight
         elif current is not None and not self._claim(now):
             return current
-        return self._look(handle, now)
+        return (yield from self._look(handle, now))
 
     def _claim(self, now: float) -> bool:
         """Whether this call is the one that looks; others are served what is known meanwhile."""
@@ -157,9 +155,9 @@ class FlagCache:
             self._lock, self._process = threading.Lock(), os.getpid()
         return self._lock
 
-    def _look(self, handle: Any, now: float) -> Sight:
+    def _look(self, handle: Any, now: float) -> Plan[Sight]:
         try:
-            sight = self._read(handle)
+            sight = yield from self._read(handle)
         except BaseException:
             self._check_at = float("-inf")
             raise
@@ -202,18 +200,19 @@ class FlagCache:
         self._doubt = _Doubt(sight.stamp, _Handle(handle), now)
         return False
 
-    def _read(self, handle: Any) -> Sight:
-        rows = self._rows(handle, self._read_stamp)
+    def _read(self, handle: Any) -> Plan[Sight]:
+        rows = yield Read(handle, self._read_stamp, self._project)
         if not rows:
             return Sight(None, None)
         known = self._recent.get(Stamp(*rows[0]))
         if known is not None:
             return known
-        rows = self._rows(handle, self._read_text)
+        rows = yield Read(handle, self._read_text, self._project)
         if not rows:
             return Sight(None, None)
         *stamp, data = rows[0]
-        return self._remember(Stamp(*stamp), data)
+        sight: Sight = yield Compute(partial(self._remember, Stamp(*stamp), data))
+        return sight
 
     def _remember(self, stamp: Stamp, data: str | bytes) -> Sight:
         text = data.decode() if isinstance(data, bytes) else data
@@ -232,17 +231,6 @@ class FlagCache:
         except DefinitionsError as error:
             log.warning("the stored flag definitions (revision %d) can't be read: %s", stamp.revision, error)
             return None
-
-    def _rows(self, handle: Any, statement: Portable) -> Rows:
-        if handle is not None:
-            return self._writer.read(handle, statement, self._project)
-        try:
-            with autocommit(self._database.engine).connect() as connection:
-                return self._writer.read(connection, statement, self._project)
-        except Exception as error:
-            if (reason := explain(error)) is not None:
-                raise reason from error
-            raise
 
 
 def _is_older(one: Stamp | None, other: Stamp | None) -> bool:

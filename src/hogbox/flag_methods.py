@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from hogbox._store.handle import Writer
 from hogbox._wire.flags import RemoteFlag
-from hogbox.context import require_person, whose
-from hogbox.flag_cache import FlagCache
-from hogbox.flag_reader import FlagReader, FlagValues, How
+from hogbox.context import whose
+from hogbox.exposure import Exposure
+from hogbox.flag_reader import FlagReader, FlagValues
 from hogbox.flags import FlagResult
 from hogbox.local_flags import Person
+from hogbox.performer import Performer
 from hogbox.snapshot import Flags
 
 
@@ -39,12 +40,9 @@ class FlagMethods:
     """
 
     _reader: FlagReader
-    _cache: FlagCache
-    _writer: Writer
+    _performer: Performer
     _plain: bool
     """Whether nothing but its arguments decides a read: no `identify` callback, and no tracking."""
-    _track_exposures: bool
-    _properties_complete: bool
 
     def _identified(self, ctx: Any) -> str | int | UUID | None:
         raise NotImplementedError
@@ -71,12 +69,12 @@ class FlagMethods:
         """
         result: FlagResult | RemoteFlag | None = None
         if self._plain and not (groups or group_properties or device_id or fallback or track_exposures):
-            result = self._read_plain(ctx, key, distinct_id, person_properties, properties_complete)
+            result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
         if result is None:
             person = self._person(
                 ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
             )
-            result = self._reader.read(ctx, key, person, How(fallback, self._track(track_exposures)))
+            result = self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
         return default if result is None or result.value is None else result.value
 
     def is_feature_enabled(
@@ -133,7 +131,7 @@ class FlagMethods:
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        result = self._reader.read(ctx, key, person, How(fallback, self._track(track_exposures)))
+        result = self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
         return None if result is None or result.value is None else result
 
     def get_feature_flag_payload(
@@ -158,12 +156,12 @@ class FlagMethods:
         """
         if match_value is not None:
             self._require_handle(ctx)
-            payload = self._reader.look_up_payload(ctx, key, match_value, fallback)
+            payload = self._performer.perform(self._reader.look_up_payload(ctx, key, match_value, fallback))
             return default if payload is None else payload
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        result = self._reader.read(ctx, key, person, How(fallback, track=False))
+        result = self._performer.perform(self._reader.read(ctx, key, person, fallback, track=False))
         payload = None if result is None else result.payload
         return default if payload is None else payload
 
@@ -184,7 +182,7 @@ class FlagMethods:
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        return self._reader.read_all(ctx, person, _keys(flag_keys), fallback).flags
+        return self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback)).flags
 
     def get_all_flags_and_payloads(
         self,
@@ -206,7 +204,7 @@ class FlagMethods:
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        return self._reader.read_all(ctx, person, _keys(flag_keys), fallback)
+        return self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback))
 
     def flags(
         self,
@@ -228,7 +226,8 @@ class FlagMethods:
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        return self._reader.snapshot(ctx, person, self._track(track_exposures))
+        view = self._performer.perform(self._reader.view(ctx, person))
+        return Flags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
 
     def evaluate_flag(
         self,
@@ -249,7 +248,7 @@ class FlagMethods:
         caller's transaction, and takes up to a few seconds. `track_exposures` is that of `get_feature_flag`.
         """
         person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        flag = self._reader.ask(ctx, key, person, self._track(track_exposures))
+        flag = self._performer.perform(self._reader.ask(ctx, key, person, track_exposures))
         return default if flag is None or flag.value is None else flag.value
 
     def evaluate_flag_payload(
@@ -264,12 +263,12 @@ class FlagMethods:
         device_id: str | None = None,
         default: Any = None,
     ) -> Any:
-        """The payload of the value that PostHog gives a flag now; the default where there is none. Never an exposure.
+        """The payload of the value that PostHog gives a flag now; the default where there is none.
 
-        Raises RemoteEvaluationError where PostHog can't be asked or can't say.
+        Never an exposure. Raises RemoteEvaluationError where PostHog can't be asked or can't say.
         """
         person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        flag = self._reader.ask(ctx, key, person, track=False)
+        flag = self._performer.perform(self._reader.ask(ctx, key, person, track=False))
         payload = None if flag is None else flag.payload
         return default if payload is None else payload
 
@@ -289,33 +288,13 @@ class FlagMethods:
         Flags without a value are left out. Raises RemoteEvaluationError where PostHog can't be asked.
         """
         person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        return self._reader.ask_all(person, _keys(flag_keys))
+        return self._performer.perform(self._reader.ask_all(person, flag_keys))
 
     def _require_handle(self, ctx: Any) -> None:
         raise NotImplementedError
 
-    def _read_plain(
-        self,
-        ctx: Any,
-        key: str,
-        distinct_id: object,
-        properties: Mapping[str, Any] | None,
-        complete: bool | None,
-    ) -> FlagResult | None:
-        """The usual read, without the detours of the others; None where one of them is needed."""
-        if type(distinct_id) is not str or type(key) is not str or not distinct_id.isascii() or distinct_id[:1] <= " ":
-            return None
-        if ctx is not None and type(ctx) not in self._writer.kinds:
-            return None
-        flag_set = self._cache.fresh()
-        if flag_set is None:
-            return None
-        known = {} if properties is None else properties
-        if type(known) is not dict:
-            return None
-        return flag_set.evaluate_plain(
-            key, distinct_id, known, self._properties_complete if complete is None else complete
-        )
+    def _note(self, ctx: Any, exposure: Exposure) -> None:
+        self._performer.perform(self._reader.note(ctx, exposure))
 
     def _person(
         self,
@@ -326,17 +305,6 @@ class FlagMethods:
         group_properties: Mapping[str, Mapping[str, Any]] | None,
         device_id: str | None,
         properties_complete: bool | None,
-    ) -> Person:
-        complete = self._properties_complete if properties_complete is None else properties_complete
-        person = require_person(whose(self._identified(ctx), distinct_id))
-        return Person(person, groups, person_properties, group_properties, device_id, complete)
-
-    def _track(self, choice: bool | None) -> bool:
-        return self._track_exposures if choice is None else choice
-
-
-def _keys(keys: Iterable[str] | None) -> list[str] | None:
-    """The keys asked for; a text is one key, though it is iterable."""
-    if keys is None:
-        return None
-    return [keys] if isinstance(keys, str) else list(keys)
+    ) -> Person | None:
+        person = whose(self._identified(ctx), distinct_id)
+        return self._reader.person(person, groups, person_properties, group_properties, device_id, properties_complete)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from hogbox._events.exposure import FlagFacts
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
 from hogbox.errors import LocalEvaluationNotConfigured, RemoteEvaluationError, UsageError
-from hogbox.exposure import Exposures
+from hogbox.exposure import Exposure, Exposures
 from hogbox.flag_cache import FlagCache, Sight
 from hogbox.flags import FlagResult
 from hogbox.local_flags import LocalFlags, Person
 from hogbox.remote import Remote
 from hogbox.settings import Settings
-from hogbox.snapshot import Flags
+from hogbox.snapshot import NOBODY, Flags, View, exposure_of, properties_of
+from hogbox.step import Plan
 
 log = logging.getLogger("hogbox")
 
@@ -40,43 +40,105 @@ class FlagValues(NamedTuple):
     """Whether every flag that was asked for, and is known, has a value."""
 
 
-class How(NamedTuple):
-    """What a read takes besides the flag and the person."""
+NO_VALUES: Final = FlagValues({}, {}, False)
 
-    fallback: str | None
-    track: bool
+
+class Usual(NamedTuple):
+    """What holds for the reads of a client, unless a call says otherwise."""
+
+    properties_complete: bool
+    track_exposures: bool
 
 
 class FlagReader:
-    """Reads flags for one project. Safe to share between threads and across a fork."""
+    """Plans the reads of one project's flags. Safe to share between threads and across a fork.
 
-    def __init__(self, settings: Settings, cache: FlagCache, remote: Remote, exposures: Exposures) -> None:
+    Reads for nobody, as in a personless context, are inconclusive, and ask nobody.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        cache: FlagCache,
+        remote: Remote,
+        exposures: Exposures,
+        kinds: Container[type],
+        usual: Usual,
+    ) -> None:
         self._disabled = settings.disabled
         self._has_key = settings.personal_api_key is not None
         self._cache = cache
         self._remote = remote
         self._exposures = exposures
+        self._kinds = kinds
+        self.usual = usual
 
-    def read(self, ctx: Any, key: str, person: Person, how: How) -> Result | None:
+    def read_plain(
+        self,
+        ctx: Any,
+        key: str,
+        distinct_id: object,
+        properties: Mapping[str, Any] | None,
+        complete: bool | None,
+    ) -> FlagResult | None:
+        """The usual read, without the detours of the others; None where one of them is needed."""
+        if type(distinct_id) is not str or type(key) is not str or not distinct_id.isascii() or distinct_id[:1] <= " ":
+            return None
+        if ctx is not None and type(ctx) not in self._kinds:
+            return None
+        flag_set = self._cache.fresh()
+        if flag_set is None:
+            return None
+        known = {} if properties is None else properties
+        if type(known) is not dict:
+            return None
+        return flag_set.evaluate_plain(
+            key, distinct_id, known, self.usual.properties_complete if complete is None else complete
+        )
+
+    def person(
+        self,
+        distinct_id: str | None,
+        groups: Mapping[str, Any] | None,
+        person_properties: Mapping[str, Any] | None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None,
+        device_id: str | None,
+        complete: bool | None,
+    ) -> Person | None:
+        """For whom a flag is read; None for nobody."""
+        if distinct_id is None:
+            return None
+        complete = self.usual.properties_complete if complete is None else complete
+        return Person(distinct_id, groups, person_properties, group_properties, device_id, complete)
+
+    def read(
+        self, ctx: Any, key: str, person: Person | None, fallback: str | None, track: bool | None
+    ) -> Plan[Result | None]:
         """The flag's result, None or an inconclusive one where there is no value. Raises LocalEvaluationNotConfigured.
 
         An exposure is noted where the read has a value and tracks.
         """
         _require_key(key)
-        local = self._local(ctx, how.fallback)
+        local = yield from self._local(ctx, fallback)
+        if person is None:
+            return None
         result = None if local is None else local.evaluate(key, person)
         if result is not None and result.value is not None:
-            if how.track and local is not None:
-                self._expose(ctx, result, person, local)
+            if self.tracks(track) and local is not None:
+                yield from self._exposures.note(ctx, exposure_of(result, person, local))
             return result
-        if how.fallback == REMOTE and not self._disabled:
-            return self._fall_back(ctx, key, person, how.track) or result
+        if fallback == REMOTE and not self._disabled:
+            return (yield from self._fall_back(ctx, key, person, track)) or result
         return result
 
-    def read_all(self, ctx: Any, person: Person, keys: Iterable[str] | None, fallback: str | None) -> FlagValues:
+    def read_all(
+        self, ctx: Any, person: Person | None, keys: Iterable[str] | None, fallback: str | None
+    ) -> Plan[FlagValues]:
         """The values and payloads of all flags, or of those with these keys. Never an exposure."""
-        wanted = None if keys is None else list(keys)
-        local = self._local(ctx, fallback)
+        wanted = keys_of(keys)
+        local = yield from self._local(ctx, fallback)
+        if person is None:
+            return NO_VALUES
         results: dict[str, Result] = {}
         if local is not None:
             known = set(local.flag_set.keys)
@@ -86,81 +148,97 @@ class FlagReader:
                 )
             )
         if fallback == REMOTE and not self._disabled:
-            self._fill(results, person, None if local is None else wanted or list(local.flag_set.keys), wanted)
+            yield from self._fill(
+                results, person, None if local is None else wanted or list(local.flag_set.keys), wanted
+            )
         return _values(results)
 
-    def look_up_payload(self, ctx: Any, key: str, match_value: bool | str, fallback: str | None) -> Any:
+    def look_up_payload(self, ctx: Any, key: str, match_value: bool | str, fallback: str | None) -> Plan[Any]:
         """The payload that a flag has for a value, whoever asks."""
         _require_key(key)
         if not isinstance(match_value, bool | str):
             raise UsageError(f"match_value is True, False or the key of a variant, not {match_value!r}")
-        local = self._local(ctx, fallback)
+        local = yield from self._local(ctx, fallback)
         return None if local is None else local.payload(key, match_value)
 
-    def snapshot(self, ctx: Any, person: Person, track: bool) -> Flags:
+    def view(self, ctx: Any, person: Person | None) -> Plan[View]:
         """The person's flags as they are now."""
-        expose = partial(self._expose, ctx) if track else None
-        return Flags(self._local(ctx, None), person, datetime.now(UTC), expose)
+        local = yield from self._local(ctx, None)
+        return View(local if person else None, person or NOBODY, datetime.now(UTC))
 
-    def snapshot_for_event(self, ctx: Any, person: Person) -> Flags | None:
-        """The same for an event that is to tell of flags; None, and a warning, where none were ever stored."""
+    def told(
+        self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
+    ) -> Plan[Mapping[str, Any] | None]:
+        """The properties by which an event tells of flags: of a snapshot, or of the definitions if that is wanted.
+
+        None, and a warning, where no definitions were ever stored.
+        """
+        if flags is not None:
+            return properties_of(flags)
+        if person is None or not wanted:
+            return None
         try:
-            return self.snapshot(ctx, person, track=False)
+            view = yield from self.view(ctx, Person(person, groups))
         except LocalEvaluationNotConfigured as error:
             log.warning("an event tells of no flags: %s", error)
             return None
+        return Flags(view).event_properties()
 
-    def ask(self, ctx: Any, key: str, person: Person, track: bool) -> RemoteFlag | None:
+    def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Plan[RemoteFlag | None]:
         """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
         _require_key(key)
-        if self._disabled:
+        if self._disabled or person is None:
             return None
-        answer = self._remote.ask(person, [key])
+        answer = yield from self._remote.ask(person, [key])
         flag = answer.flags.get(key)
         if (flag is None and answer.errors) or (flag is not None and flag.value is None):
             raise RemoteEvaluationError(
                 f"PostHog could not evaluate {key!r}: {flag.description or flag.reason if flag else 'it failed'}",
                 reason=ERRORS_WHILE_COMPUTING,
             )
-        if track:
+        if self.tracks(track):
             value, payload = (flag.value, flag.payload) if flag else (None, None)
-            self._exposures.note(ctx, person, key, value, payload, _facts(flag, answer))
+            yield from self._exposures.note(ctx, Exposure(person, key, value, payload, _facts(flag, answer)))
         return flag
 
-    def ask_all(self, person: Person, keys: Iterable[str] | None) -> FlagValues:
+    def ask_all(self, person: Person | None, keys: Iterable[str] | None) -> Plan[FlagValues]:
         """What PostHog says of all flags, or of those with these keys. Raises RemoteEvaluationError."""
-        if self._disabled:
-            return FlagValues({}, {}, False)
-        answer = self._remote.ask(person, None if keys is None else list(keys))
+        if self._disabled or person is None:
+            return NO_VALUES
+        answer = yield from self._remote.ask(person, keys_of(keys))
         values = _values(answer.flags)
         return values._replace(complete=values.complete and not answer.errors)
 
-    def _local(self, ctx: Any, fallback: str | None) -> LocalFlags | None:
+    def note(self, ctx: Any, exposure: Exposure) -> Plan[None]:
+        """Capture an exposure of a snapshot, unless it is known."""
+        return self._exposures.note(ctx, exposure)
+
+    def _local(self, ctx: Any, fallback: str | None) -> Plan[LocalFlags | None]:
         """The flags that this transaction sees; None where none can be read, and everything is inconclusive."""
         if fallback is not None and fallback != REMOTE:
             raise UsageError(f"fallback is None or 'remote', not {fallback!r}")
         if self._disabled:
             return None
-        sight: Sight = self._cache.view(ctx)
+        sight: Sight = yield from self._cache.view(ctx)
         if sight.stamp is None and not self._has_key and fallback is None:
             raise LocalEvaluationNotConfigured(_NOT_CONFIGURED)
         return sight.flags
 
-    def _expose(self, ctx: Any, result: FlagResult, person: Person, local: LocalFlags) -> None:
-        key = result.key
-        self._exposures.note(ctx, person, key, result.value, result.payload, local.facts(key))
+    def tracks(self, choice: bool | None) -> bool:
+        """Whether a read is an exposure: as the call says, else as is usual."""
+        return self.usual.track_exposures if choice is None else choice
 
-    def _fall_back(self, ctx: Any, key: str, person: Person, track: bool) -> RemoteFlag | None:
+    def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Plan[RemoteFlag | None]:
         """What PostHog says of a flag that is inconclusive here; a failure of it is a warning (P8)."""
         try:
-            return self.ask(ctx, key, person, track)
+            return (yield from self.ask(ctx, key, person, track))
         except RemoteEvaluationError as error:
             log.warning("flag %r is inconclusive here, and %s", key, error)
             return None
 
     def _fill(
         self, results: dict[str, Result], person: Person, known: Sequence[str] | None, wanted: Sequence[str] | None
-    ) -> None:
+    ) -> Plan[None]:
         """Ask PostHog for those that are inconclusive here; what is decided here stays."""
         missing = (
             wanted if known is None else [key for key in known if key not in results or not results[key].conclusive]
@@ -168,11 +246,18 @@ class FlagReader:
         if missing is not None and not missing:
             return
         try:
-            answer = self._remote.ask(person, missing)
+            answer = yield from self._remote.ask(person, missing)
         except RemoteEvaluationError as error:
             log.warning("flags are inconclusive here, and %s", error)
             return
         results.update({key: flag for key, flag in answer.flags.items() if missing is None or key in missing})
+
+
+def keys_of(keys: Iterable[str] | None) -> list[str] | None:
+    """The keys asked for; a text is one key, though it is iterable."""
+    if keys is None:
+        return None
+    return [keys] if isinstance(keys, str) else list(keys)
 
 
 def _require_key(key: object) -> None:

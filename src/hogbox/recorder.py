@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from hogbox._events.exception import exception_properties, merge_properties
 from hogbox._events.exposure import EXPOSURE, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
+from hogbox._events.identity import resolve
 from hogbox._events.limit import refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.value import clean_properties, clean_text
@@ -40,6 +42,18 @@ class Options(NamedTuple):
     uuid: UUID | str | None
     disable_geoip: bool | None
     idempotency_key: str | None
+
+    @classmethod
+    def given(
+        cls,
+        timestamp: datetime | None,
+        uuid: UUID | str | None,
+        disable_geoip: bool | None,
+        idempotency_key: str | None,
+    ) -> Options:
+        """These options; nearly always there are none, and none need to be made."""
+        usual = timestamp is None and uuid is None and disable_geoip is None and idempotency_key is None
+        return NO_OPTIONS if usual else cls(timestamp, uuid, disable_geoip, idempotency_key)
 
 
 NO_OPTIONS: Final = Options(None, None, None, None)
@@ -140,21 +154,23 @@ class Recorder:
 
     def group_identify(
         self,
-        group_type: str,
-        group_key: str,
+        group_type: object,
+        group_key: object,
         properties: Mapping[str, Any] | None,
-        distinct_id: str,
+        distinct_id: object,
         options: Options,
     ) -> Entry | None:
-        """`$groupidentify`."""
-        given = shape.group_identify_properties(group_type, group_key, shape.require_properties(properties))
-        return self._draft(shape.GROUP_IDENTIFY, distinct_id, given, self._own, options)
+        """`$groupidentify`; without a distinct id, of the group's own. Raises InvalidEvent for what is no group."""
+        kind = shape.require_text(group_type, "group_type")
+        key = shape.require_text(group_key, "group_key")
+        person = shape.group_distinct_id(kind, key) if distinct_id is None else resolve(None, distinct_id)
+        given = shape.group_identify_properties(kind, key, shape.require_properties(properties))
+        return self._draft(shape.GROUP_IDENTIFY, person, given, self._own, options)
 
-    def alias(self, alias: str, distinct_id: str, options: Options) -> Entry | None:
-        """`$create_alias`."""
-        return self._draft(
-            shape.CREATE_ALIAS, distinct_id, shape.alias_properties(distinct_id, alias), self._own, options
-        )
+    def alias(self, alias: object, distinct_id: str, options: Options) -> Entry | None:
+        """`$create_alias`. Raises InvalidEvent for an alias that is no text."""
+        given = shape.alias_properties(distinct_id, shape.require_text(alias, "alias"))
+        return self._draft(shape.CREATE_ALIAS, distinct_id, given, self._own, options)
 
     def exception(
         self,
@@ -261,6 +277,13 @@ class Recorder:
             self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             self.discarded = Discarded(*(a + b for a, b in zip(self.discarded, one, strict=True)))
+
+
+def raised(error: object) -> object:
+    """The error, or else the exception that is being handled. InvalidEvent where there is neither."""
+    if error is None and (error := sys.exception()) is None:
+        raise InvalidEvent("no exception is being handled: pass one, or a text, to capture_exception")
+    return error
 
 
 def _in_context(given: Mapping[str, Any], flags: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

@@ -1,9 +1,9 @@
-"""Remote: asks PostHog for one person's flags, as often as the wire protocol allows, and raises where it gives none."""
+"""Remote: plans to ask PostHog for one person's flags, as often as the wire protocol allows; they raise where it gives
+none."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -21,7 +21,8 @@ from hogbox._wire.host import shorten
 from hogbox.errors import RemoteEvaluationError
 from hogbox.local_flags import Person
 from hogbox.settings import Settings
-from hogbox.transport import USER_AGENT, FlagsTransport, Unanswered
+from hogbox.step import Ask, Pause, Plan
+from hogbox.transport import USER_AGENT, Unanswered
 
 log = logging.getLogger("hogbox")
 
@@ -31,17 +32,16 @@ class Remote:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
 
-    def ask(self, person: Person, keys: Sequence[str] | None) -> FlagsAnswer:
+    def ask(self, person: Person, keys: Sequence[str] | None) -> Plan[FlagsAnswer]:
         """The person's flags, or those of them with these keys. Raises RemoteEvaluationError."""
         request = self._request(person, keys)
-        found = self._once(request)
+        found = yield from self._once(request)
         for attempt in range(self._settings.flags_retries):
             if isinstance(found, FlagsAnswer) or not found[1]:
                 break
-            time.sleep(RETRY_DELAY * 2**attempt)
-            found = self._once(request)
+            yield Pause(RETRY_DELAY * 2**attempt)
+            found = yield from self._once(request)
         if isinstance(found, FlagsAnswer):
             return found
         failure = found[0]
@@ -51,14 +51,10 @@ class Remote:
             reason=failure.reason,
         )
 
-    def close(self) -> None:
-        """Close the connections; they are opened again where they are needed."""
-        self._transport.close()
-
-    def _once(self, request: FlagsRequest) -> FlagsAnswer | tuple[Failure, bool]:
+    def _once(self, request: FlagsRequest) -> Plan[FlagsAnswer | tuple[Failure, bool]]:
         """An answer, or why there is none and whether to try again."""
         try:
-            status, body = self._transport.post(request)
+            status, body = yield Ask(request)
         except Unanswered as error:
             return Failure(error.reason, str(error)), True
         found = read_answer(status, body, hide=(self._settings.project_token,))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
-from hogbox._wire.host import normalize_host, require_token
+from hogbox._wire.host import normalize_host, require_token, shorten
 from hogbox._wire.key import Secret, read_key
 from hogbox.errors import ConfigurationError
 
@@ -100,6 +100,9 @@ class Settings:
     flags_timeout_seconds: float = 3.0
     flags_retries: int = 1
     exposure_seconds: float = 86400.0
+
+    def __str__(self) -> str:
+        return f"project={shorten(self.project_token)!r}, host={self.host!r}"
 
     @property
     def definitions_key(self) -> Secret | None:

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from hogbox._events.exposure import flag_properties
 from hogbox.errors import InvalidEvent
+from hogbox.exposure import Exposure
 from hogbox.flags import Explanation, FlagResult, FlagSet
 from hogbox.local_flags import LocalFlags, Person
 
-Expose = Callable[[FlagResult, Person, LocalFlags], None]
+Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""
 
-_EMPTY = LocalFlags.parse('{"flags": []}', "UTC")
+NOBODY: Final = Person("")
+"""For whom no flags are read."""
+
+
+class View(NamedTuple):
+    """What a snapshot is taken of: flags (None: none can be read), for a person, at a time."""
+
+    local: LocalFlags | None
+    person: Person
+    now: datetime
 
 
 class Flags:
     """One person's view of the flags, as they were when it was taken. Made by `PostHog.flags`.
 
     Later changes of the definitions do not show in it, and the time for relative dates stands still. Pass it to
-    `capture(..., flags=snapshot)` to tell an event what the person had.
+    `capture(..., flags=snapshot)` to tell an event what the person had. Reading it waits for nothing, unless exposures
+    are tracked: then a value's first read writes in the transaction that it was taken in.
     """
 
     __slots__ = ("_expose", "_local", "_now", "_person", "_results")
 
-    def __init__(self, local: LocalFlags | None, person: Person, now: datetime, expose: Expose | None) -> None:
-        self._local = local or _EMPTY
-        self._person = person
-        self._now = now
+    def __init__(self, view: View, expose: Expose | None = None) -> None:
+        self._local = view.local or LocalFlags.parse('{"flags": []}', "UTC")
+        self._person = view.person
+        self._now = view.now
         self._expose = expose
         self._results: dict[str, FlagResult] = {}
 
@@ -81,7 +92,7 @@ class Flags:
         """A read of the value, which is an exposure where those are tracked."""
         result = self._result(key)
         if self._expose is not None and result.value is not None:
-            self._expose(result, self._person, self._local)
+            self._expose(exposure_of(result, self._person, self._local))
         return result
 
     def _result(self, key: str) -> FlagResult:
@@ -89,6 +100,35 @@ class Flags:
         if result is None:
             result = self._results[key] = self._local.evaluate(key, self._person, self._now)
         return result
+
+
+class AsyncFlags(Flags):
+    """The same, made by `AsyncPostHog.flags`. Reading it is plain calls, and never waits.
+
+    Where exposures are tracked they gather in it, until it is passed to `capture` or `write_exposures` is awaited. One
+    that is dropped before leaves none.
+    """
+
+    __slots__ = ("_pending", "_write")
+
+    def __init__(self, view: View, write: Callable[[Exposure], Awaitable[None]] | None = None) -> None:
+        self._pending: list[Exposure] = []
+        self._write = write
+        super().__init__(view, self._pending.append if write else None)
+
+    async def write_exposures(self) -> None:
+        """Capture `$feature_flag_called` for the values read so far, in the transaction that it was taken in.
+
+        Nothing is written where exposures are not tracked, or were written before. Raises what `capture` raises.
+        """
+        while self._pending and self._write:
+            await self._write(self._pending[0])
+            del self._pending[0]
+
+
+def exposure_of(result: FlagResult, person: Person, local: LocalFlags) -> Exposure:
+    """That this person was given this result."""
+    return Exposure(person, result.key, result.value, result.payload, local.facts(result.key))
 
 
 def properties_of(flags: object) -> Mapping[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -106,14 +109,12 @@ class FlagsTransport:
     def post(self, request: FlagsRequest) -> tuple[int, bytes]:
         """The status and the whole body of the answer. Raises Unanswered where none came in time."""
         ends = time.monotonic() + self._timeout
-        try:
-            url = self._host + request.path
-            with self._connected().stream("POST", url, content=request.body, headers=request.headers) as response:
-                return response.status_code, b"".join(_in_time(response, ends))
-        except httpx.TimeoutException as error:
-            raise Unanswered(TIMEOUT, f"no answer within {self._timeout:g} s ({_described(error)})") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unanswered(CONNECTION_ERROR, _described(error)) from error
+        url = self._host + request.path
+        with (
+            _answered(self._timeout),
+            self._connected().stream("POST", url, content=request.body, headers=request.headers) as response,
+        ):
+            return response.status_code, b"".join(_in_time(response, ends))
 
     def close(self) -> None:
         """Close the connections; the next request opens others."""
@@ -127,6 +128,50 @@ class FlagsTransport:
             self._process = os.getpid()
             client = self._client = httpx.Client(timeout=self._timeout, follow_redirects=False)
         return client
+
+
+class AsyncFlagsTransport:
+    """The same, awaited. Each event loop has connections of its own, which end with the loop or with `close`."""
+
+    def __init__(self, host: str, timeout: float) -> None:
+        self._host = host
+        self._timeout = timeout
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+    async def post(self, request: FlagsRequest) -> tuple[int, bytes]:
+        """The status and the whole body of the answer. Raises Unanswered where none came in time."""
+        url = self._host + request.path
+        try:
+            with _answered(self._timeout):
+                async with asyncio.timeout(self._timeout):
+                    response = await self._connected().post(url, content=request.body, headers=request.headers)
+        except TimeoutError as error:
+            raise Unanswered(TIMEOUT, f"no answer within {self._timeout:g} s") from error
+        return response.status_code, response.content
+
+    async def close(self) -> None:
+        """Close the connections of the running event loop; the next request opens others."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    def _connected(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = self._clients[loop] = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False)
+        return client
+
+
+@contextmanager
+def _answered(timeout: float) -> Iterator[None]:
+    """Raise Unanswered in place of the HTTP library's errors."""
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise Unanswered(TIMEOUT, f"no answer within {timeout:g} s ({_described(error)})") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unanswered(CONNECTION_ERROR, _described(error)) from error
 
 
 def _in_time(response: httpx.Response, ends: float) -> Iterator[bytes]:

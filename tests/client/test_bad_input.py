@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session
 
 from hogbox import PostHog
+from hogbox._store.handle import KINDS
 from hogbox.errors import (
     ConfigurationError,
     HogboxError,
@@ -86,8 +87,8 @@ CALLS: dict[str, tuple[Callable[[PostHog], Any], type[HogboxError], str]] = {
     "arguments in another order": (
         lambda posthog: posthog.capture("paid", "u1"),
         UnsupportedHandle,
-        "hogbox can't write in a builtins.str: pass one of SQLAlchemy Session, SQLAlchemy scoped_session, SQLAlchemy "
-        "Connection, sqlite3 connection, psycopg connection, PyMySQL connection; or None, and hogbox commits by itself",
+        f"hogbox can't write in a builtins.str: pass one of {', '.join(kind.name for kind in KINDS.values())}; "
+        "or None, and hogbox commits by itself",
     ),
     "more than can be kept": (
         lambda posthog: posthog.capture(None, "paid", distinct_id="u1", properties={"text": "x" * 8_000_000}),
@@ -202,6 +203,10 @@ def test_a_distinct_id_of_200_characters_is_none_of_them(posthog: PostHog, datab
     assert len(database.events()) == 1
 
 
+async def asynchronous(_: Any) -> None:
+    """What has to be awaited, and nobody would."""
+
+
 SETTINGS: dict[str, tuple[dict[str, Any], type[ConfigurationError], str]] = {
     "no token": (
         {"project_token": None},
@@ -249,10 +254,15 @@ SETTINGS: dict[str, tuple[dict[str, Any], type[ConfigurationError], str]] = {
         ConfigurationError,
         "SQLAlchemy knows no driver 'postgresql+telepathy': leave it at postgresql://…",
     ),
-    "an asynchronous driver": (
-        {"database": "postgresql+asyncpg://host/app"},
+    "an asynchronous callback": (
+        {"identify": asynchronous},
         ConfigurationError,
-        "postgresql+asyncpg is an asynchronous driver and PostHog is not: use postgresql://…",
+        "identify is asynchronous and PostHog is not: make it a plain def, or use AsyncPostHog",
+    ),
+    "an asynchronous hook": (
+        {"before_send": asynchronous},
+        ConfigurationError,
+        "before_send asynchronous is asynchronous: it decides at once, make it a plain def",
     ),
     "a path": (
         {"database": Path("app.db")},
@@ -270,11 +280,13 @@ def test_a_mistake_of_the_configuration_raises_before_anything_is_captured(mista
     assert str(caught.value) == message
 
 
-def test_an_asynchronous_engine_is_refused() -> None:
+def test_the_inner_engine_of_an_asynchronous_one_is_refused() -> None:
     engine = create_async_engine("sqlite+aiosqlite://")
     with pytest.raises(ConfigurationError) as caught:
         PostHog(engine.sync_engine, project_token=TOKEN)
-    assert str(caught.value) == "sqlite+aiosqlite is an asynchronous driver and PostHog is not: use sqlite://…"
+    assert str(caught.value) == (
+        "the inner engine of an AsyncEngine works inside of it only: pass the AsyncEngine, or sqlite://…"
+    )
 
 
 def test_no_database_is_needed_before_one_is_used(database: TestDatabase) -> None:
@@ -367,6 +379,7 @@ class Blocked(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Blocked())
 from hogbox import PostHog
+from hogbox._store.handle import KINDS
 from hogbox.errors import MissingDependency
 try:
     PostHog({url!r}, project_token="phc_x")

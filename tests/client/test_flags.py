@@ -442,7 +442,7 @@ def test_a_child_of_fork_reads_by_itself(stored: TestDatabase, client: Client) -
         theirs.send([*values, posthog.get_feature_flag(None, "on", distinct_id="u1")])
         os._exit(0)
 
-    with posthog._cache._lock:  # as if another thread were looking at that moment
+    with posthog._reader._cache._lock:  # as if another thread were looking at that moment
         process = context.Process(target=child)
         process.start()
     ours.recv()

@@ -13,7 +13,7 @@ import pytest
 import hogbox
 from hogbox import errors
 
-PUBLIC = ["Event", "HogboxError", "PostHog", "__version__"]
+PUBLIC = ["AsyncPostHog", "Event", "HogboxError", "PostHog", "__version__"]
 
 FRAMEWORKS = {"aiohttp", "celery", "django", "fastapi", "flask", "openfeature", "pydantic", "starlette", "typer"}
 DRIVERS = {"MySQLdb", "aiomysql", "aiosqlite", "asyncpg", "psycopg", "psycopg2", "pymysql", "sqlite3"}
@@ -94,7 +94,7 @@ def test_importing_hogbox_imports_nothing_but_itself() -> None:
     assert threads == 1
 
 
-@pytest.mark.parametrize("name", ["Event", "HogboxError", "PostHog"])
+@pytest.mark.parametrize("name", ["AsyncPostHog", "Event", "HogboxError", "PostHog"])
 def test_a_public_name_imports_no_framework_and_no_driver_and_starts_nothing(name: str) -> None:
     modules, acts, threads = watch(f"from hogbox import {name}")
     assert modules & (FRAMEWORKS | DRIVERS) == set()

@@ -406,7 +406,13 @@ def test_p9_the_key_is_nowhere_but_in_the_request(
         shown.append(repr(posthog.refresh_flag_definitions()))
     definitions_server.say(None)
     shown.append(repr(posthog.refresh_flag_definitions()))
-    shown += [repr(posthog), str(posthog._settings), repr(vars(posthog)), repr(vars(posthog._refresher))]
+    shown += [
+        repr(posthog),
+        str(posthog._parts.settings),
+        repr(vars(posthog)),
+        repr(vars(posthog._parts)),
+        repr(vars(posthog._parts.refresher)),
+    ]
     posthog.shutdown()
     written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     printed = capfd.readouterr()

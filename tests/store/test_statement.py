@@ -12,7 +12,7 @@ from sqlalchemy.engine import Dialect
 
 from hogbox._store.dialect import octets
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, RENEWED_EXPOSURE, FlagStatements
-from hogbox._store.handle import Portable
+from hogbox._store.portable import Portable
 from hogbox._store.refresh_statement import RefreshStatements
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
 from hogbox._store.table import Tables

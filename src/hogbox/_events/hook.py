@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from hogbox._events.event import Event
@@ -29,6 +30,10 @@ def hook_chain(hooks: BeforeSend | Iterable[BeforeSend] | None) -> tuple[BeforeS
     for hook in chain:
         if not callable(hook):
             raise ConfigurationError(f"before_send must be a callable or a list of them, not {hook!r}")
+        if iscoroutinefunction(hook):
+            raise ConfigurationError(
+                f"before_send {_name(hook)} is asynchronous: it decides at once, make it a plain def"
+            )
     return chain
 
 
@@ -68,7 +73,7 @@ def _checked(answer: Any, original: Event) -> tuple[Event, list[str]]:
     }, problems
 
 
-def _name(hook: BeforeSend) -> str:
+def _name(hook: object) -> str:
     return getattr(hook, "__qualname__", type(hook).__qualname__)
 
 

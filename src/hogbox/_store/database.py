@@ -5,27 +5,35 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import URL, Connection, Engine, func, select
 
 from hogbox._store.dialect import explain, open_engine, require_supported
 from hogbox._store.statement import Statements
 from hogbox._store.table import SCHEMA_VERSION, Tables
 from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, TablesOutdated
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+_ASYNC_ENGINE: Final = "sqlalchemy.ext.asyncio.engine.AsyncEngine"
+
 
 class Database:
     """The engine, the tables and the statements. Connects when it is first used."""
 
-    def __init__(self, source: Engine | str | None, prefix: str) -> None:
+    def __init__(self, source: Engine | AsyncEngine | str | None, prefix: str) -> None:
         self.tables = Tables(prefix)
         self.statements = Statements(self.tables)
-        self._engine = open_engine(source) if isinstance(source, str) else source
-        if isinstance(self._engine, Engine):
-            require_supported(self._engine)
-        elif source is not None:
+        address = source if isinstance(source, str) else _address(source)
+        engine = source if address is None else open_engine(address)
+        if isinstance(engine, Engine):
+            require_supported(engine)
+        elif engine is not None:
             raise ConfigurationError(f"the database must be a URL or a SQLAlchemy Engine, not {type(source).__name__}")
-        self._owned = isinstance(source, str)
+        self._engine = engine
+        self._owned = address is not None
         self._process = os.getpid()
         self._checked = False
 
@@ -67,6 +75,12 @@ class Database:
         """Close the pooled connections of an engine that hogbox opened itself."""
         if self._owned:
             self.engine.dispose()
+
+
+def _address(source: object) -> URL | None:
+    """Where an asynchronous engine connects to. hogbox's own connections are synchronous, and used from threads."""
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(source).__mro__)
+    return source.url if _ASYNC_ENGINE in names else None  # type: ignore[attr-defined]
 
 
 def read_version(connection: Connection, tables: Tables) -> int | None:

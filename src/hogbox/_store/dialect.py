@@ -28,6 +28,11 @@ from hogbox.errors import (
 DRIVERS: Final = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 """The driver for a URL that names none."""
 
+SYNCHRONOUS: Final = {"asyncpg": "psycopg", "psycopg_async": "psycopg", "aiosqlite": "pysqlite"} | dict.fromkeys(
+    ("asyncmy", "aiomysql"), "pymysql"
+)
+"""The driver of hogbox's own connections where the application's is asynchronous: they are used from threads."""
+
 EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 
 SUPPORTED: Final = "SQLite, PostgreSQL, MariaDB and MySQL"
@@ -112,8 +117,8 @@ def insert_new(table: Table, values: Mapping[str, Any]) -> ByDialect:
     }
 
 
-def open_engine(database_url: str) -> Engine:
-    """An engine for this URL; nothing is connected yet.
+def open_engine(database_url: str | URL) -> Engine:
+    """An engine for this URL; nothing is connected yet. An asynchronous driver is replaced by a synchronous one.
 
     Raises UnsupportedDatabase for other databases, MissingDependency naming the extra where the driver is not
     installed, ConfigurationError for what is no URL.
@@ -132,12 +137,12 @@ def open_engine(database_url: str) -> Engine:
 
 
 def require_supported(engine: Engine) -> None:
-    """Raise UnsupportedDatabase where hogbox has no tables for this kind of database; its engine must not be async."""
+    """Raise UnsupportedDatabase where hogbox has no tables for this kind of database, or the engine is no thread's."""
     dialect = engine.dialect
     _require_known(dialect.name)
     if dialect.is_async:
         raise ConfigurationError(
-            f"{dialect.name}+{dialect.driver} is an asynchronous driver and PostHog is not: use {dialect.name}://…"
+            f"the inner engine of an AsyncEngine works inside of it only: pass the AsyncEngine, or {dialect.name}://…"
         )
 
 
@@ -146,7 +151,7 @@ def _require_known(backend: str) -> None:
         raise UnsupportedDatabase(f"{backend!r} is not a database that hogbox knows: use {SUPPORTED}")
 
 
-def _complete(database_url: str) -> URL:
+def _complete(database_url: str | URL) -> URL:
     try:
         url = make_url(database_url)
     except (ArgumentError, ValueError) as error:
@@ -159,7 +164,18 @@ def _complete(database_url: str) -> URL:
     _require_known(url.get_backend_name())
     if "+" not in url.drivername:
         url = url.set(drivername=f"{url.drivername}+{DRIVERS[url.drivername]}")
-    return url
+    return _synchronous(url)
+
+
+def _synchronous(url: URL) -> URL:
+    """The same database through a driver that threads can use."""
+    driver = url.get_driver_name()
+    if driver not in SYNCHRONOUS:
+        return url
+    if driver == "asyncpg":
+        # Its options are its own, but for the one that both have.
+        url = url.set(query={"sslmode": url.query["ssl"]} if "ssl" in url.query else {})
+    return url.set(drivername=f"{url.get_backend_name()}+{SYNCHRONOUS[driver]}")
 
 
 def explain(error: BaseException) -> HogboxError | None:

@@ -7,58 +7,16 @@ optional is imported. hogbox never commits, rolls back or opens a savepoint on a
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Select, UpdateBase
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-from hogbox._store.dialect import ByDialect, explain
+from hogbox._store.dialect import explain
+from hogbox._store.portable import MYSQL, POSTGRESQL, SQLITE, Portable, Rows
 from hogbox.errors import AsyncHandle, UnsupportedHandle
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A statement in one dialect: SQL, and the names of its parameters where it takes them by name."""
-
-    sql: str
-    names: tuple[str, ...] | None
-
-
-class Portable:
-    """A statement that runs on any handle: compiled once for each dialect that it meets."""
-
-    def __init__(self, statement: UpdateBase | Select[*tuple[Any, ...]] | ByDialect, names: Sequence[str]) -> None:
-        self._statement = statement
-        self._names = tuple(names)
-        self._texts: dict[Dialect, Text] = {}
-
-    def text(self, dialect: Dialect) -> Text:
-        """This statement for the dialect; positional parameters are in the order of the names given."""
-        text = self._texts.get(dialect)
-        if text is None:
-            if len(self._texts) >= _MOST_DIALECTS:
-                self._texts.clear()
-            text = self._texts[dialect] = self._compile(dialect)
-        return text
-
-    def _compile(self, dialect: Dialect) -> Text:
-        written = self._statement[dialect.name] if isinstance(self._statement, Mapping) else self._statement
-        compiled = written.compile(dialect=dialect)
-        if not dialect.positional:
-            return Text(str(compiled), self._names)
-        order = getattr(compiled, "positiontup", None)
-        if tuple(order or ()) != self._names:
-            raise RuntimeError(f"{dialect.name} takes {order}, not {self._names}: reorder the statement's columns")
-        return Text(str(compiled), None)
-
-
-_MOST_DIALECTS: Final = 32
-"""Each engine has a dialect of its own; an application that makes engines without end must not fill the memory."""
-
-Rows = Sequence[Sequence[Any]]
 
 Run = Callable[[Any, Portable, tuple[Any, ...]], int]
 """Runs a statement; the number of rows that it inserted or changed."""
@@ -151,45 +109,101 @@ def _fetch_pymysql(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
         return cursor.fetchall()  # type: ignore[no-any-return]
 
 
-_SQLITE: Final[Dialect] = sqlite.dialect(paramstyle="qmark")
-_POSTGRESQL: Final[Dialect] = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
-_MYSQL: Final[Dialect] = mysql.dialect(paramstyle="format")
+def _execute_psycopg2(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
+    with handle.cursor(cursor_factory=sys.modules["psycopg2.extensions"].cursor) as cursor:
+        cursor.execute(sql, values)
+        return int(cursor.rowcount)
+
+
+def _fetch_psycopg2(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
+    with handle.cursor(cursor_factory=sys.modules["psycopg2.extensions"].cursor) as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def _execute_mysqlclient(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
+    with handle.cursor(sys.modules["MySQLdb.cursors"].Cursor) as cursor:
+        cursor.execute(sql, values)
+        return int(cursor.rowcount)
+
+
+def _fetch_mysqlclient(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
+    with handle.cursor(sys.modules["MySQLdb.cursors"].Cursor) as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()  # type: ignore[no-any-return]
+
 
 KINDS: Final = {
     "sqlalchemy.orm.session.Session": Kind("SQLAlchemy Session", _run_on_session, _read_on_session),
     "sqlalchemy.orm.scoping.scoped_session": Kind("SQLAlchemy scoped_session", _run_on_session, _read_on_session),
     "sqlalchemy.engine.base.Connection": Kind("SQLAlchemy Connection", _run_on_connection, _read_on_connection),
-    "sqlite3.Connection": _raw("sqlite3 connection", _SQLITE, _execute_sqlite, _fetch_sqlite),
-    "psycopg.Connection": _raw("psycopg connection", _POSTGRESQL, _execute_psycopg, _fetch_psycopg),
-    "pymysql.connections.Connection": _raw("PyMySQL connection", _MYSQL, _execute_pymysql, _fetch_pymysql),
+    "sqlite3.Connection": _raw("sqlite3 connection", SQLITE, _execute_sqlite, _fetch_sqlite),
+    "psycopg.Connection": _raw("psycopg connection", POSTGRESQL, _execute_psycopg, _fetch_psycopg),
+    "psycopg2.extensions.connection": _raw("psycopg2 connection", POSTGRESQL, _execute_psycopg2, _fetch_psycopg2),
+    "pymysql.connections.Connection": _raw("PyMySQL connection", MYSQL, _execute_pymysql, _fetch_pymysql),
+    "MySQLdb.connections.Connection": _raw("mysqlclient connection", MYSQL, _execute_mysqlclient, _fetch_mysqlclient),
 }
 """Every kind of handle, by the module and name of its class; subclasses count as their class."""
 
-ASYNC: Final = {
-    "sqlalchemy.ext.asyncio.session.AsyncSession": "await session.run_sync(lambda s: posthog.capture(s, ...))",
-    "sqlalchemy.ext.asyncio.scoping.async_scoped_session": "await session.run_sync(lambda s: posthog.capture(s, ...))",
-    "sqlalchemy.ext.asyncio.engine.AsyncConnection": "await connection.run_sync(lambda c: posthog.capture(c, ...))",
-    "psycopg.AsyncConnection": "a psycopg.Connection",
-    "asyncpg.connection.Connection": "a psycopg.Connection",
-    "asyncpg.pool.PoolConnectionProxy": "a psycopg.Connection",
-    "aiosqlite.core.Connection": "a sqlite3.Connection",
-}
-"""Asynchronous handles, which the synchronous client refuses, and what to use in their place."""
+ASYNC: Final = frozenset(
+    {
+        "sqlalchemy.ext.asyncio.session.AsyncSession",
+        "sqlalchemy.ext.asyncio.scoping.async_scoped_session",
+        "sqlalchemy.ext.asyncio.engine.AsyncConnection",
+        "psycopg.AsyncConnection",
+        "asyncpg.connection.Connection",
+        "asyncpg.pool.PoolConnectionProxy",
+        "aiosqlite.core.Connection",
+        "asyncmy.connection.Connection",
+        "aiomysql.connection.Connection",
+    }
+)
+"""The classes of asynchronous handles, which are for the asynchronous client."""
+
+Found = TypeVar("Found")
+
+
+def find_named(handle: object, kinds: Mapping[str, Found]) -> Found | None:
+    """What stands under the name of the handle's class, or of the nearest class that it inherits from."""
+    return next((kinds[name] for name in _names(handle) if name in kinds), None)
 
 
 def find_kind(handle: object) -> Kind:
     """The kind of this handle. Raises AsyncHandle or UnsupportedHandle, saying what is accepted."""
-    for base in type(handle).__mro__:
-        name = f"{base.__module__}.{base.__qualname__}"
-        if kind := KINDS.get(name):
-            return kind
-        if instead := ASYNC.get(name):
-            raise AsyncHandle(f"{base.__qualname__} is asynchronous and PostHog is not: use {instead}")
-    kinds = ", ".join(kind.name for kind in KINDS.values())
-    raise UnsupportedHandle(
-        f"hogbox can't write in a {type(handle).__module__}.{type(handle).__qualname__}: pass one of {kinds}; "
+    if (kind := find_named(handle, KINDS)) is not None:
+        return kind
+    if any(name in ASYNC for name in _names(handle)):
+        raise AsyncHandle(
+            f"{_name(handle)} is asynchronous and PostHog is not: use AsyncPostHog, and await its methods"
+        )
+    raise unsupported(handle, (kind.name for kind in KINDS.values()))
+
+
+def unsupported(handle: object, accepted: Iterable[str]) -> UnsupportedHandle:
+    """The error for what is no handle, with what was received and what is accepted."""
+    return UnsupportedHandle(
+        f"hogbox can't write in a {_name(handle)}: pass one of {', '.join(accepted)}; "
         "or None, and hogbox commits by itself"
     )
+
+
+def _name(handle: object) -> str:
+    return f"{type(handle).__module__}.{type(handle).__qualname__}"
+
+
+def _names(handle: object) -> Iterator[str]:
+    return (f"{kind.__module__}.{kind.__qualname__}" for kind in type(handle).__mro__)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise TablesMissing or TablesOutdated in place of a driver's error where the tables are its reason."""
+    try:
+        yield
+    except Exception as error:
+        if (reason := explain(error)) is not None:
+            raise reason from error
+        raise
 
 
 class Writer:
@@ -209,6 +223,7 @@ class Writer:
         try:
             return kind.run(handle, statement, values)
         except Exception as error:
+            # Not `explained`, which costs as much as the rest of a capture's way through Python.
             if (reason := explain(error)) is not None:
                 raise reason from error
             raise
@@ -219,13 +234,8 @@ class Writer:
         On PostgreSQL a statement that fails ends the transaction. Here only tables that are missing make it fail, and
         then nothing else of hogbox's would work in it either.
         """
-        kind = self.require(handle)
-        try:
-            return kind.read(handle, statement, values)
-        except Exception as error:
-            if (reason := explain(error)) is not None:
-                raise reason from error
-            raise
+        with explained():
+            return self.require(handle).read(handle, statement, values)
 
     def require(self, handle: object) -> Kind:
         """The handle's kind. Raises UnsupportedHandle."""

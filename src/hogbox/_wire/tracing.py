@@ -1,4 +1,4 @@
-"""Tracing headers, by which a frontend says whose request it is, and what events tell of a request (wire protocol 9)."""
+"""Tracing headers, by which a frontend says whose request it is; what events tell of a request (wire protocol 9)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,168 @@
+"""The callers' transactions of asynchronous applications: the same as `handle`, awaited."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.engine import Dialect
+
+from hogbox._store.handle import KINDS, Kind, explained, find_named, unsupported
+from hogbox._store.portable import MYSQL, POSTGRESQL, POSTGRESQL_NUMBERED, SQLITE, Portable, Rows
+from hogbox.errors import SyncHandle
+
+Run = Callable[[Any, Portable, tuple[Any, ...]], Awaitable[int]]
+"""Runs a statement; the number of rows that it inserted or changed."""
+
+Read = Callable[[Any, Portable, tuple[Any, ...]], Awaitable[Rows]]
+"""Runs a SELECT; its rows as tuples."""
+
+Execute = Callable[[Any, str, tuple[Any, ...]], Awaitable[int]]
+Fetch = Callable[[Any, str, tuple[Any, ...]], Awaitable[Rows]]
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncKind:
+    """One kind of asynchronous handle: what people call it, how a statement runs on it, and how it is read."""
+
+    name: str
+    run: Run
+    read: Read
+
+
+def _over(name: str, kind: Kind) -> AsyncKind:
+    """SQLAlchemy's asynchronous form of a synchronous kind."""
+
+    async def run(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
+        return await handle.run_sync(kind.run, statement, values)  # type: ignore[no-any-return]
+
+    async def read(handle: Any, statement: Portable, values: tuple[Any, ...]) -> Rows:
+        return await handle.run_sync(kind.read, statement, values)  # type: ignore[no-any-return]
+
+    return AsyncKind(name, run, read)
+
+
+def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> AsyncKind:
+    """A driver's own connection, which does not say what it speaks."""
+
+    async def run(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
+        return await execute(handle, statement.text(dialect).sql, values)
+
+    async def read(handle: Any, statement: Portable, values: tuple[Any, ...]) -> Rows:
+        return await fetch(handle, statement.text(dialect).sql, values)
+
+    return AsyncKind(name, run, read)
+
+
+async def _execute_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
+    # Not `handle.execute`: that makes cursors of its owner's choice, which may write parameters in another way.
+    async with sys.modules["psycopg"].AsyncCursor(handle) as cursor:
+        await cursor.execute(sql, values)
+        return int(cursor.rowcount)
+
+
+async def _fetch_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
+    rows = sys.modules["psycopg.rows"].tuple_row
+    async with sys.modules["psycopg"].AsyncCursor(handle, row_factory=rows) as cursor:
+        await cursor.execute(sql, values)
+        return await cursor.fetchall()  # type: ignore[no-any-return]
+
+
+async def _execute_asyncpg(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
+    # It answers as PostgreSQL does: INSERT 0 1.
+    return int((await handle.execute(sql, *values)).rpartition(" ")[2])
+
+
+async def _fetch_asyncpg(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
+    return [tuple(row) for row in await handle.fetch(sql, *values)]
+
+
+async def _execute_aiosqlite(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
+    async with handle.execute(sql, values) as cursor:
+        return int(cursor.rowcount)
+
+
+async def _fetch_aiosqlite(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
+    async with handle.cursor() as cursor:
+        cursor.row_factory = None
+        await cursor.execute(sql, values)
+        return await cursor.fetchall()  # type: ignore[no-any-return]
+
+
+async def _execute_mysql(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
+    async with handle.cursor(_plain_cursor(handle)) as cursor:
+        await cursor.execute(sql, values)
+        return int(cursor.rowcount)
+
+
+async def _fetch_mysql(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
+    async with handle.cursor(_plain_cursor(handle)) as cursor:
+        await cursor.execute(sql, values)
+        return await cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def _plain_cursor(handle: Any) -> Any:
+    """The driver's own cursor, which gives rows as tuples, whatever its owner has chosen for rows of his own."""
+    driver = next(name for name in ("asyncmy", "aiomysql") if any(_is_of(kind, name) for kind in type(handle).__mro__))
+    return sys.modules[f"{driver}.cursors"].Cursor
+
+
+def _is_of(kind: type, package: str) -> bool:
+    return kind.__module__.partition(".")[0] == package
+
+
+_SESSION: Final = KINDS["sqlalchemy.orm.session.Session"]
+_CONNECTION: Final = KINDS["sqlalchemy.engine.base.Connection"]
+_ASYNCPG: Final = _raw("asyncpg connection", POSTGRESQL_NUMBERED, _execute_asyncpg, _fetch_asyncpg)
+
+ASYNC_KINDS: Final = {
+    "sqlalchemy.ext.asyncio.session.AsyncSession": _over("SQLAlchemy AsyncSession", _SESSION),
+    "sqlalchemy.ext.asyncio.scoping.async_scoped_session": _over("SQLAlchemy async_scoped_session", _SESSION),
+    "sqlalchemy.ext.asyncio.engine.AsyncConnection": _over("SQLAlchemy AsyncConnection", _CONNECTION),
+    "psycopg.AsyncConnection": _raw("psycopg AsyncConnection", POSTGRESQL, _execute_psycopg, _fetch_psycopg),
+    "asyncpg.connection.Connection": _ASYNCPG,
+    "asyncpg.pool.PoolConnectionProxy": _ASYNCPG,
+    "aiosqlite.core.Connection": _raw("aiosqlite connection", SQLITE, _execute_aiosqlite, _fetch_aiosqlite),
+    "asyncmy.connection.Connection": _raw("asyncmy connection", MYSQL, _execute_mysql, _fetch_mysql),
+    "aiomysql.connection.Connection": _raw("aiomysql connection", MYSQL, _execute_mysql, _fetch_mysql),
+}
+"""Every kind of asynchronous handle, by the module and name of its class; subclasses count as their class."""
+
+
+def find_async_kind(handle: object) -> AsyncKind:
+    """The kind of this handle. Raises SyncHandle or UnsupportedHandle, saying what is accepted."""
+    if (kind := find_named(handle, ASYNC_KINDS)) is not None:
+        return kind
+    if (other := find_named(handle, KINDS)) is not None:
+        raise SyncHandle(f"a {other.name} is synchronous and AsyncPostHog is not: use PostHog with it")
+    raise unsupported(handle, dict.fromkeys(kind.name for kind in ASYNC_KINDS.values()))
+
+
+class AsyncWriter:
+    """Runs statements on callers' asynchronous handles."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[type, AsyncKind] = {}
+        """The kinds met so far, by the class of the handle."""
+
+    async def write(self, handle: object, statement: Portable, values: tuple[Any, ...]) -> int:
+        """Run the statement in the handle's transaction; the number of rows that it inserted or changed.
+
+        Raises what `Writer.write` raises.
+        """
+        with explained():
+            return await self.require(handle).run(handle, statement, values)
+
+    async def read(self, handle: object, statement: Portable, values: tuple[Any, ...]) -> Rows:
+        """The rows that the handle's transaction sees; raises what `write` raises."""
+        with explained():
+            return await self.require(handle).read(handle, statement, values)
+
+    def require(self, handle: object) -> AsyncKind:
+        """The handle's kind. Raises SyncHandle or UnsupportedHandle."""
+        kind = self.kinds.get(type(handle))
+        if kind is None:
+            kind = self.kinds[type(handle)] = find_async_kind(handle)
+        return kind

@@ -1,0 +1,273 @@
+"""AsyncPostHog: what an asynchronous application holds. The same as `PostHog`, awaited where it may wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from inspect import isawaitable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from hogbox._events.hook import BeforeSend
+from hogbox.async_flag_methods import AsyncFlagMethods
+from hogbox.async_performer import AsyncPerformer
+from hogbox.context import require_person, whose
+from hogbox.errors import InvalidEvent
+from hogbox.parts import Arguments, Parts
+from hogbox.recorder import Discarded, Entry, Options, raised
+from hogbox.refresher import Refresh
+from hogbox.settings import DeliverySettings
+from hogbox.snapshot import AsyncFlags, Flags
+from hogbox.transport import AsyncFlagsTransport
+from hogbox.worker import Delivery, Progress
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+DistinctId = str | int | UUID | None
+
+
+class AsyncPostHog(AsyncFlagMethods):
+    """A PostHog client for asyncio over the application's own database. Never blocks the event loop.
+
+    Names, order, semantics and errors are those of `PostHog`; what touches a database or the network is awaited.
+    `ctx` is a SQLAlchemy AsyncSession or AsyncConnection, or a connection of psycopg (asynchronous), asyncpg (also one
+    of a pool), aiosqlite, asyncmy or aiomysql; or None, and the event is committed at once by itself.
+
+    Arguments are those of `PostHog`, but for:
+
+        database: A URL or an Engine, synchronous or not. hogbox's own transactions, and workers, use it from threads,
+            with a synchronous driver: psycopg, sqlite3 or PyMySQL where an asynchronous one is named.
+        identify: May also be asynchronous.
+    """
+
+    def __init__(
+        self,
+        database: str | Engine | AsyncEngine | None = None,
+        *,
+        project_token: str | None = None,
+        host: str | None = None,
+        personal_api_key: str | None = None,
+        identify: Callable[[Any], DistinctId | Awaitable[DistinctId]] | None = None,
+        before_send: BeforeSend | Iterable[BeforeSend] | None = None,
+        disabled: bool | None = None,
+        disable_geoip: bool = True,
+        table_prefix: str | None = None,
+        delivery: DeliverySettings | None = None,
+        keep_stale_definitions: bool | None = None,
+        definitions_max_age: float | None = None,
+        flags_timezone: str = "UTC",
+        properties_complete: bool = False,
+        track_exposures: bool = False,
+    ) -> None:
+        self._parts = Parts(
+            Arguments(
+                database=database,
+                project_token=project_token,
+                host=host,
+                personal_api_key=personal_api_key,
+                before_send=before_send,
+                disabled=disabled,
+                disable_geoip=disable_geoip,
+                table_prefix=table_prefix,
+                delivery=delivery,
+                keep_stale_definitions=keep_stale_definitions,
+                definitions_max_age=definitions_max_age,
+                flags_timezone=flags_timezone,
+                properties_complete=properties_complete,
+                track_exposures=track_exposures,
+            )
+        )
+        self._identify = identify
+        self._recorder = self._parts.recorder
+        settings = self._parts.settings
+        self._transport = AsyncFlagsTransport(settings.host, settings.flags_timeout_seconds)
+        self._performer = AsyncPerformer(self._parts.performer, self._transport)
+        self._reader = self._parts.reader(self._performer.writer.kinds)
+        self._plain = identify is None and not track_exposures and not settings.disabled
+
+    def __repr__(self) -> str:
+        return f"AsyncPostHog({self._parts.settings})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.shutdown()
+
+    @property
+    def discarded(self) -> Discarded:
+        """How many events were captured here but not written, by reason."""
+        return self._recorder.discarded
+
+    async def capture(
+        self,
+        ctx: Any,
+        event: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        properties: Mapping[str, Any] | None = None,
+        groups: Mapping[str, Any] | None = None,
+        flags: Flags | None = None,
+        send_feature_flags: bool = False,
+        timestamp: datetime | None = None,
+        uuid: UUID | str | None = None,
+        disable_geoip: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> str | None:
+        """Capture an event of the application."""
+        if self._recorder.disabled:
+            return None
+        person = whose(await self._identified(ctx), distinct_id)
+        options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
+        if isinstance(flags, AsyncFlags):
+            await flags.write_exposures()
+        told = None
+        if flags is not None or send_feature_flags:
+            told = await self._performer.perform(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+        return await self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
+
+    async def identify(
+        self,
+        ctx: Any,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        properties: Mapping[str, Any] | None = None,
+        timestamp: datetime | None = None,
+        uuid: UUID | str | None = None,
+        disable_geoip: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> str | None:
+        """Set properties of a person."""
+        if self._recorder.disabled:
+            return None
+        person = require_person(whose(await self._identified(ctx), distinct_id))
+        options = Options(timestamp, uuid, disable_geoip, idempotency_key)
+        return await self._write(ctx, self._recorder.identify(person, properties, options))
+
+    async def group_identify(
+        self,
+        ctx: Any,
+        group_type: str,
+        group_key: str | int | UUID,
+        *,
+        properties: Mapping[str, Any] | None = None,
+        distinct_id: str | int | UUID | None = None,
+        timestamp: datetime | None = None,
+        uuid: UUID | str | None = None,
+        disable_geoip: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> str | None:
+        """Set properties of a group, such as a company."""
+        if self._recorder.disabled:
+            return None
+        self._require_handle(ctx)
+        options = Options(timestamp, uuid, disable_geoip, idempotency_key)
+        return await self._write(
+            ctx, self._recorder.group_identify(group_type, group_key, properties, distinct_id, options)
+        )
+
+    async def alias(
+        self,
+        ctx: Any,
+        alias: str | int | UUID,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        timestamp: datetime | None = None,
+        uuid: UUID | str | None = None,
+        disable_geoip: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> str | None:
+        """Say that `alias` is the same person as the distinct id: what it did is counted as theirs."""
+        if self._recorder.disabled:
+            return None
+        person = require_person(whose(await self._identified(ctx), distinct_id))
+        options = Options(timestamp, uuid, disable_geoip, idempotency_key)
+        return await self._write(ctx, self._recorder.alias(alias, person, options))
+
+    async def capture_exception(
+        self,
+        ctx: Any,
+        error: object = None,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        properties: Mapping[str, Any] | None = None,
+        groups: Mapping[str, Any] | None = None,
+        level: str = "error",
+        handled: bool = True,
+        fingerprint: str | None = None,
+        timestamp: datetime | None = None,
+        uuid: UUID | str | None = None,
+        disable_geoip: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> str | None:
+        """Capture an exception with its causes and stack, a text, or anything with a `message`."""
+        if self._recorder.disabled:
+            return None
+        error = raised(error)
+        person = await self._person_if_any(ctx, distinct_id)
+        options = Options(timestamp, uuid, disable_geoip, idempotency_key)
+        details = {"level": level, "handled": handled, "fingerprint": fingerprint}
+        return await self._write(ctx, self._recorder.exception(error, person, properties, groups, options, **details))
+
+    async def create_tables(self) -> None:
+        """Create hogbox's tables, or bring older ones up to date. Safe at every start, in several processes at once."""
+        await asyncio.to_thread(self._parts.create_tables)
+
+    async def deliver(self, *, timeout: float | None = 30.0, progress: Progress | None = None) -> Delivery:
+        """Deliver the events that wait now, and return when that is done: for cron jobs and serverless functions.
+
+        Where it is cancelled it ends as soon as what it is sending is settled.
+        """
+        worker = self._parts.drainer()
+        try:
+            return await asyncio.to_thread(worker.drain, timeout, progress)
+        except asyncio.CancelledError:
+            worker.stop()
+            raise
+
+    async def refresh_flag_definitions(self) -> Refresh:
+        """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later."""
+        return await asyncio.to_thread(self._parts.refresher.refresh)
+
+    async def reload_feature_flags(self) -> Refresh:
+        """The same as `refresh_flag_definitions`."""
+        return await self.refresh_flag_definitions()
+
+    async def start(self) -> None:
+        """Deliver from a thread of this process, until `shutdown`. Does nothing where it already does."""
+        await asyncio.to_thread(self._parts.thread.start)
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """End the thread that `start` began, once what it is sending is settled; close connections."""
+        await self._transport.close()
+        await asyncio.to_thread(self._parts.shutdown, timeout)
+
+    async def _identified(self, ctx: Any) -> str | int | UUID | None:
+        self._require_handle(ctx)
+        found = self._identify(ctx) if self._identify else None
+        return await found if isawaitable(found) else found
+
+    async def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
+        """The distinct id, or None: an exception is worth reporting though nobody can be named."""
+        try:
+            return whose(await self._identified(ctx), distinct_id)
+        except InvalidEvent:
+            return None
+
+    def _require_handle(self, ctx: Any) -> None:
+        if ctx is not None:
+            self._performer.writer.require(ctx)
+
+    async def _write(self, ctx: Any, entry: Entry | None) -> str | None:
+        if entry is None:
+            return None
+        await self._performer.write(ctx, *self._parts.outbox.insert(entry))
+        self._parts.thread.hint()
+        return entry.uuid

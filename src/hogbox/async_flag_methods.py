@@ -1,0 +1,264 @@
+"""Asynchronous flag methods: those of `flag_methods`, awaited. `AsyncPostHog` has them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from hogbox._wire.flags import RemoteFlag
+from hogbox.async_performer import AsyncPerformer
+from hogbox.context import whose
+from hogbox.exposure import Exposure
+from hogbox.flag_reader import FlagReader, FlagValues
+from hogbox.flags import FlagResult
+from hogbox.local_flags import Person
+from hogbox.snapshot import AsyncFlags
+
+
+class AsyncFlagMethods:
+    """Reads flags in the caller's transactions, from the stored definitions or from PostHog.
+
+    Arguments, results and what is raised are those of `FlagMethods`. The event loop is never blocked; a read that
+    needs no look into the database is over at once.
+    """
+
+    _reader: FlagReader
+    _performer: AsyncPerformer
+    _plain: bool
+    """Whether nothing but its arguments decides a read: no `identify` callback, and no tracking."""
+
+    async def _identified(self, ctx: Any) -> str | int | UUID | None:
+        raise NotImplementedError
+
+    async def get_feature_flag(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        default: Any = None,
+        fallback: str | None = None,
+        track_exposures: bool | None = None,
+    ) -> Any:
+        """True, False or the key of a variant; the default where the flag is inconclusive or unknown."""
+        result: FlagResult | RemoteFlag | None = None
+        if self._plain and not (groups or group_properties or device_id or fallback or track_exposures):
+            result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
+        if result is None:
+            person = await self._person(
+                ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+            )
+            result = await self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
+        return default if result is None or result.value is None else result.value
+
+    async def is_feature_enabled(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        default: bool | None = None,
+        fallback: str | None = None,
+        track_exposures: bool | None = None,
+    ) -> bool | None:
+        """Whether the flag is on, in whatever variant; the default where it is inconclusive or unknown."""
+        value = await self.get_feature_flag(
+            ctx,
+            key,
+            distinct_id=distinct_id,
+            groups=groups,
+            person_properties=person_properties,
+            group_properties=group_properties,
+            device_id=device_id,
+            properties_complete=properties_complete,
+            fallback=fallback,
+            track_exposures=track_exposures,
+        )
+        return default if value is None else value is not False
+
+    async def get_feature_flag_result(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        fallback: str | None = None,
+        track_exposures: bool | None = None,
+    ) -> FlagResult | RemoteFlag | None:
+        """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive."""
+        person = await self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        result = await self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
+        return None if result is None or result.value is None else result
+
+    async def get_feature_flag_payload(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        match_value: bool | str | None = None,
+        default: Any = None,
+        fallback: str | None = None,
+    ) -> Any:
+        """The payload of the flag's value, decoded; the default where there is none, or the flag is inconclusive."""
+        if match_value is not None:
+            self._require_handle(ctx)
+            payload = await self._performer.perform(self._reader.look_up_payload(ctx, key, match_value, fallback))
+            return default if payload is None else payload
+        person = await self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        result = await self._performer.perform(self._reader.read(ctx, key, person, fallback, track=False))
+        payload = None if result is None else result.payload
+        return default if payload is None else payload
+
+    async def get_all_flags(
+        self,
+        ctx: Any,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        flag_keys: Iterable[str] | None = None,
+        fallback: str | None = None,
+    ) -> dict[str, bool | str]:
+        """The values of all flags, or of these keys; flags without a value are left out. Never an exposure."""
+        person = await self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        return (await self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback))).flags
+
+    async def get_all_flags_and_payloads(
+        self,
+        ctx: Any,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        flag_keys: Iterable[str] | None = None,
+        fallback: str | None = None,
+    ) -> FlagValues:
+        """`flags` and `payloads` of all flags, or of those with these keys, and whether they are `complete`."""
+        person = await self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        return await self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback))
+
+    async def flags(
+        self,
+        ctx: Any,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        properties_complete: bool | None = None,
+        track_exposures: bool | None = None,
+    ) -> AsyncFlags:
+        """A snapshot of one person's flags: evaluated as they are asked for, and the same for as long as it is held."""
+        person = await self._person(
+            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+        )
+        view = await self._performer.perform(self._reader.view(ctx, person))
+        return AsyncFlags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
+
+    async def evaluate_flag(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        default: Any = None,
+        track_exposures: bool | None = None,
+    ) -> Any:
+        """What PostHog says of a flag now: True, False or a variant's key; the default where it knows no such flag."""
+        person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        flag = await self._performer.perform(self._reader.ask(ctx, key, person, track_exposures))
+        return default if flag is None or flag.value is None else flag.value
+
+    async def evaluate_flag_payload(
+        self,
+        ctx: Any,
+        key: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        default: Any = None,
+    ) -> Any:
+        """The payload of the value that PostHog gives a flag now; the default where there is none."""
+        person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        flag = await self._performer.perform(self._reader.ask(ctx, key, person, track=False))
+        payload = None if flag is None else flag.payload
+        return default if payload is None else payload
+
+    async def evaluate_all_flags(
+        self,
+        ctx: Any,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        groups: Mapping[str, Any] | None = None,
+        person_properties: Mapping[str, Any] | None = None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None = None,
+        device_id: str | None = None,
+        flag_keys: Iterable[str] | None = None,
+    ) -> FlagValues:
+        """What PostHog says of all flags now, or of these keys: `flags`, `payloads`, and whether `complete`."""
+        person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        return await self._performer.perform(self._reader.ask_all(person, flag_keys))
+
+    def _require_handle(self, ctx: Any) -> None:
+        raise NotImplementedError
+
+    async def _note(self, ctx: Any, exposure: Exposure) -> None:
+        await self._performer.perform(self._reader.note(ctx, exposure))
+
+    async def _person(
+        self,
+        ctx: Any,
+        distinct_id: str | int | UUID | None,
+        groups: Mapping[str, Any] | None,
+        person_properties: Mapping[str, Any] | None,
+        group_properties: Mapping[str, Mapping[str, Any]] | None,
+        device_id: str | None,
+        properties_complete: bool | None,
+    ) -> Person | None:
+        person = whose(await self._identified(ctx), distinct_id)
+        return self._reader.person(person, groups, person_properties, group_properties, device_id, properties_complete)

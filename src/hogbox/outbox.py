@@ -1,0 +1,23 @@
+"""Outbox: which statement writes an entry, among the events or among the dead letters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hogbox._store.portable import Portable
+from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
+from hogbox.recorder import Entry
+
+
+class Outbox:
+    """Where entries go, in one set of tables."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._insert_event = Portable(statements.insert_event, EVENT_VALUES)
+        self._insert_dead_letter = Portable(statements.insert_dead_letter, DEAD_LETTER_VALUES)
+
+    def insert(self, entry: Entry) -> tuple[Portable, tuple[Any, ...]]:
+        """The statement and its values."""
+        if entry.reason is None:
+            return self._insert_event, entry.row
+        return self._insert_dead_letter, entry.dead_letter()

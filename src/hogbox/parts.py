@@ -1,0 +1,102 @@
+"""Parts: what a client is made of, whether it is awaited or not. They decide; the client only waits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from hogbox._events.hook import BeforeSend
+from hogbox._store.database import Database
+from hogbox._store.migration import migrate
+from hogbox.exposure import Exposures
+from hogbox.flag_cache import FlagCache
+from hogbox.flag_reader import FlagReader, Usual
+from hogbox.local_flags import require_timezone
+from hogbox.outbox import Outbox
+from hogbox.performer import Performer
+from hogbox.recorder import Recorder
+from hogbox.refresher import Refresher
+from hogbox.remote import Remote
+from hogbox.settings import DeliverySettings, Settings
+from hogbox.transport import FlagsTransport
+from hogbox.worker import Worker
+from hogbox.worker_thread import WorkerThread
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a client is made with; the arguments of `PostHog` say what each means."""
+
+    database: Any
+    project_token: str | None
+    host: str | None
+    personal_api_key: str | None
+    before_send: BeforeSend | Iterable[BeforeSend] | None
+    disabled: bool | None
+    disable_geoip: bool
+    table_prefix: str | None
+    delivery: DeliverySettings | None
+    keep_stale_definitions: bool | None
+    definitions_max_age: float | None
+    flags_timezone: str
+    properties_complete: bool
+    track_exposures: bool
+
+
+class Parts:
+    """The parts of one client. Connects, queries and starts nothing before it is asked to."""
+
+    def __init__(self, given: Arguments) -> None:
+        database = given.database
+        self.settings = Settings.load(
+            os.environ,
+            database_url=database if isinstance(database, str) else None,
+            project_token=given.project_token,
+            host=given.host,
+            table_prefix=given.table_prefix,
+            disabled=given.disabled,
+            disable_geoip=given.disable_geoip,
+            personal_api_key=given.personal_api_key,
+            keep_stale_definitions=given.keep_stale_definitions,
+            definitions_max_age=given.definitions_max_age,
+        )
+        settings = self.settings
+        self._delivery = given.delivery or DeliverySettings.load(os.environ)
+        source = settings.database_url if database is None or isinstance(database, str) else database
+        self.database = Database(source, settings.table_prefix)
+        self.refresher = Refresher(self.database, settings)
+        self.recorder = Recorder(settings, given.before_send)
+        self.outbox = Outbox(self.database.statements)
+        self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
+        self.performer = Performer(self.database, self.transport)
+        self.thread = WorkerThread(self._make_worker)
+        self._timezone = require_timezone(given.flags_timezone)
+        self._usual = Usual(given.properties_complete, given.track_exposures)
+
+    def reader(self, kinds: Container[type]) -> FlagReader:
+        """What plans reads of flags; `kinds` are the classes of handles that are known to be such."""
+        settings, tables = self.settings, self.database.tables
+        cache = FlagCache(tables, settings.project_token, self._timezone, settings.definitions_max_age_seconds)
+        exposures = Exposures(tables, self.recorder, self.outbox, settings)
+        return FlagReader(settings, cache, Remote(settings), exposures, kinds, self._usual)
+
+    def create_tables(self) -> None:
+        """Create hogbox's tables, or bring older ones up to date."""
+        migrate(self.database.engine, self.database.tables)
+
+    def drainer(self) -> Worker:
+        """A worker to deliver the events that wait now."""
+        return Worker(self.database, self.settings.host, self._delivery)
+
+    def shutdown(self, timeout: float | None) -> None:
+        """End the worker thread, and close connections."""
+        self.thread.stop(timeout)
+        self.transport.close()
+        self.database.close()
+
+    def _make_worker(self) -> Worker:
+        worker = Worker(self.database, self.settings.host, self._delivery, self.refresher)
+        self.database.check()
+        return worker
