@@ -51,7 +51,7 @@ def install_shop() -> Iterator[InstallShop]:
 
     def install(database: TestDatabase, **options: Any) -> Flask:
         app = make_shop(database)
-        posthog = PostHog(database.url, project_token=TOKEN)
+        posthog = PostHog(database.url, project_token=TOKEN, host="http://127.0.0.1:9")
         Hogbox(app, posthog, **{"distinct_id": signed_in, **options})
         made.append(app)
         return app
