@@ -19,14 +19,15 @@ from hogbox.context import require_person, whose
 from hogbox.errors import InvalidEvent
 from hogbox.parts import Arguments, Parts
 from hogbox.recorder import Discarded, Entry, Options, raised
-from hogbox.refresher import Refresh
 from hogbox.settings import DeliverySettings
 from hogbox.snapshot import AsyncFlags, Flags
 from hogbox.transport import AsyncFlagsTransport
-from hogbox.worker import Delivery, Progress
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from hogbox.refresher import Refresh
+    from hogbox.worker import Delivery, Progress
 
 DistinctId = str | int | UUID | None
 

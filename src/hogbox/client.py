@@ -17,13 +17,14 @@ from hogbox.errors import ConfigurationError, InvalidEvent
 from hogbox.flag_methods import FlagMethods
 from hogbox.parts import Arguments, Parts
 from hogbox.recorder import Discarded, Entry, Options, raised
-from hogbox.refresher import Refresh
 from hogbox.settings import DeliverySettings
 from hogbox.snapshot import Flags
-from hogbox.worker import Delivery, Progress
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from hogbox.refresher import Refresh
+    from hogbox.worker import Delivery, Progress
 
 
 class PostHog(FlagMethods):

@@ -63,9 +63,8 @@ class Context:
 _current: ContextVar[Context | None] = ContextVar("hogbox_context", default=None)
 
 
-def get_context() -> Context | None:
-    """The context that is open here, or None."""
-    return _current.get()
+get_context: Final = _current.get
+"""The context that is open here, or None."""
 
 
 @contextmanager
@@ -145,13 +144,13 @@ def whose(identified: object, argument: object) -> str | None:
     None, for nobody, in a personless context that names none. Raises MissingDistinctId otherwise, and InvalidEvent for
     a value that can't be an id.
     """
-    if identified is None and argument is None:
-        context = _current.get()
-        if context is not None:
-            person = context.person()
-            if person is not None or context.personless:
-                return person
-    return resolve(identified, argument)
+    if identified is not None or argument is not None:
+        return resolve(identified, argument)
+    context = _current.get()
+    person = None if context is None else context.person()
+    if person is None and (context is None or not context.personless):
+        raise MissingDistinctId()
+    return person
 
 
 def require_person(person: str | None) -> str:

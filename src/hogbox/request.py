@@ -7,32 +7,20 @@ that escapes it. Headers are hints for analytics, never a proof of who somebody 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from hogbox._events.identity import garbled
 from hogbox._wire.tracing import DISTINCT_ID, SESSION_ID, clean_header, request_properties
 from hogbox.context import Context, new_context
 
+if TYPE_CHECKING:
+    from hogbox.aio import AsyncPostHog
+    from hogbox.client import PostHog
+
 log = logging.getLogger("hogbox")
-
-
-class Reporter(Protocol):
-    """What can capture an exception: `PostHog`."""
-
-    def capture_exception(
-        self, ctx: Any, error: object = None, *, handled: bool = True, properties: Mapping[str, Any] | None = None
-    ) -> str | None: ...
-
-
-class AsyncReporter(Protocol):
-    """What can capture an exception and is awaited: `AsyncPostHog`."""
-
-    async def capture_exception(
-        self, ctx: Any, error: object = None, *, handled: bool = True, properties: Mapping[str, Any] | None = None
-    ) -> str | None: ...
 
 
 def request_context(
@@ -72,7 +60,7 @@ def request_context(
     )
 
 
-def report(posthog: Reporter, error: BaseException, *, status: int | None = 500) -> None:
+def report(posthog: PostHog, error: BaseException, *, status: int | None = 500) -> None:
     """Capture an exception that escaped a request, in a transaction of its own; never raises one instead of it."""
     try:
         posthog.capture_exception(None, error, handled=False, properties=_answer(status))
@@ -80,7 +68,7 @@ def report(posthog: Reporter, error: BaseException, *, status: int | None = 500)
         log.exception("an exception of a request could not be captured")
 
 
-async def report_async(posthog: AsyncReporter, error: BaseException, *, status: int | None = 500) -> None:
+async def report_async(posthog: AsyncPostHog, error: BaseException, *, status: int | None = 500) -> None:
     """The same for an asynchronous client."""
     try:
         await posthog.capture_exception(None, error, handled=False, properties=_answer(status))

@@ -49,6 +49,9 @@ def test_a_disabled_client_has_no_definitions(client: Client, database: TestData
 
 def test_whose_flags(posthog: PostHog) -> None:
     assert take(posthog).distinct_id == "u1"
+
+
+def test_nobodys_flags(posthog: PostHog) -> None:
     with new_context(personless=True):
         assert posthog.flags(None).distinct_id is None
 

@@ -7,10 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy.engine import Dialect
-
 from hogbox._store.handle import KINDS, Kind, explained, find_named, unsupported
-from hogbox._store.portable import MYSQL, POSTGRESQL, POSTGRESQL_NUMBERED, SQLITE, Portable, Rows
+from hogbox._store.portable import MYSQL, POSTGRESQL, POSTGRESQL_NUMBERED, SQLITE, DriverDialect, Portable, Rows
 from hogbox.errors import SyncHandle
 
 Run = Callable[[Any, Portable, tuple[Any, ...]], Awaitable[int]]
@@ -44,7 +42,7 @@ def _over(name: str, kind: Kind) -> AsyncKind:
     return AsyncKind(name, run, read)
 
 
-def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> AsyncKind:
+def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> AsyncKind:
     """A driver's own connection, which does not say what it speaks."""
 
     async def run(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Delete, Engine, Insert, Integer, Table, create_engine, delete
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy import BigInteger, Connection, Delete, Engine, Insert, Integer, Table, Text, create_engine, delete
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
@@ -56,6 +57,21 @@ class octets(FunctionElement[int]):  # noqa: N801 - reads as the SQL function th
     inherit_cache = True
 
 
+class LongText(Text):
+    """Text of any length: MySQL's and MariaDB's TEXT ends at 64 KiB."""
+
+
+@compiles(LongText)
+def _long_text(_: LongText, compiler: Any, **_options: Any) -> str:
+    return str(compiler.visit_TEXT(Text()))
+
+
+@compiles(LongText, "mysql")
+@compiles(LongText, "mariadb")
+def _long_text_mysql(_: LongText, _compiler: Any, **_options: Any) -> str:
+    return "LONGTEXT"
+
+
 @compiles(epoch_ms, "sqlite")
 def _epoch_ms_sqlite(_: epoch_ms, _compiler: SQLCompiler, **_options: Any) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
@@ -83,8 +99,17 @@ def _octets_sqlite(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
     return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
 
 
-ByDialect = Mapping[str, Insert]
-"""A statement that is written differently for each dialect, by the dialect's name."""
+@dataclass(frozen=True, slots=True)
+class ByDialect:
+    """A statement that is written differently for each dialect: `statement["sqlite"]`.
+
+    Written only when it is asked for: importing all dialects takes longer than all of hogbox.
+    """
+
+    write: Callable[[str], Insert]
+
+    def __getitem__(self, dialect: str) -> Insert:
+        return self.write(dialect)
 
 
 def upsert(table: Table, values: Mapping[str, Any], changes: Mapping[str, Any]) -> ByDialect:
@@ -93,14 +118,14 @@ def upsert(table: Table, values: Mapping[str, Any], changes: Mapping[str, Any]) 
     Changes may use the columns of the row that is there; MySQL and MariaDB make them in the order given, so that one
     sees what those before it have made.
     """
-    key = [*table.primary_key.columns]
-    on_mysql = mysql.insert(table).values(values).on_duplicate_key_update([*changes.items()])
-    return {
-        "sqlite": sqlite.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=changes),
-        "postgresql": postgresql.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=changes),
-        "mysql": on_mysql,
-        "mariadb": on_mysql,
-    }
+
+    def write(dialect: str) -> Insert:
+        new = _insert_of(dialect)(table).values(values)
+        if dialect in ("mysql", "mariadb"):
+            return new.on_duplicate_key_update([*changes.items()])  # type: ignore[no-any-return]
+        return new.on_conflict_do_update(index_elements=[*table.primary_key.columns], set_=changes)  # type: ignore[no-any-return]
+
+    return ByDialect(write)
 
 
 def insert_new(table: Table, values: Mapping[str, Any]) -> ByDialect:
@@ -108,13 +133,20 @@ def insert_new(table: Table, values: Mapping[str, Any]) -> ByDialect:
 
     Nothing fails where there is one: a failing statement would end the caller's transaction on PostgreSQL.
     """
-    on_mysql = mysql.insert(table).values(values).prefix_with("IGNORE")
-    return {
-        "sqlite": sqlite.insert(table).values(values).on_conflict_do_nothing(),
-        "postgresql": postgresql.insert(table).values(values).on_conflict_do_nothing(),
-        "mysql": on_mysql,
-        "mariadb": on_mysql,
-    }
+
+    def write(dialect: str) -> Insert:
+        new = _insert_of(dialect)(table).values(values)
+        if dialect in ("mysql", "mariadb"):
+            return new.prefix_with("IGNORE")  # type: ignore[no-any-return]
+        return new.on_conflict_do_nothing()  # type: ignore[no-any-return]
+
+    return ByDialect(write)
+
+
+def _insert_of(dialect: str) -> Callable[[Table], Any]:
+    """INSERT with what this dialect adds to it."""
+    package = "mysql" if dialect == "mariadb" else dialect
+    return import_module(f"sqlalchemy.dialects.{package}").insert  # type: ignore[no-any-return]
 
 
 def open_engine(database_url: str | URL) -> Engine:

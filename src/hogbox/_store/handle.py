@@ -12,10 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy.engine import Dialect
-
 from hogbox._store.dialect import explain
-from hogbox._store.portable import MYSQL, POSTGRESQL, SQLITE, Portable, Rows
+from hogbox._store.portable import MYSQL, POSTGRESQL, SQLITE, DriverDialect, Portable, Rows
 from hogbox.errors import AsyncHandle, UnsupportedHandle
 
 Run = Callable[[Any, Portable, tuple[Any, ...]], int]
@@ -37,7 +35,7 @@ class Kind:
     read: Read
 
 
-def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> Kind:
+def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> Kind:
     """A driver's own connection, which does not say what it speaks."""
 
     def run(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
-from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.schema import SchemaItem
+
+from hogbox._store.dialect import LongText
 
 SCHEMA_VERSION: Final = 2
 """The number of the newest migration."""
 
 IDENTITY: Final = BigInteger().with_variant(Integer, "sqlite")
-LONG_TEXT: Final = Text().with_variant(LONGTEXT, "mysql", "mariadb")
+LONG_TEXT: Final = LongText()
 MYSQL_OPTIONS: Final = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",

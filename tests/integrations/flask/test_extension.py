@@ -94,6 +94,15 @@ def test_the_engine_of_flask_sqlalchemy(tmp_path: Path) -> None:
     dispose(app)
 
 
+def test_a_database_in_memory_is_the_requests_alone() -> None:
+    app = make_app()
+    use_database(app, "sqlite://")
+    Hogbox(app)
+    with app.app_context(), pytest.raises(ConfigurationError, match="no database"):
+        current_posthog.capture(None, "order placed", distinct_id="ada")
+    dispose(app)
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -6,7 +6,7 @@ import os
 from typing import Any, Final
 
 from flask import Flask, current_app, got_request_exception, request_started
-from sqlalchemy import Engine
+from sqlalchemy import Engine, StaticPool
 from werkzeug.local import LocalProxy
 
 from hogbox.client import PostHog
@@ -99,10 +99,13 @@ def _make_client(app: Flask) -> PostHog:
 
 
 def _find_engine(app: Flask) -> Engine | None:
-    """The engine of Flask-SQLAlchemy, where nothing else says which database."""
+    """The engine of Flask-SQLAlchemy, where nothing else says which database.
+
+    Not one whose only connection is the request's, as for SQLite in memory: hogbox's commits would be the request's.
+    """
     db = app.extensions.get("sqlalchemy")
     if db is None or os.environ.get("HOGBOX_DATABASE_URL", "").strip():
         return None
     with app.app_context():
         engine = db.engines.get(None)
-    return engine if isinstance(engine, Engine) else None
+    return engine if isinstance(engine, Engine) and not isinstance(engine.pool, StaticPool) else None
