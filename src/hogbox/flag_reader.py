@@ -163,8 +163,9 @@ class FlagReader:
 
     def view(self, ctx: Any, person: Person | None) -> Plan[View]:
         """The person's flags as they are now."""
-        local = yield from self._local(ctx, None)
-        return View(local if person else None, person or NOBODY, datetime.now(UTC))
+        sight = yield from self._sight(ctx, None)
+        local = sight.flags if person else None
+        return View(local, person or NOBODY, datetime.now(UTC), sight.stamp and sight.stamp.revision)
 
     def told(
         self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
@@ -215,14 +216,18 @@ class FlagReader:
 
     def _local(self, ctx: Any, fallback: str | None) -> Plan[LocalFlags | None]:
         """The flags that this transaction sees; None where none can be read, and everything is inconclusive."""
+        sight = yield from self._sight(ctx, fallback)
+        return sight.flags
+
+    def _sight(self, ctx: Any, fallback: str | None) -> Plan[Sight]:
         if fallback is not None and fallback != REMOTE:
             raise UsageError(f"fallback is None or 'remote', not {fallback!r}")
         if self._disabled:
-            return None
+            return Sight(None, None)
         sight: Sight = yield from self._cache.view(ctx)
         if sight.stamp is None and not self._has_key and fallback is None:
             raise LocalEvaluationNotConfigured(_NOT_CONFIGURED)
-        return sight.flags
+        return sight
 
     def tracks(self, choice: bool | None) -> bool:
         """Whether a read is an exposure: as the call says, else as is usual."""

@@ -245,7 +245,14 @@ class Worker:
                 ready.append(one)
         free = max(1, self._parallel - len(self._turns))
         for turn in _split(ready, free):
-            future = submit(turn, self._parallel < self._senders)
+            try:
+                future = submit(turn, self._parallel < self._senders)
+            except RuntimeError as error:
+                if "shutdown" not in str(error):
+                    raise
+                # Python is about to end, and lets pools finish first: what they have is settled, the rest waits.
+                self.stop()
+                return
             self._turns[future] = Dealt(frozenset(one.shard for one in turn), now)
             future.add_done_callback(lambda _: self._wake.put(None))
 
