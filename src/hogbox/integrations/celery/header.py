@@ -22,7 +22,7 @@ def headers_of(context: Context | None) -> dict[str, str]:
     """The headers that tell what is known in this context."""
     if context is None:
         return {}
-    told = {DISTINCT_ID: context.distinct_id, SESSION_ID: context.session_id, CONTEXT_TAGS: _write_tags(context.tags)}
+    told = {DISTINCT_ID: context.person(), SESSION_ID: context.session_id, CONTEXT_TAGS: _write_tags(context.tags)}
     return {name: value for name, value in told.items() if value is not None}
 
 
