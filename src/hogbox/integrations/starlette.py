@@ -66,8 +66,8 @@ def posthog_lifespan(posthog: PostHog | AsyncPostHog, *, worker: bool = True, dr
     Arguments:
         worker: Deliver from a thread of this process, and refresh flag definitions from another where there is a key.
             False where `hogbox worker` runs beside the application.
-        drain_timeout: Seconds within which what waits is delivered when the application ends; then the rest is left
-            for another worker. 0 leaves it all. Only with a worker.
+        drain_timeout: Seconds that delivering what waits may take when the application ends; 0 leaves it to the next
+            worker. It holds up the application's end by a second more at most. Without a worker nothing is delivered.
 
     Starting raises what `start` raises: TablesError, or what the database raises. At the end nothing is raised, and
     what goes wrong is logged: events that were not delivered wait for the next worker.
@@ -199,12 +199,16 @@ async def _drain(posthog: PostHog | AsyncPostHog, timeout: float) -> None:
     """The worker ends first, and gives its shards back: nobody else may deliver theirs until then."""
     ends = time.monotonic() + timeout
     await _wait(posthog.shutdown, max(timeout, _GRACE / 2))
-    if (left := ends - time.monotonic()) <= 0:
+    if not timeout:
         return
+    if (left := ends - time.monotonic()) <= 0:
+        raise TimeoutError
     try:
         delivery = await _wait(partial(posthog.deliver, timeout=left))
-    finally:
+    except Exception:
         await _wait(posthog.shutdown, 0.0)
+        raise
+    await _wait(posthog.shutdown, 0.0)
     if delivery.waiting:
         log.warning("%d events still wait; the next worker delivers them", delivery.waiting)
 
