@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-from hogbox._store.dialect import octets
+from hogbox._store.dialect import ByDialect, octets
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, RENEWED_EXPOSURE, FlagStatements
 from hogbox._store.portable import Portable
 from hogbox._store.refresh_statement import RefreshStatements
@@ -59,7 +59,7 @@ def test_every_statement_has_a_spelling_in_every_dialect(name: str, dialect: Dia
 @pytest.mark.parametrize("name", sorted(vars(REFRESHES)))
 def test_every_statement_of_refreshes_has_a_spelling_in_every_dialect(name: str, dialect: Dialect) -> None:
     statement = getattr(REFRESHES, name)
-    spelt = statement[dialect.name] if isinstance(statement, dict) else statement
+    spelt = statement[dialect.name] if isinstance(statement, ByDialect) else statement
     assert str(spelt.compile(dialect=dialect))
 
 
