@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import django.db  # type: ignore[import-untyped]
 import psycopg
 import pymysql
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from tests.fixtures.database import TestDatabase
+from tests.integrations.django.site import connected
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,30 @@ def _pymysql(database: TestDatabase) -> Iterator[Opened]:
         yield _of_driver(connection, lambda sql: connection.cursor().execute(sql))
 
 
+@contextmanager
+def _django(database: TestDatabase) -> Iterator[Opened]:
+    with connected(database) as connection:
+        connection.set_autocommit(False)
+        yield _of_django(connection)
+
+
+@contextmanager
+def _django_proxy(database: TestDatabase) -> Iterator[Opened]:
+    with connected(database) as connection:
+        connection.set_autocommit(False)
+        yield replace(_of_django(connection), handle=django.db.connection)
+
+
+def _of_django(connection: Any) -> Opened:
+    return Opened(
+        connection,
+        lambda sql: connection.cursor().execute(sql),
+        connection.commit,
+        connection.rollback,
+        lambda: driver_in_transaction(connection.connection),
+    )
+
+
 def _of_driver(connection: Any, execute: Callable[[str], Any]) -> Opened:
     return Opened(
         connection, execute, connection.commit, connection.rollback, lambda: driver_in_transaction(connection)
@@ -171,6 +197,8 @@ OPENERS = {
     "sqlite3 with BEGIN": _sqlite3_explicit,
     "psycopg": _psycopg,
     "PyMySQL": _pymysql,
+    "Django": _django,
+    "django.db.connection": _django_proxy,
 }
 
 ON_EVERY_DATABASE = ("Session", "subclass of Session", "Session on a Connection", "scoped_session", "Connection")
@@ -182,5 +210,7 @@ PAIRS = [
     ("sqlite3 with BEGIN", "sqlite"),
     ("psycopg", "postgresql"),
     ("PyMySQL", "mariadb"),
+    *(("Django", backend) for backend in ("sqlite", "postgresql", "mariadb")),
+    ("django.db.connection", "sqlite"),
 ]
 """Every kind of handle with every database that it speaks."""

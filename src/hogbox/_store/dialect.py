@@ -212,7 +212,7 @@ def _synchronous(url: URL) -> URL:
 
 def explain(error: BaseException) -> HogboxError | None:
     """What a failure of one of hogbox's own statements says of its tables, or None where it says nothing of them."""
-    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    origin = _origin(error)
     state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
     number = origin.args[0] if origin.args and isinstance(origin.args[0], int) else None
     text = str(origin)
@@ -221,6 +221,15 @@ def explain(error: BaseException) -> HogboxError | None:
     if state == "42703" or number == 1054 or "has no column named" in text or "no such column" in text:
         return TablesOutdated()
     return None
+
+
+def _origin(error: BaseException) -> BaseException:
+    """The driver's own error, below what SQLAlchemy or Django made of it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig
+    if type(error).__module__ == "django.db.utils" and error.__cause__ is not None:
+        return error.__cause__
+    return error
 
 
 @contextmanager

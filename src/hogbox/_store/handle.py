@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from hogbox._store.dialect import explain
+from hogbox._store.dialect import SUPPORTED, explain
 from hogbox._store.portable import MYSQL, POSTGRESQL, SQLITE, DriverDialect, Portable, Rows
 from hogbox.errors import AsyncHandle, UnsupportedHandle
 
@@ -131,6 +131,29 @@ def _fetch_mysqlclient(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
         return cursor.fetchall()  # type: ignore[no-any-return]
 
 
+def _run_on_django(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
+    with handle.cursor() as cursor:
+        cursor.execute(statement.text(_django_dialect(handle)).sql, values)
+        return int(cursor.rowcount)
+
+
+def _read_on_django(handle: Any, statement: Portable, values: tuple[Any, ...]) -> Rows:
+    with handle.cursor() as cursor:
+        cursor.execute(statement.text(_django_dialect(handle)).sql, values)
+        return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def _django_dialect(handle: Any) -> DriverDialect:
+    """Django's cursors take `%s` whatever the database."""
+    dialect = _DJANGO.get(handle.vendor)
+    if dialect is None:
+        raise UnsupportedHandle(f"hogbox keeps no tables in Django's {handle.vendor!r}: use {SUPPORTED}")
+    return dialect
+
+
+_DJANGO: Final = {"sqlite": DriverDialect("sqlite", "format"), "postgresql": POSTGRESQL, "mysql": MYSQL}
+"""By the vendor of Django's connection."""
+
 KINDS: Final = {
     "sqlalchemy.orm.session.Session": Kind("SQLAlchemy Session", _run_on_session, _read_on_session),
     "sqlalchemy.orm.scoping.scoped_session": Kind("SQLAlchemy scoped_session", _run_on_session, _read_on_session),
@@ -140,6 +163,10 @@ KINDS: Final = {
     "psycopg2.extensions.connection": _raw("psycopg2 connection", POSTGRESQL, _execute_psycopg2, _fetch_psycopg2),
     "pymysql.connections.Connection": _raw("PyMySQL connection", MYSQL, _execute_pymysql, _fetch_pymysql),
     "MySQLdb.connections.Connection": _raw("mysqlclient connection", MYSQL, _execute_mysqlclient, _fetch_mysqlclient),
+    "django.utils.connection.ConnectionProxy": Kind("Django's connection", _run_on_django, _read_on_django),
+    "django.db.backends.base.base.BaseDatabaseWrapper": Kind(
+        "Django's connections[alias]", _run_on_django, _read_on_django
+    ),
 }
 """Every kind of handle, by the module and name of its class; subclasses count as their class."""
 

@@ -1,0 +1,1 @@
+"""hogbox in Django."""
