@@ -40,6 +40,14 @@ log = logging.getLogger("hogbox.refresh")
 RETRY_VARIABLE: Final = "POSTHOG_FLAGS_RETRY_DELAY_MS_OVERRIDE"
 
 _WELL: Final = (Status.UPDATED, Status.UNCHANGED)
+_EXIT_CODES: Final[Mapping[str, int]] = {
+    Status.UPDATED: 0,
+    Status.UNCHANGED: 0,
+    Status.ERROR: 1,
+    Status.SKIPPED: 2,
+    Status.EMPTY: 3,
+    Status.STALE: 3,
+}
 _TOGETHER: Final = 0.02
 """A process that wakes this much after the refresh is due finds that it is."""
 
@@ -53,6 +61,11 @@ class Refresh(NamedTuple):
     status: str
     reason: str | None = None
     detail: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """Of a command: 1 for an error, 2 where the refresh is skipped, 3 where PostHog's cache is cold, else 0."""
+        return _EXIT_CODES[self.status]
 
     def __str__(self) -> str:
         return f"{self.status}/{self.reason}" if self.reason else self.status
