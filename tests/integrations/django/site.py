@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import django  # type: ignore[import-untyped]
+import pymysql
 from django.conf import settings  # type: ignore[import-untyped]
 from django.db import connections  # type: ignore[import-untyped]
 from django.db.utils import ConnectionHandler  # type: ignore[import-untyped]
@@ -56,11 +57,11 @@ SETTINGS: dict[str, Any] = {
 
 
 def configure() -> None:
-    """Configure Django for this process, the first time; PyMySQL stands in for mysqlclient."""
+    """Configure Django for this process, the first time; PyMySQL stands in for a mysqlclient that is not there."""
     if settings.configured:
         return
-    if "MySQLdb" not in sys.modules:
-        sys.modules["MySQLdb"] = __import__("pymysql")
+    if find_spec("MySQLdb") is None:
+        pymysql.install_as_MySQLdb()
     settings.configure(**SETTINGS)
     django.setup()
 
