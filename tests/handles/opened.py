@@ -1,21 +1,26 @@
-"""Every kind of handle that hogbox accepts, opened by its own library, and what a test does with it."""
+"""Every kind of synchronous handle, opened by its own library, and what a test does with a handle of any kind."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import django.db  # type: ignore[import-untyped]
 import psycopg
+import psycopg2  # type: ignore[import-untyped]
 import pymysql
 import sqlalchemy as sa
+import sqlmodel
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from tests.fixtures.database import TestDatabase
+from tests.fixtures.requirement import unavailable
 from tests.integrations.django.site import connected
 
 
@@ -32,6 +37,11 @@ class Opened:
     """For handles whose owner begins each transaction by hand."""
 
 
+Opener = Callable[[TestDatabase], AbstractContextManager[Opened]]
+
+Connect = Callable[[TestDatabase], Any]
+
+
 class OwnSession(Session):
     """An application's subclass of Session."""
 
@@ -44,8 +54,8 @@ def driver_in_transaction(driver: Any) -> bool:
     """Whether a transaction is open, by the driver's or the server's own account."""
     if isinstance(driver, sqlite3.Connection):
         return driver.in_transaction
-    if isinstance(driver, psycopg.Connection):
-        return driver.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+    if isinstance(driver, psycopg.Connection | psycopg2.extensions.connection):
+        return bool(driver.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS)
     with driver.cursor() as cursor:
         cursor.execute("SELECT @@in_transaction")
         return bool(cursor.fetchone()[0])
@@ -57,33 +67,41 @@ def sqlalchemy_in_transaction(connection: sa.Connection) -> bool:
 
 
 @contextmanager
-def _session(database: TestDatabase) -> Iterator[Opened]:
-    with Session(database.engine) as session:
-        yield _of_session(session)
-
-
-@contextmanager
-def _session_subclass(database: TestDatabase) -> Iterator[Opened]:
-    with OwnSession(database.engine) as session:
-        yield _of_session(session)
+def open_session(kind: type[Session], database: TestDatabase) -> Iterator[Opened]:
+    """A session of this class."""
+    with kind(database.engine) as session:
+        yield of_session(session)
 
 
 @contextmanager
 def _session_on_connection(database: TestDatabase) -> Iterator[Opened]:
     with database.engine.connect() as connection, Session(connection) as session:
-        yield _of_session(session)
+        yield of_session(session)
 
 
 @contextmanager
 def _scoped_session(database: TestDatabase) -> Iterator[Opened]:
     registry = scoped_session(sessionmaker(database.engine))
     try:
-        yield _of_session(registry)
+        yield of_session(registry)
     finally:
         registry.remove()
 
 
-def _of_session(session: Any) -> Opened:
+@contextmanager
+def _flask_sqlalchemy(database: TestDatabase) -> Iterator[Opened]:
+    app = Flask("shop")
+    app.config["SQLALCHEMY_DATABASE_URI"] = database.url
+    flask_database = SQLAlchemy(app)
+    with app.app_context():
+        try:
+            yield of_session(flask_database.session)
+        finally:
+            flask_database.session.remove()
+            flask_database.engine.dispose()
+
+
+def of_session(session: Any) -> Opened:
     return Opened(
         session,
         lambda sql: session.execute(sa.text(sql)),
@@ -106,35 +124,23 @@ def _connection(database: TestDatabase) -> Iterator[Opened]:
 
 
 @contextmanager
-def _sqlite3(database: TestDatabase) -> Iterator[Opened]:
-    with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
-        yield _of_driver(connection, connection.execute)
+def open_driver(connect: Connect, database: TestDatabase) -> Iterator[Opened]:
+    """A driver's own connection."""
+    with closing(connect(database)) as connection:
+        yield Opened(
+            connection,
+            lambda sql: connection.cursor().execute(sql),
+            connection.commit,
+            connection.rollback,
+            lambda: driver_in_transaction(connection),
+        )
 
 
 @contextmanager
-def _sqlite3_subclass(database: TestDatabase) -> Iterator[Opened]:
-    with closing(sqlite3.connect(database.engine.url.database or "", factory=OwnConnection)) as connection:
-        yield _of_driver(connection, connection.execute)
-
-
-@contextmanager
-def _sqlite3_explicit(database: TestDatabase) -> Iterator[Opened]:
-    with closing(sqlite3.connect(database.engine.url.database or "", isolation_level=None)) as connection:
-        begin = partial(connection.execute, "BEGIN")
-        begin()
-        yield replace(_of_driver(connection, connection.execute), begin=begin)
-
-
-@contextmanager
-def _psycopg(database: TestDatabase) -> Iterator[Opened]:
-    with closing(connect_psycopg(database)) as connection:
-        yield _of_driver(connection, connection.execute)
-
-
-@contextmanager
-def _pymysql(database: TestDatabase) -> Iterator[Opened]:
-    with closing(connect_pymysql(database)) as connection:
-        yield _of_driver(connection, lambda sql: connection.cursor().execute(sql))
+def _with_begin(connect: Connect, database: TestDatabase) -> Iterator[Opened]:
+    with open_driver(connect, database) as opened:
+        opened.execute("BEGIN")
+        yield replace(opened, begin=partial(opened.execute, "BEGIN"))
 
 
 @contextmanager
@@ -161,47 +167,81 @@ def _of_django(connection: Any) -> Opened:
     )
 
 
-def _of_driver(connection: Any, execute: Callable[[str], Any]) -> Opened:
-    return Opened(
-        connection, execute, connection.commit, connection.rollback, lambda: driver_in_transaction(connection)
-    )
+def connect_sqlite3(database: TestDatabase, **options: Any) -> sqlite3.Connection:
+    """A connection of sqlite3's own."""
+    connection: sqlite3.Connection = sqlite3.connect(database.engine.url.database or "", **options)
+    return connection
 
 
 def connect_psycopg(database: TestDatabase, **options: Any) -> psycopg.Connection[Any]:
     """A connection of psycopg's own."""
-    url = database.engine.url.set(drivername="postgresql")
-    return psycopg.connect(url.render_as_string(hide_password=False), **options)
+    return psycopg.connect(postgresql_url(database), **options)
+
+
+def connect_psycopg2(database: TestDatabase, **options: Any) -> Any:
+    """A connection of psycopg2's own."""
+    return psycopg2.connect(postgresql_url(database), **options)
 
 
 def connect_pymysql(database: TestDatabase, **options: Any) -> pymysql.Connection[Any]:
     """A connection of PyMySQL's own."""
+    return pymysql.connect(**mysql_options(database), **options)
+
+
+def connect_mysqlclient(database: TestDatabase, **options: Any) -> Any:
+    """A connection of mysqlclient's own. Skips the test where it is not installed: it has to be compiled."""
+    try:
+        import MySQLdb  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ModuleNotFoundError as error:
+        unavailable("mysqlclient", f"{error}: pip install mysqlclient, which takes a compiler")
+    return MySQLdb.connect(**mysql_options(database), **options)
+
+
+def postgresql_url(database: TestDatabase) -> str:
+    """Where every driver of PostgreSQL's connects to."""
+    return database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def mysql_options(database: TestDatabase) -> dict[str, Any]:
+    """Where every driver of MariaDB's connects to."""
     url = database.engine.url
-    return pymysql.connect(
-        host=url.host or "127.0.0.1",
-        port=url.port or 3306,
-        user=url.username or "root",
-        password=url.password or "",
-        database=url.database,
-        **options,
-    )
+    return {
+        "host": url.host or "127.0.0.1",
+        "port": url.port or 3306,
+        "user": url.username or "root",
+        "password": url.password or "",
+        "database": url.database,
+    }
 
 
-OPENERS = {
-    "Session": _session,
-    "subclass of Session": _session_subclass,
+OPENERS: dict[str, Opener] = {
+    "Session": partial(open_session, Session),
+    "subclass of Session": partial(open_session, OwnSession),
+    "SQLModel Session": partial(open_session, sqlmodel.Session),
     "Session on a Connection": _session_on_connection,
     "scoped_session": _scoped_session,
+    "Flask-SQLAlchemy": _flask_sqlalchemy,
     "Connection": _connection,
-    "sqlite3": _sqlite3,
-    "subclass of sqlite3": _sqlite3_subclass,
-    "sqlite3 with BEGIN": _sqlite3_explicit,
-    "psycopg": _psycopg,
-    "PyMySQL": _pymysql,
+    "sqlite3": partial(open_driver, connect_sqlite3),
+    "subclass of sqlite3": partial(open_driver, partial(connect_sqlite3, factory=OwnConnection)),
+    "sqlite3 with BEGIN": partial(_with_begin, partial(connect_sqlite3, isolation_level=None)),
+    "psycopg": partial(open_driver, connect_psycopg),
+    "psycopg2": partial(open_driver, connect_psycopg2),
+    "PyMySQL": partial(open_driver, connect_pymysql),
+    "mysqlclient": partial(open_driver, connect_mysqlclient),
     "Django": _django,
     "django.db.connection": _django_proxy,
 }
 
-ON_EVERY_DATABASE = ("Session", "subclass of Session", "Session on a Connection", "scoped_session", "Connection")
+ON_EVERY_DATABASE = (
+    "Session",
+    "subclass of Session",
+    "SQLModel Session",
+    "Session on a Connection",
+    "scoped_session",
+    "Flask-SQLAlchemy",
+    "Connection",
+)
 
 PAIRS = [
     *((kind, backend) for kind in ON_EVERY_DATABASE for backend in ("sqlite", "postgresql", "mariadb")),
@@ -209,8 +249,10 @@ PAIRS = [
     ("subclass of sqlite3", "sqlite"),
     ("sqlite3 with BEGIN", "sqlite"),
     ("psycopg", "postgresql"),
+    ("psycopg2", "postgresql"),
     ("PyMySQL", "mariadb"),
+    ("mysqlclient", "mariadb"),
     *(("Django", backend) for backend in ("sqlite", "postgresql", "mariadb")),
     ("django.db.connection", "sqlite"),
 ]
-"""Every kind of handle with every database that it speaks."""
+"""Every kind of synchronous handle with every database that it speaks."""

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import psycopg
 import pytest
 import sqlalchemy as sa
-from psycopg.rows import dict_row
-from pymysql.cursors import DictCursor, SSCursor
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from hogbox import PostHog
+from hogbox.errors import TablesMissing
 from tests.fixtures.database import BACKENDS, SharedDatabases, TestDatabase
-from tests.handles.opened import connect_psycopg, connect_pymysql
+from tests.fixtures.stored import store
+from tests.handles.application import DRIVERS, TOKEN, Application, NewClient
+from tests.handles.opened import Opened, connect_psycopg, connect_pymysql
+from tests.handles.story import FLAG, Mishap, names
 
 Handle = TypeVar("Handle")
-
-
-class Mishap(Exception):
-    """What goes wrong in an application."""
 
 
 @contextmanager
@@ -41,10 +37,6 @@ def failing(block: AbstractContextManager[Handle]) -> Iterator[Handle]:
 @pytest.fixture(params=BACKENDS)
 def any_database(request: pytest.FixtureRequest, clean: SharedDatabases) -> TestDatabase:
     return clean(request.param)
-
-
-def names(database: TestDatabase) -> list[str]:
-    return [event["event"] for event in database.events()]
 
 
 def test_p1_session_begin_that_raises_leaves_nothing(any_database: TestDatabase, posthog: PostHog) -> None:
@@ -123,23 +115,6 @@ def test_p1_sqlite3_context_manager_that_raises_leaves_nothing(clean: SharedData
     assert names(database) == ["paid after all"]
 
 
-def test_sqlite3_in_autocommit_keeps_the_event_at_once(clean: SharedDatabases, posthog: PostHog) -> None:
-    database = clean("sqlite")
-    with closing(sqlite3.connect(database.engine.url.database or "", isolation_level=None)) as connection:
-        posthog.capture(connection, "paid", distinct_id="u1")
-        assert not connection.in_transaction
-    assert names(database) == ["paid"]
-
-
-def test_sqlite3_with_a_row_factory_of_the_callers(clean: SharedDatabases, posthog: PostHog) -> None:
-    database = clean("sqlite")
-    with closing(sqlite3.connect(database.engine.url.database or "")) as connection:
-        connection.row_factory = sqlite3.Row
-        posthog.capture(connection, "paid", distinct_id="u1")
-        connection.commit()
-    assert names(database) == ["paid"]
-
-
 def test_p1_psycopg_transaction_blocks(clean: SharedDatabases, posthog: PostHog) -> None:
     database = clean("postgresql")
     with closing(connect_psycopg(database)) as connection:
@@ -150,35 +125,6 @@ def test_p1_psycopg_transaction_blocks(clean: SharedDatabases, posthog: PostHog)
         with failing(connection.transaction()):
             posthog.capture(connection, "another", distinct_id="u1")
     assert names(database) == ["outside"]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"row_factory": dict_row},
-        {"cursor_factory": psycopg.ClientCursor},
-        {"cursor_factory": psycopg.RawCursor},
-        {"prepare_threshold": 0},
-    ],
-    ids=["dict_row", "ClientCursor", "RawCursor", "prepared"],
-)
-def test_psycopg_however_its_owner_likes_cursors(
-    clean: SharedDatabases, posthog: PostHog, options: dict[str, Any]
-) -> None:
-    database = clean("postgresql")
-    with closing(connect_psycopg(database, **options)) as connection:
-        posthog.capture(connection, "paid", distinct_id="u1")
-        connection.commit()
-    assert names(database) == ["paid"]
-
-
-@pytest.mark.parametrize("cursor", [DictCursor, SSCursor])
-def test_pymysql_however_its_owner_likes_cursors(clean: SharedDatabases, posthog: PostHog, cursor: Any) -> None:
-    database = clean("mariadb")
-    with closing(connect_pymysql(database, cursorclass=cursor)) as connection:
-        posthog.capture(connection, "paid", distinct_id="u1")
-        connection.commit()
-    assert names(database) == ["paid"]
 
 
 @pytest.mark.parametrize("mode", ["NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "STRICT_ALL_TABLES"])
@@ -195,7 +141,8 @@ def test_mariadb_in_any_sql_mode(clean: SharedDatabases, posthog: PostHog, mode:
 AWKWARD = "back\\slash 'single' \"double\" %s %(name)s :name ? $1 \0 \N{PILE OF POO} \u2028"
 
 
-def test_awkward_text_arrives_as_it_is(opened: Any, database: TestDatabase, posthog: PostHog) -> None:
+def test_awkward_text_arrives_as_it_is(opened: Opened, database: TestDatabase, client: NewClient) -> None:
+    posthog = client()
     person = AWKWARD.replace("\0", "")
     posthog.capture(opened.handle, AWKWARD, distinct_id=person, properties={AWKWARD: AWKWARD})
     opened.commit()
@@ -204,21 +151,35 @@ def test_awkward_text_arrives_as_it_is(opened: Any, database: TestDatabase, post
     assert event["properties"][AWKWARD] == AWKWARD
 
 
-@pytest.mark.parametrize(("backend", "driver"), [("sqlite", "sqlite+aiosqlite"), ("postgresql", "postgresql+asyncpg")])
+@pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("end", ["commit", "rollback"])
 def test_p1_run_sync_of_an_asynchronous_session(
-    clean: SharedDatabases, posthog: PostHog, backend: str, driver: str, end: str
+    clean: SharedDatabases, posthog: PostHog, application: Application, driver: str, end: str
 ) -> None:
-    database = clean(backend)
+    database = clean(DRIVERS[driver])
+    engine = application.engine(database, driver)
 
-    async def serve(engine: AsyncEngine) -> None:
+    async def serve() -> None:
         async with AsyncSession(engine) as session:
             await session.run_sync(lambda s: posthog.capture(s, "paid", distinct_id="u1"))
             await getattr(session, end)()
         async with engine.connect() as connection:
             await connection.run_sync(lambda c: posthog.capture(c, "paid again", distinct_id="u1"))
             await getattr(connection, end)()
-        await engine.dispose()
 
-    asyncio.run(serve(create_async_engine(database.engine.url.set(drivername=driver))))
+    application.run(serve())
     assert names(database) == (["paid", "paid again"] if end == "commit" else [])
+
+
+def test_an_exposure_in_a_psycopg_pipeline_is_noted_with_its_event(clean: SharedDatabases) -> None:
+    database = clean("postgresql")
+    store(database, TOKEN, FLAG)
+    posthog = PostHog(project_token=TOKEN, track_exposures=True)
+    with closing(connect_psycopg(database)) as connection:
+        with connection.pipeline():
+            posthog.capture(connection, "paid", distinct_id="u1")
+            assert posthog.get_feature_flag(connection, "colour", distinct_id="u1") == "red"
+        connection.commit()
+        with failing(connection.pipeline()), pytest.raises(TablesMissing):
+            PostHog(project_token=TOKEN, table_prefix="absent_").capture(connection, "paid", distinct_id="u1")
+    assert names(database) == ["paid", "$feature_flag_called"]

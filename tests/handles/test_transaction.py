@@ -7,27 +7,28 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.exc import IntegrityError as SQLAlchemyIntegrityError
 
-from hogbox import PostHog
 from tests.fixtures.database import TestDatabase
-from tests.handles.opened import OPENERS, Opened
+from tests.handles.application import NewClient
+from tests.handles.conftest import OpenHandle
+from tests.handles.opened import Opened
 
-Capture = Callable[[Opened, str], str]
-"""Captures an event of that name, and returns its uuid."""
+Capture = Callable[..., str]
+"""Captures an event of that name, of a person, and returns its uuid."""
 
-TABLES = {"an event": "posthog_outbox", "a dead letter": "posthog_dead_letters"}
+PERSONS = {"an event": ("u1", "posthog_outbox"), "a dead letter": ("u" * 201, "posthog_dead_letters")}
 
 
-@pytest.fixture(params=TABLES)
-def kept_in(request: pytest.FixtureRequest) -> str:
-    """The table that the captured event belongs in."""
-    return TABLES[request.param]
+@pytest.fixture(params=PERSONS)
+def kept(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A person, and the table that their events are kept in."""
+    return PERSONS[request.param]
 
 
 @pytest.fixture
-def capture(posthog: PostHog, kept_in: str) -> Capture:
-    person = "u1" if kept_in == "posthog_outbox" else "u" * 201
+def capture(client: NewClient) -> Capture:
+    posthog = client()
 
-    def capture(opened: Opened, name: str) -> str:
+    def capture(opened: Opened, name: str, person: str = "u1") -> str:
         uuid = posthog.capture(opened.handle, name, distinct_id=person)
         assert uuid is not None
         return uuid
@@ -40,10 +41,11 @@ def names(database: TestDatabase) -> list[str]:
 
 
 def test_p1_committed_with_the_transaction(
-    opened: Opened, database: TestDatabase, capture: Capture, kept_in: str
+    opened: Opened, database: TestDatabase, capture: Capture, kept: tuple[str, str]
 ) -> None:
+    person, kept_in = kept
     opened.execute("INSERT INTO orders VALUES (1)")
-    uuid = capture(opened, "paid")
+    uuid = capture(opened, "paid", person)
     assert names(database) == []
     opened.commit()
     (row,) = database.events() if kept_in == "posthog_outbox" else [r["payload"] for r in database.dead_letters()]
@@ -51,9 +53,11 @@ def test_p1_committed_with_the_transaction(
     assert database.count(kept_in) == database.count("orders") == 1
 
 
-def test_p1_rolled_back_with_the_transaction(opened: Opened, database: TestDatabase, capture: Capture) -> None:
+def test_p1_rolled_back_with_the_transaction(
+    opened: Opened, database: TestDatabase, capture: Capture, kept: tuple[str, str]
+) -> None:
     opened.execute("INSERT INTO orders VALUES (1)")
-    capture(opened, "paid")
+    capture(opened, "paid", kept[0])
     opened.rollback()
     assert names(database) == []
     assert database.count("orders") == 0
@@ -65,18 +69,21 @@ def test_p1_alone_in_the_transaction_rolled_back(opened: Opened, database: TestD
     assert names(database) == []
 
 
-def test_p1_gone_where_the_handle_is_left_without_a_commit(pair: tuple[str, TestDatabase], capture: Capture) -> None:
-    kind, database = pair
-    with OPENERS[kind](database) as opened:
+def test_p1_gone_where_the_handle_is_left_without_a_commit(
+    open_handle: OpenHandle, database: TestDatabase, capture: Capture
+) -> None:
+    with open_handle() as opened:
         capture(opened, "paid")
     assert names(database) == []
 
 
-def test_p1_gone_with_a_savepoint_that_is_rolled_back(opened: Opened, database: TestDatabase, capture: Capture) -> None:
+def test_p1_gone_with_a_savepoint_that_is_rolled_back(
+    opened: Opened, database: TestDatabase, capture: Capture, kept: tuple[str, str]
+) -> None:
     opened.execute("INSERT INTO orders VALUES (1)")
     capture(opened, "before")
     opened.execute("SAVEPOINT one")
-    capture(opened, "inside")
+    capture(opened, "inside", kept[0])
     opened.execute("ROLLBACK TO SAVEPOINT one")
     capture(opened, "after")
     opened.commit()
@@ -115,6 +122,7 @@ def test_p1_gone_where_a_later_statement_of_the_transaction_fails(
     assert isinstance(caught.value, SQLAlchemyIntegrityError) or type(caught.value).__name__ in (
         "IntegrityError",
         "UniqueViolation",
+        "UniqueViolationError",
     )
     opened.rollback()
     assert names(database) == []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +43,18 @@ def _over(name: str, kind: Kind) -> AsyncKind:
     return AsyncKind(name, run, read)
 
 
+def _scoped(name: str, kind: AsyncKind) -> AsyncKind:
+    """A registry of handles of a kind. It passes on most methods of the current one's, but not `run_sync`."""
+
+    async def run(registry: Any, statement: Portable, values: tuple[Any, ...]) -> int:
+        return await kind.run(registry(), statement, values)
+
+    async def read(registry: Any, statement: Portable, values: tuple[Any, ...]) -> Rows:
+        return await kind.read(registry(), statement, values)
+
+    return AsyncKind(name, run, read)
+
+
 def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> AsyncKind:
     """A driver's own connection, which does not say what it speaks."""
 
@@ -54,10 +67,36 @@ def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> A
     return AsyncKind(name, run, read)
 
 
+def _by_cursor(
+    name: str, dialect: DriverDialect, plain: Callable[[Any], AbstractAsyncContextManager[Any]]
+) -> AsyncKind:
+    """A driver's own connection that works by cursors; by the driver's plain ones, whatever its owner prefers."""
+
+    async def execute(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
+        async with plain(handle) as cursor:
+            await cursor.execute(sql, values)
+            return int(cursor.rowcount)
+
+    async def fetch(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
+        async with plain(handle) as cursor:
+            await cursor.execute(sql, values)
+            return await cursor.fetchall()  # type: ignore[no-any-return]
+
+    return _raw(name, dialect, execute, fetch)
+
+
 async def _execute_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
     # Not `handle.execute`: that makes cursors of its owner's choice, which may write parameters in another way.
-    async with sys.modules["psycopg"].AsyncCursor(handle) as cursor:
+    psycopg = sys.modules["psycopg"]
+    async with psycopg.AsyncCursor(handle) as cursor:
         await cursor.execute(sql, values)
+        if cursor.rowcount < 0:
+            # In a pipeline nothing has come back yet. Only what fetches waits for it, and then finds no rows.
+            try:
+                await cursor.fetchone()
+            except psycopg.ProgrammingError:
+                if cursor.rowcount < 0:
+                    raise
         return int(cursor.rowcount)
 
 
@@ -89,42 +128,36 @@ async def _fetch_aiosqlite(handle: Any, sql: str, values: tuple[Any, ...]) -> Ro
         return await cursor.fetchall()  # type: ignore[no-any-return]
 
 
-async def _execute_mysql(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
-    async with handle.cursor(_plain_cursor(handle)) as cursor:
-        await cursor.execute(sql, values)
-        return int(cursor.rowcount)
+def _plain_asyncmy(handle: Any) -> AbstractAsyncContextManager[Any]:
+    return handle.cursor(sys.modules["asyncmy.cursors"].Cursor)  # type: ignore[no-any-return]
 
 
-async def _fetch_mysql(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
-    async with handle.cursor(_plain_cursor(handle)) as cursor:
-        await cursor.execute(sql, values)
-        return await cursor.fetchall()  # type: ignore[no-any-return]
+@asynccontextmanager
+async def _plain_aiomysql(handle: Any) -> AsyncIterator[Any]:
+    async with handle.cursor(sys.modules["aiomysql.cursors"].Cursor) as cursor:
+        # It would give a warning, which may be an error, of each row that INSERT IGNORE leaves out.
+        cursor._show_warnings = _show_nothing
+        yield cursor
 
 
-def _plain_cursor(handle: Any) -> Any:
-    """The driver's own cursor, which gives rows as tuples, whatever its owner has chosen for rows of his own."""
-    driver = next(name for name in ("asyncmy", "aiomysql") if any(_is_of(kind, name) for kind in type(handle).__mro__))
-    return sys.modules[f"{driver}.cursors"].Cursor
+async def _show_nothing(_connection: Any) -> None:
+    pass
 
 
-def _is_of(kind: type, package: str) -> bool:
-    return kind.__module__.partition(".")[0] == package
-
-
-_SESSION: Final = KINDS["sqlalchemy.orm.session.Session"]
-_CONNECTION: Final = KINDS["sqlalchemy.engine.base.Connection"]
+_SESSION: Final = _over("SQLAlchemy AsyncSession", KINDS["sqlalchemy.orm.session.Session"])
+_CONNECTION: Final = _over("SQLAlchemy AsyncConnection", KINDS["sqlalchemy.engine.base.Connection"])
 _ASYNCPG: Final = _raw("asyncpg connection", POSTGRESQL_NUMBERED, _execute_asyncpg, _fetch_asyncpg)
 
 ASYNC_KINDS: Final = {
-    "sqlalchemy.ext.asyncio.session.AsyncSession": _over("SQLAlchemy AsyncSession", _SESSION),
-    "sqlalchemy.ext.asyncio.scoping.async_scoped_session": _over("SQLAlchemy async_scoped_session", _SESSION),
-    "sqlalchemy.ext.asyncio.engine.AsyncConnection": _over("SQLAlchemy AsyncConnection", _CONNECTION),
+    "sqlalchemy.ext.asyncio.session.AsyncSession": _SESSION,
+    "sqlalchemy.ext.asyncio.scoping.async_scoped_session": _scoped("SQLAlchemy async_scoped_session", _SESSION),
+    "sqlalchemy.ext.asyncio.engine.AsyncConnection": _CONNECTION,
     "psycopg.AsyncConnection": _raw("psycopg AsyncConnection", POSTGRESQL, _execute_psycopg, _fetch_psycopg),
     "asyncpg.connection.Connection": _ASYNCPG,
     "asyncpg.pool.PoolConnectionProxy": _ASYNCPG,
     "aiosqlite.core.Connection": _raw("aiosqlite connection", SQLITE, _execute_aiosqlite, _fetch_aiosqlite),
-    "asyncmy.connection.Connection": _raw("asyncmy connection", MYSQL, _execute_mysql, _fetch_mysql),
-    "aiomysql.connection.Connection": _raw("aiomysql connection", MYSQL, _execute_mysql, _fetch_mysql),
+    "asyncmy.connection.Connection": _by_cursor("asyncmy connection", MYSQL, _plain_asyncmy),
+    "aiomysql.connection.Connection": _by_cursor("aiomysql connection", MYSQL, _plain_aiomysql),
 }
 """Every kind of asynchronous handle, by the module and name of its class; subclasses count as their class."""
 

@@ -34,6 +34,11 @@ SYNCHRONOUS: Final = {"asyncpg": "psycopg", "psycopg_async": "psycopg", "aiosqli
 )
 """The driver of hogbox's own connections where the application's is asynchronous: they are used from threads."""
 
+_ASYNCPG: Final = {"ssl": "sslmode", "database": "dbname"} | {
+    name: name for name in ("host", "port", "user", "password", "passfile", "service", "target_session_attrs")
+}
+"""The options of asyncpg that say where to connect to, and as whom, with psycopg's names. All others are its own."""
+
 EXTRAS: Final = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 
 SUPPORTED: Final = "SQLite, PostgreSQL, MariaDB and MySQL"
@@ -200,13 +205,16 @@ def _complete(database_url: str | URL) -> URL:
 
 
 def _synchronous(url: URL) -> URL:
-    """The same database through a driver that threads can use."""
+    """The same database through a driver that threads can use. ConfigurationError where they would see another one."""
     driver = url.get_driver_name()
     if driver not in SYNCHRONOUS:
         return url
+    if driver == "aiosqlite" and _in_memory(url):
+        raise ConfigurationError(
+            "a database in memory belongs to one connection, and hogbox has others: use a file, sqlite:///app.db"
+        )
     if driver == "asyncpg":
-        # Its options are its own, but for the one that both have.
-        url = url.set(query={"sslmode": url.query["ssl"]} if "ssl" in url.query else {})
+        url = url.set(query={_ASYNCPG[name]: value for name, value in url.query.items() if name in _ASYNCPG})
     return url.set(drivername=f"{url.get_backend_name()}+{SYNCHRONOUS[driver]}")
 
 
@@ -257,12 +265,14 @@ def migrating(connection: Connection) -> Iterator[None]:
 
 def require_shared(engine: Engine) -> None:
     """Raise ConfigurationError for a database that only one thread can see, which a worker's threads can't share."""
-    url = engine.url
-    memory = url.database in (None, "", ":memory:") or "mode=memory" in str(url)
-    if engine.dialect.name == "sqlite" and memory:
+    if engine.dialect.name == "sqlite" and _in_memory(engine.url):
         raise ConfigurationError(
             "a database in memory belongs to one connection, and a worker needs several: use a file, sqlite:///app.db"
         )
+
+
+def _in_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:") or "mode=memory" in str(url)
 
 
 def autocommit(engine: Engine) -> Engine:

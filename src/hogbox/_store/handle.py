@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -47,11 +47,30 @@ def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> K
     return Kind(name, run, read)
 
 
+def _by_cursor(name: str, dialect: DriverDialect, plain: Callable[[Any], AbstractContextManager[Any]]) -> Kind:
+    """A driver's own connection that works by cursors; by the driver's plain ones, whatever its owner prefers."""
+
+    def execute(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
+        with plain(handle) as cursor:
+            cursor.execute(sql, values)
+            return int(cursor.rowcount)
+
+    def fetch(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
+        with plain(handle) as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall()  # type: ignore[no-any-return]
+
+    return _raw(name, dialect, execute, fetch)
+
+
+_NOT_STREAMED: Final = {"stream_results": False, "yield_per": None}
+"""Cursors on the server, which a connection may be set to, take no INSERT, or don't count its rows."""
+
+
 def _on_connection(handle: Any, statement: Portable, values: tuple[Any, ...]) -> Any:
     text = statement.text(handle.dialect)
-    return handle.exec_driver_sql(
-        text.sql, values if text.names is None else dict(zip(text.names, values, strict=True))
-    )
+    parameters = values if text.names is None else dict(zip(text.names, values, strict=True))
+    return handle.exec_driver_sql(text.sql, parameters, _NOT_STREAMED if handle.get_execution_options() else None)
 
 
 def _run_on_connection(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
@@ -85,8 +104,16 @@ def _fetch_sqlite(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
 
 def _execute_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
     # Not `handle.execute`: that makes cursors of its owner's choice, which may write parameters in another way.
-    with sys.modules["psycopg"].Cursor(handle) as cursor:
+    psycopg = sys.modules["psycopg"]
+    with psycopg.Cursor(handle) as cursor:
         cursor.execute(sql, values)
+        if cursor.rowcount < 0:
+            # In a pipeline nothing has come back yet. Only what fetches waits for it, and then finds no rows.
+            try:
+                cursor.fetchone()
+            except psycopg.ProgrammingError:
+                if cursor.rowcount < 0:
+                    raise
         return int(cursor.rowcount)
 
 
@@ -95,40 +122,16 @@ def _fetch_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
         return cursor.execute(sql, values).fetchall()  # type: ignore[no-any-return]
 
 
-def _execute_pymysql(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
-    with handle.cursor() as cursor:
-        cursor.execute(sql, values)
-        return int(cursor.rowcount)
+def _plain_psycopg2(handle: Any) -> AbstractContextManager[Any]:
+    return handle.cursor(cursor_factory=sys.modules["psycopg2.extensions"].cursor)  # type: ignore[no-any-return]
 
 
-def _fetch_pymysql(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
-    with handle.cursor(sys.modules["pymysql.cursors"].Cursor) as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall()  # type: ignore[no-any-return]
+def _plain_pymysql(handle: Any) -> AbstractContextManager[Any]:
+    return handle.cursor(sys.modules["pymysql.cursors"].Cursor)  # type: ignore[no-any-return]
 
 
-def _execute_psycopg2(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
-    with handle.cursor(cursor_factory=sys.modules["psycopg2.extensions"].cursor) as cursor:
-        cursor.execute(sql, values)
-        return int(cursor.rowcount)
-
-
-def _fetch_psycopg2(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
-    with handle.cursor(cursor_factory=sys.modules["psycopg2.extensions"].cursor) as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall()  # type: ignore[no-any-return]
-
-
-def _execute_mysqlclient(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
-    with handle.cursor(sys.modules["MySQLdb.cursors"].Cursor) as cursor:
-        cursor.execute(sql, values)
-        return int(cursor.rowcount)
-
-
-def _fetch_mysqlclient(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
-    with handle.cursor(sys.modules["MySQLdb.cursors"].Cursor) as cursor:
-        cursor.execute(sql, values)
-        return cursor.fetchall()  # type: ignore[no-any-return]
+def _plain_mysqlclient(handle: Any) -> AbstractContextManager[Any]:
+    return handle.cursor(sys.modules["MySQLdb.cursors"].Cursor)  # type: ignore[no-any-return]
 
 
 def _run_on_django(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
@@ -160,9 +163,9 @@ KINDS: Final = {
     "sqlalchemy.engine.base.Connection": Kind("SQLAlchemy Connection", _run_on_connection, _read_on_connection),
     "sqlite3.Connection": _raw("sqlite3 connection", SQLITE, _execute_sqlite, _fetch_sqlite),
     "psycopg.Connection": _raw("psycopg connection", POSTGRESQL, _execute_psycopg, _fetch_psycopg),
-    "psycopg2.extensions.connection": _raw("psycopg2 connection", POSTGRESQL, _execute_psycopg2, _fetch_psycopg2),
-    "pymysql.connections.Connection": _raw("PyMySQL connection", MYSQL, _execute_pymysql, _fetch_pymysql),
-    "MySQLdb.connections.Connection": _raw("mysqlclient connection", MYSQL, _execute_mysqlclient, _fetch_mysqlclient),
+    "psycopg2.extensions.connection": _by_cursor("psycopg2 connection", POSTGRESQL, _plain_psycopg2),
+    "pymysql.connections.Connection": _by_cursor("PyMySQL connection", MYSQL, _plain_pymysql),
+    "MySQLdb.connections.Connection": _by_cursor("mysqlclient connection", MYSQL, _plain_mysqlclient),
     "django.utils.connection.ConnectionProxy": Kind("Django's connection", _run_on_django, _read_on_django),
     "django.db.backends.base.base.BaseDatabaseWrapper": Kind(
         "Django's connections[alias]", _run_on_django, _read_on_django
