@@ -29,6 +29,7 @@ from hogbox.errors import (
     UnsupportedHandle,
     UsageError,
 )
+from hogbox.testing import CapturedEvents, FlagOverrides
 from tests.client.conftest import TOKEN, Client
 from tests.emulator.flag_case import definitions, flag, where
 from tests.fixtures.colour import open_session
@@ -509,12 +510,12 @@ def test_properties_of_the_callers_win(posthog: PostHog, stored: TestDatabase) -
     assert properties["$feature/blue"] == "blue"
 
 
-def test_no_active_flag_no_list(database: TestDatabase, client: Client) -> None:
-    store(database, TOKEN, definitions(flag("off", active=False)))
+def test_no_active_flag_no_list(
+    database: TestDatabase, client: Client, posthog_flags: FlagOverrides, captured_events: CapturedEvents
+) -> None:
+    posthog_flags.set("off", False)
     client().capture(None, "paid", distinct_id="u1", send_feature_flags=True)
-    properties = database.events()[0]["properties"]
-    assert "$active_feature_flags" not in properties
-    assert properties["$feature/off"] is False
+    assert captured_events.only(database.engine).given == {"$feature/off": False}
 
 
 def test_an_event_is_captured_though_no_flags_are_known(

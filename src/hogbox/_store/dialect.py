@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Delete, Engine, Insert, Integer, Table, Text, create_engine, delete
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Delete,
+    Engine,
+    Insert,
+    Integer,
+    Table,
+    Text,
+    create_engine,
+    delete,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
@@ -77,6 +89,16 @@ def _long_text_mysql(_: LongText, _compiler: Any, **_options: Any) -> str:
     return "LONGTEXT"
 
 
+class table_exists(FunctionElement[bool]):  # noqa: N801 - reads as the SQL function that it is
+    """Whether statements would find a table of this name. It fails no transaction, as they would where there is none.
+
+    The name is a text in SQL, of a table that needs no quotes.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
 @compiles(epoch_ms, "sqlite")
 def _epoch_ms_sqlite(_: epoch_ms, _compiler: SQLCompiler, **_options: Any) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
@@ -102,6 +124,25 @@ def _octets(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(octets, "sqlite")
 def _octets_sqlite(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
     return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
+
+
+@compiles(table_exists, "sqlite")
+def _table_exists_sqlite(element: table_exists, compiler: SQLCompiler, **kw: Any) -> str:
+    name = compiler.process(element.clauses, **kw)
+    return f"EXISTS (SELECT 1 FROM pragma_table_info({name}))"  # noqa: S608 - the name is SQL
+
+
+@compiles(table_exists, "postgresql")
+def _table_exists_postgresql(element: table_exists, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(to_regclass({compiler.process(element.clauses, **kw)}) IS NOT NULL)"
+
+
+@compiles(table_exists, "mysql")
+@compiles(table_exists, "mariadb")
+def _table_exists_mysql(element: table_exists, compiler: SQLCompiler, **kw: Any) -> str:
+    name = compiler.process(element.clauses, **kw)
+    here = f"table_schema = DATABASE() AND table_name = {name}"
+    return f"EXISTS (SELECT 1 FROM information_schema.tables WHERE {here})"  # noqa: S608 - the name is SQL
 
 
 @dataclass(frozen=True, slots=True)
