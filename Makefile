@@ -13,10 +13,11 @@ demo: $(VENV)/demo.installed  ## The main job on SQLite: a shop, a failing serve
 test: $(VENV)/dev.installed  ## All tests; services that are not there are skipped, see HOGBOX_REQUIRE
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/dev.installed  ## Format, lint, types, import contracts
+check: $(VENV)/dev.installed  ## Format, lint, types by two checkers, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
 nightly: $(VENV)/dev.installed  ## What takes long: 200,000 comparisons with the official evaluator, full polling tests

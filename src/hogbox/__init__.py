@@ -1,6 +1,8 @@
 """PostHog for backends, living in the application's own database.
 
 Names are loaded on first use, so that `import hogbox` (and later `hogbox.flags` alone) costs only what is used.
+
+PYTEST_DONT_REWRITE: there is nothing to rewrite, and pytest would warn those who import hogbox before it starts.
 """
 
 from __future__ import annotations

@@ -19,14 +19,15 @@ from hogbox.context import require_person, whose
 from hogbox.errors import InvalidEvent
 from hogbox.parts import Arguments, Parts
 from hogbox.recorder import Discarded, Entry, Options, raised
-from hogbox.refresher import Refresh
 from hogbox.settings import DeliverySettings
 from hogbox.snapshot import AsyncFlags, Flags
 from hogbox.transport import AsyncFlagsTransport
-from hogbox.worker import Delivery, Progress
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from hogbox.refresher import Refresh
+    from hogbox.worker import Delivery, Progress
 
 DistinctId = str | int | UUID | None
 
@@ -232,9 +233,10 @@ class AsyncPostHog(AsyncFlagMethods):
             worker.stop()
             raise
 
-    async def refresh_flag_definitions(self) -> Refresh:
+    async def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
         """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later."""
-        return await asyncio.to_thread(self._parts.refresher.refresh)
+        refresher = self._parts.refresher
+        return await asyncio.to_thread(refresher.refresh_if_due if only_if_due else refresher.refresh)
 
     async def reload_feature_flags(self) -> Refresh:
         """The same as `refresh_flag_definitions`."""

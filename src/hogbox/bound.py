@@ -28,12 +28,17 @@ def _bound(
 class BoundPostHog:
     """The capturing and flag-reading methods of `PostHog`, each in the transaction that `current_ctx` returns.
 
-    `client` is the client itself, for everything else.
+    The client, or what returns it: then it is asked for at every call, and need not be there before the first.
     """
 
-    def __init__(self, client: PostHog, current_ctx: Callable[[], Any]) -> None:
-        self.client: Final = client
+    def __init__(self, client: PostHog | Callable[[], PostHog], current_ctx: Callable[[], Any]) -> None:
+        self._client = client
         self.current_ctx: Final = current_ctx
+
+    @property
+    def client(self) -> PostHog:
+        """The client itself, for everything else."""
+        return self._client if isinstance(self._client, PostHog) else self._client()
 
     capture = _bound(PostHog.capture)
     identify = _bound(PostHog.identify)

@@ -17,13 +17,14 @@ from hogbox.errors import ConfigurationError, InvalidEvent
 from hogbox.flag_methods import FlagMethods
 from hogbox.parts import Arguments, Parts
 from hogbox.recorder import Discarded, Entry, Options, raised
-from hogbox.refresher import Refresh
 from hogbox.settings import DeliverySettings
 from hogbox.snapshot import Flags
-from hogbox.worker import Delivery, Progress
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from hogbox.refresher import Refresh
+    from hogbox.worker import Delivery, Progress
 
 
 class PostHog(FlagMethods):
@@ -287,14 +288,18 @@ class PostHog(FlagMethods):
         """
         return self._parts.drainer().drain(timeout, progress)
 
-    def refresh_flag_definitions(self) -> Refresh:
+    def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
         """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later.
+
+        With `only_if_due` it is skipped where a process asked less than an interval ago: for jobs of a scheduler,
+        which then keep the definitions fresh as workers do, and together with them.
 
         Returns what became of it: `updated`, `unchanged`, `empty`, `stale`, `skipped` or `error`, with a reason where
         there is more to say. Takes up to a minute where PostHog is slow or busy. Raises TablesError, or what the
         database raises; nothing of PostHog's.
         """
-        return self._parts.refresher.refresh()
+        refresher = self._parts.refresher
+        return refresher.refresh_if_due() if only_if_due else refresher.refresh()
 
     def reload_feature_flags(self) -> Refresh:
         """The same as `refresh_flag_definitions`."""

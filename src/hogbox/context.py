@@ -10,10 +10,10 @@ all of them see. Requests beside it see nothing of it. Not to be confused with `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,6 +38,13 @@ class Context:
     """What is known of the request, such as `$current_url`."""
     tags: dict[str, Any] = field(default_factory=dict)
     """What the application says of it."""
+    find_distinct_id: Callable[[], str | int | UUID | None] | None = None
+    """Asked each time that somebody has to be named, before `distinct_id`; None where nobody is known."""
+
+    def person(self) -> str | None:
+        """Whose events and flags, as far as it is known now. Raises what `find_distinct_id` raises."""
+        found = None if self.find_distinct_id is None else self.find_distinct_id()
+        return self.distinct_id if found is None else resolve(None, found)
 
     def event_properties(self) -> dict[str, Any]:
         """What an event captured in this context tells of it; the properties of the call win over these."""
@@ -50,15 +57,14 @@ class Context:
 
     def copy(self) -> Context:
         """The same, to be changed without a change here."""
-        return Context(self.distinct_id, self.session_id, self.personless, {**self.properties}, {**self.tags})
+        return replace(self, properties={**self.properties}, tags={**self.tags})
 
 
 _current: ContextVar[Context | None] = ContextVar("hogbox_context", default=None)
 
 
-def get_context() -> Context | None:
-    """The context that is open here, or None."""
-    return _current.get()
+get_context: Final = _current.get
+"""The context that is open here, or None."""
 
 
 @contextmanager
@@ -69,6 +75,7 @@ def new_context(
     tags: Mapping[str, Any] | None = None,
     properties: Mapping[str, Any] | None = None,
     personless: bool | None = None,
+    find_distinct_id: Callable[[], str | int | UUID | None] | None = None,
     fresh: bool = False,
 ) -> Iterator[Context]:
     """Open a context for a `with` block: what is open already, as it is now, and what is given here.
@@ -80,6 +87,7 @@ def new_context(
         properties: The same, for what is known of the request, such as `$current_url`.
         personless: Capture events though nobody is named, as nobody's; flags are inconclusive then. Otherwise an event
             without a distinct id raises MissingDistinctId.
+        find_distinct_id: Asked each time that somebody has to be named, before `distinct_id`; for who is signed in.
         fresh: Take nothing over from the context that is open.
 
     Neither tags nor properties are told of `identify`, `group_identify` and `alias`. Raises InvalidEvent for values
@@ -88,23 +96,36 @@ def new_context(
     outer = None if fresh else _current.get()
     context = outer.copy() if outer else Context()
     if distinct_id is not None:
-        context.distinct_id = resolve(None, distinct_id)
+        context.distinct_id, context.find_distinct_id = resolve(None, distinct_id), None
+    if find_distinct_id is not None:
+        context.find_distinct_id = find_distinct_id
     if session_id is not None:
         context.session_id = require_text(session_id, "session_id")
     if personless is not None:
         context.personless = personless
     context.tags.update(require_properties(tags))
     context.properties.update(require_properties(properties))
+    with use_context(context):
+        yield context
+
+
+@contextmanager
+def use_context(context: Context) -> Iterator[None]:
+    """Be in a context that was opened before, for a `with` block: what is changed in it stays changed.
+
+    For work that goes on when the block that opened it has ended, such as a response that is streamed.
+    """
     token = _current.set(context)
     try:
-        yield context
+        yield
     finally:
         _current.reset(token)
 
 
 def identify_context(distinct_id: str | int | UUID) -> None:
     """Say whose events and flags these are from here on. Raises NoContext, or InvalidEvent for what is no id."""
-    _require().distinct_id = resolve(None, distinct_id)
+    context = _require()
+    context.distinct_id, context.find_distinct_id = resolve(None, distinct_id), None
 
 
 def set_context_session(session_id: str) -> None:
@@ -123,14 +144,13 @@ def whose(identified: object, argument: object) -> str | None:
     None, for nobody, in a personless context that names none. Raises MissingDistinctId otherwise, and InvalidEvent for
     a value that can't be an id.
     """
-    if identified is None and argument is None:
-        context = _current.get()
-        if context is not None:
-            if context.distinct_id is not None:
-                return context.distinct_id
-            if context.personless:
-                return None
-    return resolve(identified, argument)
+    if identified is not None or argument is not None:
+        return resolve(identified, argument)
+    context = _current.get()
+    person = None if context is None else context.person()
+    if person is None and (context is None or not context.personless):
+        raise MissingDistinctId()
+    return person
 
 
 def require_person(person: str | None) -> str:

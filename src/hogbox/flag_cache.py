@@ -99,6 +99,7 @@ class FlagCache:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         statements = FlagStatements(tables)
+        self.tables = tables
         self._project = (project,)
         self._timezone = timezone
         self._max_age = max_age

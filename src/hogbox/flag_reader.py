@@ -13,7 +13,7 @@ from hogbox.errors import LocalEvaluationNotConfigured, RemoteEvaluationError, U
 from hogbox.exposure import Exposure, Exposures
 from hogbox.flag_cache import FlagCache, Sight
 from hogbox.flags import FlagResult
-from hogbox.local_flags import LocalFlags, Person
+from hogbox.local_flags import Person
 from hogbox.remote import Remote
 from hogbox.settings import Settings
 from hogbox.snapshot import NOBODY, Flags, View, exposure_of, properties_of
@@ -119,7 +119,7 @@ class FlagReader:
         An exposure is noted where the read has a value and tracks.
         """
         _require_key(key)
-        local = yield from self._local(ctx, fallback)
+        local = (yield from self.sight(ctx, fallback)).flags
         if person is None:
             return None
         result = None if local is None else local.evaluate(key, person)
@@ -127,7 +127,7 @@ class FlagReader:
             if self.tracks(track) and local is not None:
                 yield from self._exposures.note(ctx, exposure_of(result, person, local))
             return result
-        if fallback == REMOTE and not self._disabled:
+        if fallback == REMOTE:
             return (yield from self._fall_back(ctx, key, person, track)) or result
         return result
 
@@ -136,7 +136,7 @@ class FlagReader:
     ) -> Plan[FlagValues]:
         """The values and payloads of all flags, or of those with these keys. Never an exposure."""
         wanted = keys_of(keys)
-        local = yield from self._local(ctx, fallback)
+        local = (yield from self.sight(ctx, fallback)).flags
         if person is None:
             return NO_VALUES
         results: dict[str, Result] = {}
@@ -147,7 +147,7 @@ class FlagReader:
                     **person._asdict(), keys=None if wanted is None else [key for key in wanted if key in known]
                 )
             )
-        if fallback == REMOTE and not self._disabled:
+        if fallback == REMOTE:
             yield from self._fill(
                 results, person, None if local is None else wanted or list(local.flag_set.keys), wanted
             )
@@ -158,13 +158,14 @@ class FlagReader:
         _require_key(key)
         if not isinstance(match_value, bool | str):
             raise UsageError(f"match_value is True, False or the key of a variant, not {match_value!r}")
-        local = yield from self._local(ctx, fallback)
+        local = (yield from self.sight(ctx, fallback)).flags
         return None if local is None else local.payload(key, match_value)
 
     def view(self, ctx: Any, person: Person | None) -> Plan[View]:
         """The person's flags as they are now."""
-        local = yield from self._local(ctx, None)
-        return View(local if person else None, person or NOBODY, datetime.now(UTC))
+        sight = yield from self.sight(ctx, None)
+        local = sight.flags if person else None
+        return View(local, person or NOBODY, datetime.now(UTC), sight.stamp and sight.stamp.revision)
 
     def told(
         self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
@@ -187,9 +188,9 @@ class FlagReader:
     def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Plan[RemoteFlag | None]:
         """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
         _require_key(key)
-        if self._disabled or person is None:
+        answer = yield from self.answer(person, [key])
+        if person is None or answer is None:
             return None
-        answer = yield from self._remote.ask(person, [key])
         flag = answer.flags.get(key)
         if (flag is None and answer.errors) or (flag is not None and flag.value is None):
             raise RemoteEvaluationError(
@@ -203,9 +204,9 @@ class FlagReader:
 
     def ask_all(self, person: Person | None, keys: Iterable[str] | None) -> Plan[FlagValues]:
         """What PostHog says of all flags, or of those with these keys. Raises RemoteEvaluationError."""
-        if self._disabled or person is None:
+        answer = yield from self.answer(person, keys_of(keys))
+        if answer is None:
             return NO_VALUES
-        answer = yield from self._remote.ask(person, keys_of(keys))
         values = _values(answer.flags)
         return values._replace(complete=values.complete and not answer.errors)
 
@@ -213,20 +214,29 @@ class FlagReader:
         """Capture an exposure of a snapshot, unless it is known."""
         return self._exposures.note(ctx, exposure)
 
-    def _local(self, ctx: Any, fallback: str | None) -> Plan[LocalFlags | None]:
-        """The flags that this transaction sees; None where none can be read, and everything is inconclusive."""
-        if fallback is not None and fallback != REMOTE:
-            raise UsageError(f"fallback is None or 'remote', not {fallback!r}")
+    def sight(self, ctx: Any, fallback: str | None) -> Plan[Sight]:
+        """The flags that this transaction sees; without flags, none can be read, and everything is inconclusive.
+
+        Raises LocalEvaluationNotConfigured. All local reads get their flags here, but for `read_plain`.
+        """
+        require_fallback(fallback)
         if self._disabled:
-            return None
+            return Sight(None, None)
         sight: Sight = yield from self._cache.view(ctx)
         if sight.stamp is None and not self._has_key and fallback is None:
             raise LocalEvaluationNotConfigured(_NOT_CONFIGURED)
-        return sight.flags
+        return sight
 
     def tracks(self, choice: bool | None) -> bool:
-        """Whether a read is an exposure: as the call says, else as is usual."""
-        return self.usual.track_exposures if choice is None else choice
+        """Whether a read is an exposure: as the call says, else as is usual. Never where the client is disabled."""
+        return not self._disabled and (self.usual.track_exposures if choice is None else choice)
+
+    def answer(self, person: Person | None, keys: Sequence[str] | None) -> Plan[FlagsAnswer | None]:
+        """What PostHog says of the person's flags, or of those with these keys.
+
+        None for nobody, and where the client is disabled. Raises RemoteEvaluationError. All remote reads ask here.
+        """
+        return None if self._disabled or person is None else (yield from self._remote.ask(person, keys))
 
     def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Plan[RemoteFlag | None]:
         """What PostHog says of a flag that is inconclusive here; a failure of it is a warning (P8)."""
@@ -246,11 +256,12 @@ class FlagReader:
         if missing is not None and not missing:
             return
         try:
-            answer = yield from self._remote.ask(person, missing)
+            answer = yield from self.answer(person, missing)
         except RemoteEvaluationError as error:
             log.warning("flags are inconclusive here, and %s", error)
             return
-        results.update({key: flag for key, flag in answer.flags.items() if missing is None or key in missing})
+        if answer is not None:
+            results.update({key: flag for key, flag in answer.flags.items() if missing is None or key in missing})
 
 
 def keys_of(keys: Iterable[str] | None) -> list[str] | None:
@@ -258,6 +269,12 @@ def keys_of(keys: Iterable[str] | None) -> list[str] | None:
     if keys is None:
         return None
     return [keys] if isinstance(keys, str) else list(keys)
+
+
+def require_fallback(fallback: object) -> None:
+    """Raise UsageError for what can't be fallen back to."""
+    if fallback is not None and fallback != REMOTE:
+        raise UsageError(f"fallback is None or 'remote', not {fallback!r}")
 
 
 def _require_key(key: object) -> None:

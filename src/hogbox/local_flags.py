@@ -32,6 +32,8 @@ class LocalFlags:
     minimal_events: bool
     """Whether the project asks for the short form of `$feature_flag_called`."""
     _raw: Mapping[str, Mapping[str, Any]]
+    _shared: Mapping[str, Any]
+    """What the document says besides its flags."""
 
     @classmethod
     def parse(cls, data: str, timezone: str) -> LocalFlags:
@@ -42,7 +44,8 @@ class LocalFlags:
             document = data  # for FlagSet to say what is wrong
         flag_set = FlagSet.parse(document, timezone=timezone)
         raw = {flag["key"]: flag for flag in document["flags"] if isinstance(flag, dict) and "key" in flag}
-        return cls(flag_set, document.get("minimal_flag_called_events") is True, raw)
+        shared = {name: value for name, value in document.items() if name != "flags"}
+        return cls(flag_set, document.get("minimal_flag_called_events") is True, raw, shared)
 
     def evaluate(self, key: str, person: Person, now: datetime | None = None) -> FlagResult:
         """What the flag is for this person."""
@@ -56,6 +59,17 @@ class LocalFlags:
             properties_complete=person.properties_complete,
             now=now,
         )
+
+    def definition(self, key: str) -> Mapping[str, Any] | None:
+        """A flag as PostHog defines it; None for a key that no flag has."""
+        return self._raw.get(key)
+
+    def changed_since(self, earlier: LocalFlags) -> tuple[str, ...]:
+        """The keys of the flags that are new, gone or defined differently; all, where what they share differs."""
+        keys = dict.fromkeys([*self._raw, *earlier._raw])
+        if self._shared != earlier._shared:
+            return tuple(keys)
+        return tuple(key for key in keys if self._raw.get(key) != earlier._raw.get(key))
 
     def facts(self, key: str) -> FlagFacts:
         """What events tell of a flag besides its value."""

@@ -1,15 +1,18 @@
-"""Parts: what a client is made of, whether it is awaited or not. They decide; the client only waits."""
+"""Parts: what a client is made of, whether it is awaited or not. They decide; the client only waits.
+
+What delivers, refreshes and migrates is imported when it is asked for: most processes leave that to others.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from hogbox._events.hook import BeforeSend
 from hogbox._store.database import Database
-from hogbox._store.migration import migrate
 from hogbox.exposure import Exposures
 from hogbox.flag_cache import FlagCache
 from hogbox.flag_reader import FlagReader, Usual
@@ -17,12 +20,14 @@ from hogbox.local_flags import require_timezone
 from hogbox.outbox import Outbox
 from hogbox.performer import Performer
 from hogbox.recorder import Recorder
-from hogbox.refresher import Refresher
 from hogbox.remote import Remote
 from hogbox.settings import DeliverySettings, Settings
 from hogbox.transport import FlagsTransport
-from hogbox.worker import Worker
 from hogbox.worker_thread import WorkerThread
+
+if TYPE_CHECKING:
+    from hogbox.refresher import Refresher
+    from hogbox.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,6 @@ class Parts:
         self._delivery = given.delivery or DeliverySettings.load(os.environ)
         source = settings.database_url if database is None or isinstance(database, str) else database
         self.database = Database(source, settings.table_prefix)
-        self.refresher = Refresher(self.database, settings)
         self.recorder = Recorder(settings, given.before_send)
         self.outbox = Outbox(self.database.statements)
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
@@ -82,12 +86,23 @@ class Parts:
         exposures = Exposures(tables, self.recorder, self.outbox, settings)
         return FlagReader(settings, cache, Remote(settings), exposures, kinds, self._usual)
 
+    @cached_property
+    def refresher(self) -> Refresher:
+        """What keeps the project's flag definitions fresh."""
+        from hogbox.refresher import Refresher
+
+        return Refresher(self.database, self.settings)
+
     def create_tables(self) -> None:
         """Create hogbox's tables, or bring older ones up to date."""
+        from hogbox._store.migration import migrate
+
         migrate(self.database.engine, self.database.tables)
 
     def drainer(self) -> Worker:
         """A worker to deliver the events that wait now."""
+        from hogbox.worker import Worker
+
         return Worker(self.database, self.settings.host, self._delivery)
 
     def shutdown(self, timeout: float | None) -> None:
@@ -97,6 +112,8 @@ class Parts:
         self.database.close()
 
     def _make_worker(self) -> Worker:
+        from hogbox.worker import Worker
+
         worker = Worker(self.database, self.settings.host, self._delivery, self.refresher)
         self.database.check()
         return worker

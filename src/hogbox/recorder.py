@@ -132,7 +132,9 @@ class Recorder:
         them, and both over those of the context.
         """
         own = self._with_groups(groups)
-        given = _in_context(shape.require_properties(properties), flags)
+        given = shape.require_properties(properties)
+        if flags or get_context() is not None:
+            given = _in_context(given, flags)
         if distinct_id is None:
             given = {shape.PERSON_PROFILE: False, **given}
         return self._draft(_require_name(event), distinct_id or self._new_uuid(), given, own, options)

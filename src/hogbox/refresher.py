@@ -32,7 +32,7 @@ from hogbox._wire.definitions import (
 from hogbox._wire.host import shorten
 from hogbox._wire.key import Secret, objection
 from hogbox.machine import process_name
-from hogbox.settings import Settings, polling_disabled, polling_interval
+from hogbox.settings import SWITCH_VARIABLE, Settings, polling_disabled, polling_interval
 from hogbox.transport import USER_AGENT, DefinitionsTransport, NoReply
 
 log = logging.getLogger("hogbox.refresh")
@@ -40,6 +40,14 @@ log = logging.getLogger("hogbox.refresh")
 RETRY_VARIABLE: Final = "POSTHOG_FLAGS_RETRY_DELAY_MS_OVERRIDE"
 
 _WELL: Final = (Status.UPDATED, Status.UNCHANGED)
+_EXIT_CODES: Final[Mapping[str, int]] = {
+    Status.UPDATED: 0,
+    Status.UNCHANGED: 0,
+    Status.ERROR: 1,
+    Status.SKIPPED: 2,
+    Status.EMPTY: 3,
+    Status.STALE: 3,
+}
 _TOGETHER: Final = 0.02
 """A process that wakes this much after the refresh is due finds that it is."""
 
@@ -53,6 +61,11 @@ class Refresh(NamedTuple):
     status: str
     reason: str | None = None
     detail: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """Of a command: 1 for an error, 2 where the refresh is skipped, 3 where PostHog's cache is cold, else 0."""
+        return _EXIT_CODES[self.status]
 
     def __str__(self) -> str:
         return f"{self.status}/{self.reason}" if self.reason else self.status
@@ -101,6 +114,20 @@ class Refresher:
         self._store.move_due(process_name(), self.interval())
         return self._refresh(self._key, _sleep, loudly=True)
 
+    def refresh_if_due(self) -> Refresh:
+        """Ask if the next refresh is due, and no other process does: what `tick` does, once, for a scheduler's job.
+
+        Takes and raises what `refresh` does.
+        """
+        if self._key is None:
+            return self._skipped()
+        if polling_disabled(self._environment):
+            return Refresh(Status.SKIPPED, Reason.DISABLED, f"{SWITCH_VARIABLE} is set")
+        self._database.check()
+        if not self._claim_first_or_due(process_name()):
+            return Refresh(Status.SKIPPED, Reason.NOT_DUE, "PostHog was asked less than an interval ago")
+        return self._refresh(self._key, _sleep, loudly=False)
+
     def tick(self, worker: str, pause: Pause) -> float:
         """Ask, in the name of this worker, if that is due and no other does; returns the seconds until the next look.
 
@@ -124,6 +151,15 @@ class Refresher:
             log.warning("%s", problem)
         self._bad_interval = problem or self._bad_interval
         return seconds
+
+    def _claim_first_or_due(self, worker: str) -> bool:
+        interval = self.interval()
+        if self._store.claim(worker, interval):
+            return True
+        if self._store.read_wait() is not None:
+            return False
+        self._store.enter()
+        return self._store.claim(worker, interval)
 
     def _skipped(self) -> Refresh:
         if self._settings.disabled:

@@ -7,7 +7,7 @@ that escapes it. Headers are hints for analytics, never a proof of who somebody 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -22,19 +22,24 @@ log = logging.getLogger("hogbox")
 class Reporter(Protocol):
     """What can capture an exception: `PostHog`."""
 
-    def capture_exception(self, ctx: Any, error: object = None, /, **options: Any) -> str | None: ...
+    def capture_exception(
+        self, ctx: Any, error: object = None, *, handled: bool = True, properties: Mapping[str, Any] | None = None
+    ) -> str | None: ...
 
 
 class AsyncReporter(Protocol):
     """What can capture an exception and is awaited: `AsyncPostHog`."""
 
-    async def capture_exception(self, ctx: Any, error: object = None, /, **options: Any) -> str | None: ...
+    async def capture_exception(
+        self, ctx: Any, error: object = None, *, handled: bool = True, properties: Mapping[str, Any] | None = None
+    ) -> str | None: ...
 
 
 def request_context(
     header: Callable[[str], object],
     *,
     distinct_id: str | int | UUID | None = None,
+    find_distinct_id: Callable[[], str | int | UUID | None] | None = None,
     personless: bool | None = None,
     url: str | None = None,
     method: str | None = None,
@@ -46,6 +51,7 @@ def request_context(
     Arguments:
         header: Gives the value of a header by its name, whatever the case, or None.
         distinct_id: Who the application knows to have sent it; wins over the header.
+        find_distinct_id: The same where that can't be told yet; asked each time that somebody has to be named.
         personless: Capture events of requests of which nobody is known.
         url, method, path, ip: What is known of the request; the path without its query.
 
@@ -61,6 +67,7 @@ def request_context(
         session_id=clean_header(header(SESSION_ID)),
         properties=known,
         personless=personless,
+        find_distinct_id=find_distinct_id,
         fresh=True,
     )
 

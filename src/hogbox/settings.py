@@ -19,6 +19,8 @@ POLLING_SECONDS: Final = 60
 
 POLLING_VARIABLE: Final = "POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS"
 
+SWITCH_VARIABLE: Final = "POSTHOG_DISABLE_LOCAL_EVALUATION"
+
 _LONGEST_POLLING_SECONDS: Final = 366 * 24 * 60 * 60
 _PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
@@ -179,7 +181,7 @@ def polling_interval(environment: Mapping[str, str]) -> tuple[int, str | None]:
 
 def polling_disabled(environment: Mapping[str, str]) -> bool:
     """Whether the definitions are not to be refreshed by themselves; whatever is not a yes is a no."""
-    return environment.get("POSTHOG_DISABLE_LOCAL_EVALUATION", "").strip().lower() in _TRUE
+    return environment.get(SWITCH_VARIABLE, "").strip().lower() in _TRUE
 
 
 def require_prefix(prefix: str) -> str:

@@ -25,6 +25,7 @@ class View(NamedTuple):
     local: LocalFlags | None
     person: Person
     now: datetime
+    revision: int | None = None
 
 
 class Flags:
@@ -35,9 +36,17 @@ class Flags:
     are tracked: then a value's first read writes in the transaction that it was taken in.
     """
 
-    __slots__ = ("_expose", "_local", "_now", "_person", "_results")
+    __slots__ = ("_expose", "_local", "_now", "_person", "_results", "readable", "revision")
+
+    revision: int | None
+    """Counts the changes of the definitions that this was taken of; None where none were ever stored."""
+
+    readable: bool
+    """Whether there are definitions that hogbox can read; otherwise no flag is known."""
 
     def __init__(self, view: View, expose: Expose | None = None) -> None:
+        self.revision = view.revision
+        self.readable = view.local is not None
         self._local = view.local or LocalFlags.parse('{"flags": []}', "UTC")
         self._person = view.person
         self._now = view.now
@@ -48,9 +57,25 @@ class Flags:
         return f"Flags({self._person.distinct_id!r}, {len(self._flag_set.keys)} flags)"
 
     @property
+    def distinct_id(self) -> str | None:
+        """Whose flags; None for nobody's, as in a personless context."""
+        return self._person.distinct_id or None
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """The keys of all flags."""
         return self._flag_set.keys
+
+    def definition(self, key: str) -> Mapping[str, Any] | None:
+        """A flag as PostHog defines it, None where there is none. Not to be changed: it is everybody's."""
+        return self._local.definition(key)
+
+    def changed_since(self, earlier: Flags) -> tuple[str, ...]:
+        """The keys of the flags that are new, gone or defined differently here than in an earlier snapshot.
+
+        Where what flags share has changed, such as cohorts, it is all of them.
+        """
+        return self._local.changed_since(earlier._local)
 
     def is_enabled(self, key: str, default: bool | None = None) -> bool | None:
         """Whether the flag is on, in whatever variant; the default where that is inconclusive."""

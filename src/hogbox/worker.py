@@ -9,11 +9,13 @@ empty (`PostHog.deliver()`, `hogbox deliver`).
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from queue import Empty, SimpleQueue
+from types import FrameType
 from typing import Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -107,6 +109,20 @@ class Worker:
         self._database.check()
         self._work(self._is_stopping, self._polling())
 
+    def run_until_signal(self) -> None:
+        """The same as `run`, until the process gets SIGTERM or SIGINT; only in a process's main thread.
+
+        A second signal ends the process at once, and the leases run out by themselves.
+        """
+
+        def end(number: int, _: FrameType | None) -> None:
+            signal.signal(number, signal.SIG_DFL)
+            self.stop()
+
+        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGINT, end)
+        self.run()
+
     def drain(self, timeout: float | None, progress: Progress | None = None) -> Delivery:
         """Deliver what waits now; ends when that is settled, or after so many seconds (None: however long it takes).
 
@@ -154,21 +170,21 @@ class Worker:
         with ExitStack() as stack:
             transport = Transport(self._host, settings.request_timeout_seconds, self._senders)
             stack.enter_context(transport)
-            signal = ChangeSignal(self._database.engine)
-            stack.callback(signal.close)
+            changes = ChangeSignal(self._database.engine)
+            stack.callback(changes.close)
             stack.callback(self._leases.leave)
             pool = stack.enter_context(ThreadPoolExecutor(self._senders, "hogbox-sender"))
             stack.callback(self.stop)
             sender = Sender(self._store, transport, settings, self._shared, self._leases, self._is_stopping)
             stack.enter_context(beside)
             log.info("worker %s delivers to %s", self.id, self._host)
-            self._loop(finished, signal, lambda turn, share: pool.submit(sender.deliver, turn, share))
+            self._loop(finished, changes, lambda turn, share: pool.submit(sender.deliver, turn, share))
         log.info("worker %s has ended: %d delivered, %d dead", self.id, self._shared.delivered, self._shared.dead)
 
     def _loop(
         self,
         finished: Callable[[], bool],
-        signal: ChangeSignal,
+        changes: ChangeSignal,
         submit: Submit,
     ) -> None:
         while True:
@@ -177,12 +193,12 @@ class Worker:
                     return
                 self._collect()
                 self._keep_leases()
-                if self._should_look(signal):
+                if self._should_look(changes):
                     self._deal(submit)
                 self._well()
             except SQLAlchemyError as error:
                 self._trouble(error)
-            self._sleep(self._pause(signal))
+            self._sleep(self._pause(changes))
 
     def _is_stopping(self) -> bool:
         return self._stopping
@@ -224,11 +240,11 @@ class Worker:
             self._look_at = 0.0
         self._leases.return_recalled(self._busy())
 
-    def _should_look(self, signal: ChangeSignal) -> bool:
+    def _should_look(self, changes: ChangeSignal) -> bool:
         if self._stopping or len(self._turns) >= self._senders:
             return False
         now = time.monotonic()
-        return now >= self._gather_until and (signal.changed() or now >= self._look_at)
+        return now >= self._gather_until and (changes.changed() or now >= self._look_at)
 
     def _deal(self, submit: Submit) -> None:
         """Give the shards that hold events to idle senders, and note when to look again at the latest."""
@@ -245,19 +261,26 @@ class Worker:
                 ready.append(one)
         free = max(1, self._parallel - len(self._turns))
         for turn in _split(ready, free):
-            future = submit(turn, self._parallel < self._senders)
+            try:
+                future = submit(turn, self._parallel < self._senders)
+            except RuntimeError as error:
+                if "shutdown" not in str(error):
+                    raise
+                # Python is about to end, and lets pools finish first: what they have is settled, the rest waits.
+                self.stop()
+                return
             self._turns[future] = Dealt(frozenset(one.shard for one in turn), now)
             future.add_done_callback(lambda _: self._wake.put(None))
 
     def _busy(self) -> set[int]:
         return {shard for dealt in self._turns.values() for shard in dealt.shards}
 
-    def _pause(self, signal: ChangeSignal) -> float:
+    def _pause(self, changes: ChangeSignal) -> float:
         """Seconds until something is due; a pulse at the latest, for what no signal tells of."""
         now = time.monotonic()
         if self._unwell:
             return _REST
-        pulse = min(self._settings.poll_seconds, _SELDOM) if signal.precise else self._settings.poll_seconds
+        pulse = min(self._settings.poll_seconds, _SELDOM) if changes.precise else self._settings.poll_seconds
         if now < self._often_until:
             pulse = min(pulse, _OFTEN)
         all_busy = len(self._turns) >= self._senders

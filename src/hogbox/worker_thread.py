@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from hogbox.worker import Worker
+if TYPE_CHECKING:
+    from hogbox.worker import Worker
 
 log = logging.getLogger("hogbox")
 

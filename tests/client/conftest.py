@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hogbox import PostHog
+from tests.fixtures.colour import COLOURS
 from tests.fixtures.database import BACKENDS, SharedDatabases, TestDatabase
 
 TOKEN = "phc_a_token_of_the_tests"
@@ -37,13 +38,20 @@ def any_database(request: pytest.FixtureRequest, emptied: SharedDatabases) -> Te
     return emptied(request.param)
 
 
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> type[PostHog]:
+    """Each of the two clients; the asynchronous one is awaited at once."""
+    kind: type[PostHog] = COLOURS[request.param]
+    return kind
+
+
 @pytest.fixture
-def client(database: TestDatabase) -> Iterator[Client]:
+def client(database: TestDatabase, colour: type[PostHog]) -> Iterator[Client]:
     """Makes clients of the database."""
     made: list[PostHog] = []
 
     def make(**arguments: Any) -> PostHog:
-        made.append(PostHog(database.url, **{"project_token": TOKEN, **arguments}))
+        made.append(colour(database.url, **{"project_token": TOKEN, **arguments}))
         return made[-1]
 
     yield make

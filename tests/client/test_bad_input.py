@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session
 
 from hogbox import PostHog
-from hogbox._store.handle import KINDS
 from hogbox.errors import (
     ConfigurationError,
     HogboxError,
@@ -26,6 +25,7 @@ from hogbox.errors import (
 )
 from hogbox.settings import DeliverySettings
 from tests.client.conftest import TOKEN, Only
+from tests.fixtures.colour import open_session
 from tests.fixtures.database import TestDatabase
 
 
@@ -87,8 +87,7 @@ CALLS: dict[str, tuple[Callable[[PostHog], Any], type[HogboxError], str]] = {
     "arguments in another order": (
         lambda posthog: posthog.capture("paid", "u1"),
         UnsupportedHandle,
-        f"hogbox can't write in a builtins.str: pass one of {', '.join(kind.name for kind in KINDS.values())}; "
-        "or None, and hogbox commits by itself",
+        "hogbox can't write in a builtins.str: pass one of SQLAlchemy ",
     ),
     "more than can be kept": (
         lambda posthog: posthog.capture(None, "paid", distinct_id="u1", properties={"text": "x" * 8_000_000}),
@@ -103,7 +102,8 @@ def test_a_mistake_of_the_callers_raises_at_once(posthog: PostHog, database: Tes
     call, kind, message = CALLS[mistake]
     with pytest.raises(kind) as caught:
         call(posthog)
-    assert str(caught.value) == message or str(caught.value).startswith("the event has 8,000,")
+    said = str(caught.value)
+    assert said == message or (message[-1] in " ," and said.startswith(message))
     assert isinstance(caught.value, UsageError)
     assert database.events() == database.dead_letters() == []
 
@@ -116,10 +116,11 @@ def test_an_event_beyond_the_storable_size_says_how_large_it_is(posthog: PostHog
 
 
 def test_p8_a_mistake_leaves_the_callers_transaction_usable(posthog: PostHog, database: TestDatabase) -> None:
-    with Session(database.engine) as session, session.begin():
+    with open_session(posthog, database) as session:
         with pytest.raises(InvalidEvent):
-            posthog.capture(session, "", distinct_id="u1")
-        posthog.capture(session, "paid", distinct_id="u1")
+            posthog.capture(session.handle, "", distinct_id="u1")
+        posthog.capture(session.handle, "paid", distinct_id="u1")
+        session.commit()
     assert [event["event"] for event in database.events()] == ["paid"]
 
 
@@ -156,9 +157,9 @@ def test_p8_values_that_raise_when_they_are_read_do_not_break_the_call(posthog: 
 
 
 def test_p2_an_event_that_is_too_large_is_kept_as_a_dead_letter_with_one_warning(
-    any_database: TestDatabase, caplog: pytest.LogCaptureFixture
+    any_database: TestDatabase, caplog: pytest.LogCaptureFixture, colour: type[PostHog]
 ) -> None:
-    with PostHog(any_database.url, project_token=TOKEN) as posthog:
+    with colour(any_database.url, project_token=TOKEN) as posthog:
         uuid = posthog.capture(None, "paid", distinct_id="u1", properties={"text": 'x"\\' * 700_000})
     (dead,) = any_database.dead_letters()
     size = len(any_database.rows("posthog_dead_letters")[0]["payload"])
@@ -170,8 +171,8 @@ def test_p2_an_event_that_is_too_large_is_kept_as_a_dead_letter_with_one_warning
     assert warnings(caplog) == [f"event {uuid} (paid) goes to the dead letters: {reason}"]
 
 
-def test_the_largest_event_that_can_be_kept_is_kept(any_database: TestDatabase) -> None:
-    with PostHog(any_database.url, project_token=TOKEN) as posthog:
+def test_the_largest_event_that_can_be_kept_is_kept(any_database: TestDatabase, colour: type[PostHog]) -> None:
+    with colour(any_database.url, project_token=TOKEN) as posthog:
         posthog.capture(None, "paid", distinct_id="u1", properties={"text": "'" * 7_339_000})
     assert any_database.count("posthog_dead_letters") == 1
 
@@ -401,7 +402,7 @@ def test_importing_hogbox_imports_no_driver_and_no_framework() -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql+telepathy://me:hunter2@host/app", "oracle://me:hunter2@host/app"])
-def test_p9_no_message_tells_the_password_of_the_database(url: str) -> None:
+def test_p9_no_message_tells_the_password_of_the_database(url: str, colour: type[PostHog]) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        PostHog(url, project_token=TOKEN)
+        colour(url, project_token=TOKEN)
     assert "hunter2" not in str(caught.value)

@@ -6,12 +6,12 @@ import logging
 import threading
 
 import pytest
-from sqlalchemy.orm import Session
 
 from hogbox import PostHog
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from tests.client.conftest import TOKEN
+from tests.fixtures.colour import open_session
 from tests.fixtures.database import TestDatabase
 
 NOBODY = "http://127.0.0.1:9"
@@ -22,8 +22,10 @@ def worker_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("hogbox-worker")]
 
 
-def test_p2_deliver_sends_what_waits_and_empties_the_outbox(any_database: TestDatabase, emulator: Emulator) -> None:
-    with PostHog(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
+def test_p2_deliver_sends_what_waits_and_empties_the_outbox(
+    any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]
+) -> None:
+    with colour(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
         uuids = [posthog.capture(None, f"paid {number}", distinct_id=f"u{number}") for number in range(20)]
         assert posthog.deliver() == (20, 0, 0)
     assert {event.uuid for event in emulator.events()} == set(uuids)
@@ -32,18 +34,23 @@ def test_p2_deliver_sends_what_waits_and_empties_the_outbox(any_database: TestDa
     assert any_database.count("posthog_workers") == 0
 
 
-def test_p4_one_persons_events_arrive_in_order(any_database: TestDatabase, emulator: Emulator) -> None:
-    with PostHog(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
+def test_p4_one_persons_events_arrive_in_order(
+    any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]
+) -> None:
+    with colour(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
         for start in range(0, 60, 20):
-            with Session(any_database.engine) as session, session.begin():
+            with open_session(posthog, any_database) as session:
                 for number in range(start, start + 20):
-                    posthog.capture(session, f"{number}", distinct_id="u1")
+                    posthog.capture(session.handle, f"{number}", distinct_id="u1")
+                session.commit()
         posthog.deliver()
     assert [event.event for event in emulator.events()] == [str(number) for number in range(60)]
 
 
-def test_p3_what_arrives_is_what_was_captured(any_database: TestDatabase, emulator: Emulator) -> None:
-    with PostHog(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
+def test_p3_what_arrives_is_what_was_captured(
+    any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]
+) -> None:
+    with colour(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
         posthog.capture(None, "bezahlt \N{PILE OF POO}", distinct_id="Zoë", properties={"text": 'a\0b\\"\u2028'})
         (waiting,) = any_database.events()
         posthog.deliver()
@@ -53,15 +60,17 @@ def test_p3_what_arrives_is_what_was_captured(any_database: TestDatabase, emulat
     assert arrived.properties["text"] == 'a\0b\\"\u2028'
 
 
-def test_an_empty_outbox_makes_no_request(any_database: TestDatabase, emulator: Emulator) -> None:
-    with PostHog(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
+def test_an_empty_outbox_makes_no_request(
+    any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]
+) -> None:
+    with colour(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
         assert posthog.deliver() == (0, 0, 0)
     assert emulator.requests() == []
 
 
-def test_progress_is_told_up_to_the_end(any_database: TestDatabase, emulator: Emulator) -> None:
+def test_progress_is_told_up_to_the_end(any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]) -> None:
     told: list[tuple[int, int]] = []
-    with PostHog(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
+    with colour(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
         for number in range(5):
             posthog.capture(None, "paid", distinct_id=f"u{number}")
         posthog.deliver(progress=lambda done, total: told.append((done, total)))
@@ -69,23 +78,27 @@ def test_progress_is_told_up_to_the_end(any_database: TestDatabase, emulator: Em
     assert told == sorted(told)
 
 
-def test_p8_a_server_that_is_down_raises_nothing_and_loses_nothing(any_database: TestDatabase) -> None:
-    with PostHog(any_database.url, project_token=TOKEN, host=NOBODY, delivery=QUICK) as posthog:
+def test_p8_a_server_that_is_down_raises_nothing_and_loses_nothing(
+    any_database: TestDatabase, colour: type[PostHog]
+) -> None:
+    with colour(any_database.url, project_token=TOKEN, host=NOBODY, delivery=QUICK) as posthog:
         posthog.capture(None, "paid", distinct_id="u1")
         assert posthog.deliver(timeout=0.3) == (0, 0, 1)
         posthog.capture(None, "paid again", distinct_id="u1")
     assert len(any_database.events()) == 2
 
 
-def test_p8_capturing_makes_no_request(any_database: TestDatabase, emulator: Emulator) -> None:
-    with PostHog(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
+def test_p8_capturing_makes_no_request(any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]) -> None:
+    with colour(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
         posthog.capture(None, "paid", distinct_id="u1")
         posthog.capture_exception(None, "it broke")
     assert emulator.requests() == []
 
 
-def test_p2_what_the_server_refuses_becomes_a_dead_letter(any_database: TestDatabase, emulator: Emulator) -> None:
-    with PostHog(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
+def test_p2_what_the_server_refuses_becomes_a_dead_letter(
+    any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]
+) -> None:
+    with colour(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
         for number in range(4):
             posthog.capture(None, f"paid {number}", distinct_id=f"u{number}")
         any_database.execute(
@@ -99,8 +112,10 @@ def test_p2_what_the_server_refuses_becomes_a_dead_letter(any_database: TestData
     assert dead["status"] == 400
 
 
-def test_a_worker_thread_delivers_until_shutdown(any_database: TestDatabase, emulator: Emulator) -> None:
-    posthog = PostHog(any_database.url, project_token=TOKEN, host=emulator.url, delivery=QUICK)
+def test_a_worker_thread_delivers_until_shutdown(
+    any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]
+) -> None:
+    posthog = colour(any_database.url, project_token=TOKEN, host=emulator.url, delivery=QUICK)
     posthog.start()
     posthog.start()
     assert worker_threads() == ["hogbox-worker"]
@@ -114,8 +129,10 @@ def test_a_worker_thread_delivers_until_shutdown(any_database: TestDatabase, emu
     assert {row["owner"] for row in any_database.rows("posthog_shards", "shard")} == {None}
 
 
-def test_a_client_can_be_started_again_after_a_shutdown(any_database: TestDatabase, emulator: Emulator) -> None:
-    posthog = PostHog(any_database.url, project_token=TOKEN, host=emulator.url, delivery=QUICK)
+def test_a_client_can_be_started_again_after_a_shutdown(
+    any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]
+) -> None:
+    posthog = colour(any_database.url, project_token=TOKEN, host=emulator.url, delivery=QUICK)
     for count in (1, 2):
         posthog.start()
         posthog.capture(None, "paid", distinct_id="u1")
@@ -124,29 +141,31 @@ def test_a_client_can_be_started_again_after_a_shutdown(any_database: TestDataba
     assert worker_threads() == []
 
 
-def test_leaving_the_block_ends_the_worker_thread(any_database: TestDatabase) -> None:
-    with PostHog(any_database.url, project_token=TOKEN, host=NOBODY) as posthog:
+def test_leaving_the_block_ends_the_worker_thread(any_database: TestDatabase, colour: type[PostHog]) -> None:
+    with colour(any_database.url, project_token=TOKEN, host=NOBODY) as posthog:
         posthog.start()
         assert worker_threads() == ["hogbox-worker"]
     assert worker_threads() == []
 
 
-def test_shutdown_without_a_start_does_nothing(database: TestDatabase) -> None:
-    posthog = PostHog(database.url, project_token=TOKEN)
+def test_shutdown_without_a_start_does_nothing(database: TestDatabase, colour: type[PostHog]) -> None:
+    posthog = colour(database.url, project_token=TOKEN)
     posthog.shutdown()
     assert posthog.capture(None, "paid", distinct_id="u1")
     posthog.shutdown()
 
 
-def test_an_error_inside_the_block_is_not_swallowed(database: TestDatabase) -> None:
-    with pytest.raises(LookupError), PostHog(database.url, project_token=TOKEN):
+def test_an_error_inside_the_block_is_not_swallowed(database: TestDatabase, colour: type[PostHog]) -> None:
+    with pytest.raises(LookupError), colour(database.url, project_token=TOKEN):
         raise LookupError
 
 
-def test_events_of_several_projects_go_each_with_its_own_token(any_database: TestDatabase, emulator: Emulator) -> None:
+def test_events_of_several_projects_go_each_with_its_own_token(
+    any_database: TestDatabase, emulator: Emulator, colour: type[PostHog]
+) -> None:
     with (
-        PostHog(any_database.url, project_token="phc_one", host=emulator.url) as one,
-        PostHog(any_database.url, project_token="phc_two", host=emulator.url) as two,
+        colour(any_database.url, project_token="phc_one", host=emulator.url) as one,
+        colour(any_database.url, project_token="phc_two", host=emulator.url) as two,
     ):
         one.capture(None, "first", distinct_id="u1")
         two.capture(None, "second", distinct_id="u1")
@@ -155,14 +174,14 @@ def test_events_of_several_projects_go_each_with_its_own_token(any_database: Tes
 
 
 def test_p9_tokens_are_shortened_in_the_log_and_in_the_clients_text(
-    any_database: TestDatabase, emulator: Emulator, caplog: pytest.LogCaptureFixture
+    any_database: TestDatabase, emulator: Emulator, caplog: pytest.LogCaptureFixture, colour: type[PostHog]
 ) -> None:
     caplog.set_level(logging.DEBUG, "hogbox")
     emulator.configure(known_tokens=["phc_another"])
-    with PostHog(any_database.url, project_token=TOKEN, host=emulator.url, delivery=QUICK) as posthog:
+    with colour(any_database.url, project_token=TOKEN, host=emulator.url, delivery=QUICK) as posthog:
         posthog.capture(None, "paid", distinct_id="u1")
         assert posthog.deliver(timeout=0.3) == (0, 0, 1)
-        assert repr(posthog) == f"PostHog(project='phc_a_to…', host={emulator.url!r})"
+        assert repr(posthog).removeprefix("Async") == f"PostHog(project='phc_a_to…', host={emulator.url!r})"
     assert "refuses the token phc_a_to…" in caplog.text
     assert TOKEN not in caplog.text
     noted = {row["last_error"] for row in any_database.rows("posthog_shards", "shard")} - {None}

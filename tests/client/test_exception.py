@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy.orm import Session
 
 from hogbox import PostHog
 from hogbox.errors import InvalidEvent
 from tests.client.conftest import Client, Only
+from tests.fixtures.colour import open_session
 from tests.fixtures.database import TestDatabase
 
 
@@ -117,8 +117,8 @@ def test_p1_an_exception_whose_first_capture_was_rolled_back_is_captured_again(
     posthog: PostHog, database: TestDatabase
 ) -> None:
     error = caught(ValueError("card declined"))
-    with Session(database.engine) as session:
-        first = posthog.capture_exception(session, error)
+    with open_session(posthog, database) as session:
+        first = posthog.capture_exception(session.handle, error)
         session.rollback()
     assert posthog.capture_exception(None, error) == first
     assert len(database.events()) == 1

@@ -6,7 +6,6 @@ import multiprocessing
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session
 
 from hogbox import PostHog
 from hogbox._events.exposure import exposure_id
@@ -15,6 +14,7 @@ from hogbox._store.delivery import DeliveryStore
 from hogbox.errors import MissingDistinctId
 from tests.client.conftest import TOKEN, Client
 from tests.emulator.flag_case import definitions, flag, where
+from tests.fixtures.colour import open_session, write_exposures
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.stored import store
 
@@ -97,6 +97,7 @@ def test_every_read_of_a_value_is_one(tracking: PostHog, stored: TestDatabase) -
     flags = tracking.flags(None, distinct_id="d")
     for _ in range(2):
         flags.get("on"), flags.is_enabled("off"), flags.result("plain")
+    write_exposures(tracking, flags)
     assert [(event["distinct_id"], event["properties"]["$feature_flag"]) for event in stored.events()] == [
         ("a", "on"),
         ("b", "on"),
@@ -120,12 +121,14 @@ def test_once_per_person_flag_answer_and_groups(tracking: PostHog, stored: TestD
 
 
 def test_a_snapshots_exposures_share_its_transaction(tracking: PostHog, stored: TestDatabase) -> None:
-    with Session(stored.engine) as session:
-        flags = tracking.flags(session, distinct_id="u1")
+    with open_session(tracking, stored) as session:
+        flags = tracking.flags(session.handle, distinct_id="u1")
         flags.get("on")
+        write_exposures(tracking, flags)
         session.rollback()
         assert stored.events() == []
         flags.get("on")
+        write_exposures(tracking, flags)
         session.commit()
     assert names(stored) == ["$feature_flag_called"]
 

@@ -25,11 +25,14 @@ from hogbox.errors import (
     InvalidPerson,
     LocalEvaluationNotConfigured,
     MissingDistinctId,
+    SyncHandle,
     UnsupportedHandle,
     UsageError,
 )
+from hogbox.testing import CapturedEvents, FlagOverrides
 from tests.client.conftest import TOKEN, Client
 from tests.emulator.flag_case import definitions, flag, where
+from tests.fixtures.colour import open_session
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.stored import store
 
@@ -59,12 +62,12 @@ def posthog(stored: TestDatabase, client: Client) -> PostHog:
 
 
 @pytest.fixture
-def client(database: TestDatabase) -> Iterator[Client]:
+def client(database: TestDatabase, colour: type[PostHog]) -> Iterator[Client]:
     """Makes clients over an engine of the test's."""
     made: list[PostHog] = []
 
     def make(source: Any = None, **arguments: Any) -> PostHog:
-        made.append(PostHog(source or database.engine, **{"project_token": TOKEN, **arguments}))
+        made.append(colour(source or database.engine, **{"project_token": TOKEN, **arguments}))
         return made[-1]
 
     yield make
@@ -85,11 +88,10 @@ def queries(database: TestDatabase) -> Iterator[Queries]:
     sa.event.remove(database.engine, "before_cursor_execute", note)
 
 
-def test_the_answers_on_every_database(any_database: TestDatabase) -> None:
+def test_the_answers_on_every_database(any_database: TestDatabase, colour: type[PostHog]) -> None:
     store(any_database, TOKEN, DOCUMENT)
-    posthog = PostHog(any_database.engine, project_token=TOKEN)
-    with Session(any_database.engine) as session:
-        for ctx in (None, session):
+    with colour(any_database.engine, project_token=TOKEN) as posthog, open_session(posthog, any_database) as session:
+        for ctx in (None, session.handle):
             assert posthog.get_feature_flag(ctx, "on", distinct_id="u1") is True
             assert posthog.get_feature_flag(ctx, "off", distinct_id="u1") is False
             assert posthog.get_feature_flag(ctx, "blue", distinct_id="u1") == "blue"
@@ -305,12 +307,13 @@ def test_bad_input(
         arguments.update({"key": key} if key != "on" else {}, **({"ctx": ctx} if ctx is not None else {}))
 
 
-def test_an_asynchronous_handle_is_refused(posthog: PostHog) -> None:
-    aiosqlite = type("Connection", (), {"__module__": "aiosqlite.core"})
-    with pytest.raises(AsyncHandle):
-        posthog.get_feature_flag(aiosqlite(), "on", distinct_id="u1")
-    with pytest.raises(AsyncHandle):
-        posthog.get_feature_flag_payload(aiosqlite(), "on", match_value=True)
+def test_a_handle_of_the_other_colour_is_refused(posthog: PostHog, colour: type) -> None:
+    error: type[Exception] = AsyncHandle if colour is PostHog else SyncHandle
+    handle = type("Connection", (), {"__module__": "aiosqlite.core" if error is AsyncHandle else "sqlite3"})()
+    with pytest.raises(error):
+        posthog.get_feature_flag(handle, "on", distinct_id="u1")
+    with pytest.raises(error):
+        posthog.get_feature_flag_payload(handle, "on", match_value=True)
 
 
 @pytest.mark.parametrize("value", [1.5, ["blue"], 3])
@@ -354,6 +357,7 @@ def test_p6_at_most_one_small_read_per_max_age(posthog: PostHog, queries: Querie
     assert len(queries) - len(small) == 1
 
 
+@pytest.mark.parametrize("colour", [PostHog])
 def test_p6_with_several_threads_and_sessions(stored: TestDatabase, posthog: PostHog, queries: Queries) -> None:
     posthog.get_feature_flag(None, "on", distinct_id="u1")
     queries.clear()
@@ -384,16 +388,17 @@ def test_a_new_revision_is_seen_within_the_max_age(stored: TestDatabase, client:
 
 def test_a_new_revision_seen_by_one_session_is_seen_by_the_next(stored: TestDatabase, client: Client) -> None:
     posthog = client(definitions_max_age=0.2)
-    with Session(stored.engine) as one, Session(stored.engine) as two:
-        assert posthog.get_feature_flag(one, "on", distinct_id="u1") is True
+    with open_session(posthog, stored) as one, open_session(posthog, stored) as two:
+        assert posthog.get_feature_flag(one.handle, "on", distinct_id="u1") is True
         one.rollback()
         store(stored, TOKEN, OTHER)
         time.sleep(0.25)
-        assert posthog.get_feature_flag(one, "on", distinct_id="u1") is False
-        assert posthog.get_feature_flag(two, "on", distinct_id="u1") is False
+        assert posthog.get_feature_flag(one.handle, "on", distinct_id="u1") is False
+        assert posthog.get_feature_flag(two.handle, "on", distinct_id="u1") is False
         assert posthog.get_feature_flag(None, "on", distinct_id="u1") is False
 
 
+@pytest.mark.parametrize("colour", [PostHog])
 def test_an_older_snapshot_is_served_to_its_own_transaction(emptied: Any, client: Client) -> None:
     database = emptied("postgresql")
     store(database, TOKEN, DOCUMENT)
@@ -505,12 +510,12 @@ def test_properties_of_the_callers_win(posthog: PostHog, stored: TestDatabase) -
     assert properties["$feature/blue"] == "blue"
 
 
-def test_no_active_flag_no_list(database: TestDatabase, client: Client) -> None:
-    store(database, TOKEN, definitions(flag("off", active=False)))
+def test_no_active_flag_no_list(
+    database: TestDatabase, client: Client, posthog_flags: FlagOverrides, captured_events: CapturedEvents
+) -> None:
+    posthog_flags.set("off", False)
     client().capture(None, "paid", distinct_id="u1", send_feature_flags=True)
-    properties = database.events()[0]["properties"]
-    assert "$active_feature_flags" not in properties
-    assert properties["$feature/off"] is False
+    assert captured_events.only(database.engine).given == {"$feature/off": False}
 
 
 def test_an_event_is_captured_though_no_flags_are_known(

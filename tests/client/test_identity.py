@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session
 
 from hogbox import PostHog
 from hogbox.errors import MissingDistinctId
 from tests.client.conftest import Client, Only
+from tests.fixtures.colour import open_session
 from tests.fixtures.database import TestDatabase
 
 MISSING = "No distinct id: pass distinct_id=..., or give PostHog(identify=...) a callback that returns one."
@@ -33,12 +33,13 @@ def test_the_callback_is_given_the_callers_transaction(client: Client, database:
         return "u1"
 
     posthog = client(identify=identify)
-    with Session(database.engine) as session, session.begin():
-        posthog.capture(session, "paid")
-        posthog.identify(session)
-        posthog.alias(session, "anon")
-        posthog.capture_exception(session, "it broke")
-        assert asked == [session] * 4
+    with open_session(posthog, database) as session:
+        posthog.capture(session.handle, "paid")
+        posthog.identify(session.handle)
+        posthog.alias(session.handle, "anon")
+        posthog.capture_exception(session.handle, "it broke")
+        assert asked == [session.handle] * 4
+        session.commit()
     assert [event["distinct_id"] for event in database.events()] == ["u1"] * 4
 
 

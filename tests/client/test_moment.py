@@ -15,6 +15,7 @@ import time_machine
 from hogbox import PostHog
 from hogbox.errors import InvalidEvent
 from tests.client.conftest import Client, Only
+from tests.fixtures.colour import open_session
 from tests.fixtures.database import TestDatabase
 
 GIVEN = "01990f6a-3c4e-7b51-9a55-0d2a6f0b7c11"
@@ -104,6 +105,6 @@ def test_every_method_takes_timestamp_uuid_and_key(posthog: PostHog, database: T
 
 
 def test_uuids_made_one_after_another_are_all_different(posthog: PostHog, database: TestDatabase) -> None:
-    with database.engine.begin() as connection, time_machine.travel(0, tick=False):
-        made = {posthog.capture(connection, "paid", distinct_id="u1") for _ in range(500)}
+    with open_session(posthog, database) as session, time_machine.travel(0, tick=False):
+        made = {posthog.capture(session.handle, "paid", distinct_id="u1") for _ in range(500)}
     assert len(made) == 500

@@ -57,6 +57,24 @@ def test_a_transaction_of_the_parent_that_is_open_at_the_fork_stays_the_parents(
     assert sorted(event["event"] for event in any_database.events()) == ["child", "parent"]
 
 
+def test_the_applications_own_engine_leaves_the_parents_connections_alone_in_a_child(
+    any_database: TestDatabase,
+) -> None:
+    engine = any_database.engine
+    with PostHog(engine, project_token=TOKEN) as posthog:
+        posthog.capture(None, "parent", distinct_id="u1")
+        pooled = engine.pool
+        assert pooled.checkedin() > 0  # type: ignore[attr-defined]
+
+        def use_it_before_hogbox_does() -> None:
+            assert engine.pool is not pooled
+            with engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+
+        in_child(use_it_before_hogbox_does)
+        assert engine.pool is pooled
+
+
 def test_uuids_of_parent_and_child_differ(any_database: TestDatabase) -> None:
     with PostHog(any_database.url, project_token=TOKEN) as posthog:
         posthog.capture(None, "parent", distinct_id="u1")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import django.db  # type: ignore[import-untyped]
 import psycopg
 import psycopg2  # type: ignore[import-untyped]
 import pymysql
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.requirement import unavailable
+from tests.integrations.django.site import connected
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,30 @@ def _with_begin(connect: Connect, database: TestDatabase) -> Iterator[Opened]:
         yield replace(opened, begin=partial(opened.execute, "BEGIN"))
 
 
+@contextmanager
+def _django(database: TestDatabase) -> Iterator[Opened]:
+    with connected(database) as connection:
+        connection.set_autocommit(False)
+        yield _of_django(connection)
+
+
+@contextmanager
+def _django_proxy(database: TestDatabase) -> Iterator[Opened]:
+    with connected(database) as connection:
+        connection.set_autocommit(False)
+        yield replace(_of_django(connection), handle=django.db.connection)
+
+
+def _of_django(connection: Any) -> Opened:
+    return Opened(
+        connection,
+        lambda sql: connection.cursor().execute(sql),
+        connection.commit,
+        connection.rollback,
+        lambda: driver_in_transaction(connection.connection),
+    )
+
+
 def connect_sqlite3(database: TestDatabase, **options: Any) -> sqlite3.Connection:
     """A connection of sqlite3's own."""
     connection: sqlite3.Connection = sqlite3.connect(database.engine.url.database or "", **options)
@@ -203,6 +229,8 @@ OPENERS: dict[str, Opener] = {
     "psycopg2": partial(open_driver, connect_psycopg2),
     "PyMySQL": partial(open_driver, connect_pymysql),
     "mysqlclient": partial(open_driver, connect_mysqlclient),
+    "Django": _django,
+    "django.db.connection": _django_proxy,
 }
 
 ON_EVERY_DATABASE = (
@@ -224,5 +252,7 @@ PAIRS = [
     ("psycopg2", "postgresql"),
     ("PyMySQL", "mariadb"),
     ("mysqlclient", "mariadb"),
+    *(("Django", backend) for backend in ("sqlite", "postgresql", "mariadb")),
+    ("django.db.connection", "sqlite"),
 ]
 """Every kind of synchronous handle with every database that it speaks."""

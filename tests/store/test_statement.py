@@ -10,17 +10,20 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-from hogbox._store.dialect import octets
+from hogbox._store.dialect import ByDialect, octets, table_exists
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, RENEWED_EXPOSURE, FlagStatements
+from hogbox._store.inspection_statement import InspectionStatements
 from hogbox._store.portable import Portable
 from hogbox._store.refresh_statement import RefreshStatements
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
 from hogbox._store.table import Tables
+from tests.fixtures.database import TestDatabase
 
 TABLES = Tables("posthog_")
 STATEMENTS = Statements(TABLES)
 REFRESHES = RefreshStatements(TABLES)
 FLAGS = FlagStatements(TABLES)
+INSPECTION = InspectionStatements(TABLES)
 
 
 def dialect_of(url: str) -> Dialect:
@@ -59,7 +62,7 @@ def test_every_statement_has_a_spelling_in_every_dialect(name: str, dialect: Dia
 @pytest.mark.parametrize("name", sorted(vars(REFRESHES)))
 def test_every_statement_of_refreshes_has_a_spelling_in_every_dialect(name: str, dialect: Dialect) -> None:
     statement = getattr(REFRESHES, name)
-    spelt = statement[dialect.name] if isinstance(statement, dict) else statement
+    spelt = statement[dialect.name] if isinstance(statement, ByDialect) else statement
     assert str(spelt.compile(dialect=dialect))
 
 
@@ -74,8 +77,22 @@ def test_every_statement_of_refreshes_has_a_spelling_in_every_dialect(name: str,
         (FLAGS.read_exposure, EXPOSURE),
         (FLAGS.insert_exposure, NEW_EXPOSURE),
         (FLAGS.renew_exposure, RENEWED_EXPOSURE),
+        (INSPECTION.read_outbox, ()),
+        (INSPECTION.read_dead_letters, ()),
+        (INSPECTION.find_definitions, ()),
     ],
-    ids=["event", "dead letter", "stamp", "text", "exposure", "new exposure", "renewed exposure"],
+    ids=[
+        "event",
+        "dead letter",
+        "stamp",
+        "text",
+        "exposure",
+        "new exposure",
+        "renewed exposure",
+        "outbox",
+        "dead letters",
+        "table",
+    ],
 )
 def test_what_drivers_run_takes_its_values_in_the_order_of_the_names(
     statement: Any, names: tuple[str, ...], dialect: Dialect
@@ -101,3 +118,11 @@ def test_sqlite_counts_the_bytes_of_a_text() -> None:
     connection = sqlite3.connect(":memory:")
     assert connection.execute(str(sql), ("\N{PILE OF POO}é",)).fetchone() == (6,)
     connection.close()
+
+
+def test_a_table_is_found_or_not_and_the_transaction_goes_on(database: TestDatabase) -> None:
+    with database.engine.begin() as connection:
+        for name, there in (("posthog_outbox", True), ("posthog_outboxes", False)):
+            found = connection.scalar(sa.select(table_exists(sa.literal_column(f"'{name}'"))))
+            assert bool(found) is there
+        assert connection.scalar(sa.text("SELECT count(*) FROM posthog_outbox")) == 0

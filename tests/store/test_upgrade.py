@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
-from hogbox._store.table import SCHEMA_VERSION
+from hogbox._store.migration import render
+from hogbox._store.table import SCHEMA_VERSION, Tables
+from hogbox.errors import TablesNewer
 from hogbox.schema import create_tables
 from tests.fixtures.database import TestDatabase
 
@@ -70,3 +74,27 @@ def test_an_upgrade_that_was_cut_off_is_finished_by_the_next(empty_database: Tes
     empty_database.execute("DELETE FROM posthog_schema WHERE version = :version", version=SCHEMA_VERSION)
     assert create_tables(empty_database.engine) == (1, SCHEMA_VERSION)
     assert empty_database.count("posthog_refreshes") == 0
+
+
+@pytest.mark.parametrize("before", [0, 1, SCHEMA_VERSION])
+def test_the_sql_that_is_rendered_makes_the_same_tables(empty_database: TestDatabase, before: int) -> None:
+    """For tools that run SQL by themselves, such as Django's migrations."""
+    engine = empty_database.engine
+    if before == 1:
+        make_version_1(empty_database)
+    elif before == SCHEMA_VERSION:
+        create_tables(engine)
+    with engine.begin() as connection:
+        for statement in render(engine.dialect, Tables("posthog_"), before):
+            connection.exec_driver_sql(statement)
+    assert create_tables(engine) == (SCHEMA_VERSION, SCHEMA_VERSION)
+    create_tables(engine, table_prefix="fresh_")
+    assert shape(empty_database, "posthog_") == shape(empty_database, "fresh_")
+    if before != 1:
+        shards = [empty_database.rows(f"{prefix}shards", "shard") for prefix in ("posthog_", "fresh_")]
+        assert shards[0] == shards[1]
+
+
+def test_newer_tables_are_not_rendered() -> None:
+    with pytest.raises(TablesNewer):
+        render(sqlite.dialect(), Tables("posthog_"), SCHEMA_VERSION + 1)

@@ -8,10 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy.engine import Dialect
-
 from hogbox._store.handle import KINDS, Kind, explained, find_named, unsupported
-from hogbox._store.portable import MYSQL, POSTGRESQL, POSTGRESQL_NUMBERED, SQLITE, Portable, Rows
+from hogbox._store.portable import MYSQL, POSTGRESQL, POSTGRESQL_NUMBERED, SQLITE, DriverDialect, Portable, Rows
 from hogbox.errors import SyncHandle
 
 Run = Callable[[Any, Portable, tuple[Any, ...]], Awaitable[int]]
@@ -57,7 +55,7 @@ def _scoped(name: str, kind: AsyncKind) -> AsyncKind:
     return AsyncKind(name, run, read)
 
 
-def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> AsyncKind:
+def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> AsyncKind:
     """A driver's own connection, which does not say what it speaks."""
 
     async def run(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
@@ -69,7 +67,9 @@ def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> AsyncKi
     return AsyncKind(name, run, read)
 
 
-def _by_cursor(name: str, dialect: Dialect, plain: Callable[[Any], AbstractAsyncContextManager[Any]]) -> AsyncKind:
+def _by_cursor(
+    name: str, dialect: DriverDialect, plain: Callable[[Any], AbstractAsyncContextManager[Any]]
+) -> AsyncKind:
     """A driver's own connection that works by cursors; by the driver's plain ones, whatever its owner prefers."""
 
     async def execute(handle: Any, sql: str, values: tuple[Any, ...]) -> int:

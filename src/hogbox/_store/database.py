@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -36,6 +37,7 @@ class Database:
         self._owned = address is not None
         self._process = os.getpid()
         self._checked = False
+        _leave_at_fork(weakref.ref(self))
 
     @property
     def engine(self) -> Engine:
@@ -44,11 +46,14 @@ class Database:
             raise ConfigurationError(
                 "no database: pass a URL such as sqlite:///app.db or a SQLAlchemy Engine, or set HOGBOX_DATABASE_URL"
             )
-        if self._process != os.getpid():
-            # After a fork the pooled sockets belong to the parent: leave them to it, open our own.
+        self.leave_to_parent()
+        return self._engine
+
+    def leave_to_parent(self) -> None:
+        """After a fork the pooled sockets belong to the parent: leave them to it, so that others are opened here."""
+        if self._engine is not None and self._process != os.getpid():
             self._engine.dispose(close=False)
             self._process = os.getpid()
-        return self._engine
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -81,6 +86,16 @@ def _address(source: object) -> URL | None:
     """Where an asynchronous engine connects to. hogbox's own connections are synchronous, and used from threads."""
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(source).__mro__)
     return source.url if _ASYNC_ENGINE in names else None  # type: ignore[attr-defined]
+
+
+def _leave_at_fork(database: weakref.ref[Database]) -> None:
+    """Have a child leave the sockets at once: its application may use its engine there before hogbox does."""
+
+    def leave() -> None:
+        if (kept := database()) is not None:
+            kept.leave_to_parent()
+
+    os.register_at_fork(after_in_child=leave)
 
 
 def read_version(connection: Connection, tables: Tables) -> int | None:

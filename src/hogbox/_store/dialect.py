@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Delete, Engine, Insert, Integer, Table, create_engine, delete
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Delete,
+    Engine,
+    Insert,
+    Integer,
+    Table,
+    Text,
+    create_engine,
+    delete,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
@@ -61,6 +74,31 @@ class octets(FunctionElement[int]):  # noqa: N801 - reads as the SQL function th
     inherit_cache = True
 
 
+class LongText(Text):
+    """Text of any length: MySQL's and MariaDB's TEXT ends at 64 KiB."""
+
+
+@compiles(LongText)
+def _long_text(_: LongText, compiler: Any, **_options: Any) -> str:
+    return str(compiler.visit_TEXT(Text()))
+
+
+@compiles(LongText, "mysql")
+@compiles(LongText, "mariadb")
+def _long_text_mysql(_: LongText, _compiler: Any, **_options: Any) -> str:
+    return "LONGTEXT"
+
+
+class table_exists(FunctionElement[bool]):  # noqa: N801 - reads as the SQL function that it is
+    """Whether statements would find a table of this name. It fails no transaction, as they would where there is none.
+
+    The name is a text in SQL, of a table that needs no quotes.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
 @compiles(epoch_ms, "sqlite")
 def _epoch_ms_sqlite(_: epoch_ms, _compiler: SQLCompiler, **_options: Any) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
@@ -88,8 +126,36 @@ def _octets_sqlite(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
     return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
 
 
-ByDialect = Mapping[str, Insert]
-"""A statement that is written differently for each dialect, by the dialect's name."""
+@compiles(table_exists, "sqlite")
+def _table_exists_sqlite(element: table_exists, compiler: SQLCompiler, **kw: Any) -> str:
+    name = compiler.process(element.clauses, **kw)
+    return f"EXISTS (SELECT 1 FROM pragma_table_info({name}))"  # noqa: S608 - the name is SQL
+
+
+@compiles(table_exists, "postgresql")
+def _table_exists_postgresql(element: table_exists, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(to_regclass({compiler.process(element.clauses, **kw)}) IS NOT NULL)"
+
+
+@compiles(table_exists, "mysql")
+@compiles(table_exists, "mariadb")
+def _table_exists_mysql(element: table_exists, compiler: SQLCompiler, **kw: Any) -> str:
+    name = compiler.process(element.clauses, **kw)
+    here = f"table_schema = DATABASE() AND table_name = {name}"
+    return f"EXISTS (SELECT 1 FROM information_schema.tables WHERE {here})"  # noqa: S608 - the name is SQL
+
+
+@dataclass(frozen=True, slots=True)
+class ByDialect:
+    """A statement that is written differently for each dialect: `statement["sqlite"]`.
+
+    Written only when it is asked for: importing all dialects takes longer than all of hogbox.
+    """
+
+    write: Callable[[str], Insert]
+
+    def __getitem__(self, dialect: str) -> Insert:
+        return self.write(dialect)
 
 
 def upsert(table: Table, values: Mapping[str, Any], changes: Mapping[str, Any]) -> ByDialect:
@@ -98,14 +164,14 @@ def upsert(table: Table, values: Mapping[str, Any], changes: Mapping[str, Any]) 
     Changes may use the columns of the row that is there; MySQL and MariaDB make them in the order given, so that one
     sees what those before it have made.
     """
-    key = [*table.primary_key.columns]
-    on_mysql = mysql.insert(table).values(values).on_duplicate_key_update([*changes.items()])
-    return {
-        "sqlite": sqlite.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=changes),
-        "postgresql": postgresql.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=changes),
-        "mysql": on_mysql,
-        "mariadb": on_mysql,
-    }
+
+    def write(dialect: str) -> Insert:
+        new = _insert_of(dialect)(table).values(values)
+        if dialect in ("mysql", "mariadb"):
+            return new.on_duplicate_key_update([*changes.items()])  # type: ignore[no-any-return]
+        return new.on_conflict_do_update(index_elements=[*table.primary_key.columns], set_=changes)  # type: ignore[no-any-return]
+
+    return ByDialect(write)
 
 
 def insert_new(table: Table, values: Mapping[str, Any]) -> ByDialect:
@@ -113,13 +179,20 @@ def insert_new(table: Table, values: Mapping[str, Any]) -> ByDialect:
 
     Nothing fails where there is one: a failing statement would end the caller's transaction on PostgreSQL.
     """
-    on_mysql = mysql.insert(table).values(values).prefix_with("IGNORE")
-    return {
-        "sqlite": sqlite.insert(table).values(values).on_conflict_do_nothing(),
-        "postgresql": postgresql.insert(table).values(values).on_conflict_do_nothing(),
-        "mysql": on_mysql,
-        "mariadb": on_mysql,
-    }
+
+    def write(dialect: str) -> Insert:
+        new = _insert_of(dialect)(table).values(values)
+        if dialect in ("mysql", "mariadb"):
+            return new.prefix_with("IGNORE")  # type: ignore[no-any-return]
+        return new.on_conflict_do_nothing()  # type: ignore[no-any-return]
+
+    return ByDialect(write)
+
+
+def _insert_of(dialect: str) -> Callable[[Table], Any]:
+    """INSERT with what this dialect adds to it."""
+    package = "mysql" if dialect == "mariadb" else dialect
+    return import_module(f"sqlalchemy.dialects.{package}").insert  # type: ignore[no-any-return]
 
 
 def open_engine(database_url: str | URL) -> Engine:
@@ -188,7 +261,7 @@ def _synchronous(url: URL) -> URL:
 
 def explain(error: BaseException) -> HogboxError | None:
     """What a failure of one of hogbox's own statements says of its tables, or None where it says nothing of them."""
-    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    origin = _origin(error)
     state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
     number = origin.args[0] if origin.args and isinstance(origin.args[0], int) else None
     text = str(origin)
@@ -197,6 +270,15 @@ def explain(error: BaseException) -> HogboxError | None:
     if state == "42703" or number == 1054 or "has no column named" in text or "no such column" in text:
         return TablesOutdated()
     return None
+
+
+def _origin(error: BaseException) -> BaseException:
+    """The driver's own error, below what SQLAlchemy or Django made of it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig
+    if type(error).__module__ == "django.db.utils" and error.__cause__ is not None:
+        return error.__cause__
+    return error
 
 
 @contextmanager

@@ -12,10 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy.engine import Dialect
-
-from hogbox._store.dialect import explain
-from hogbox._store.portable import MYSQL, POSTGRESQL, SQLITE, Portable, Rows
+from hogbox._store.dialect import SUPPORTED, explain
+from hogbox._store.portable import MYSQL, POSTGRESQL, SQLITE, DriverDialect, Portable, Rows
 from hogbox.errors import AsyncHandle, UnsupportedHandle
 
 Run = Callable[[Any, Portable, tuple[Any, ...]], int]
@@ -37,7 +35,7 @@ class Kind:
     read: Read
 
 
-def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> Kind:
+def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> Kind:
     """A driver's own connection, which does not say what it speaks."""
 
     def run(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
@@ -49,7 +47,7 @@ def _raw(name: str, dialect: Dialect, execute: Execute, fetch: Fetch) -> Kind:
     return Kind(name, run, read)
 
 
-def _by_cursor(name: str, dialect: Dialect, plain: Callable[[Any], AbstractContextManager[Any]]) -> Kind:
+def _by_cursor(name: str, dialect: DriverDialect, plain: Callable[[Any], AbstractContextManager[Any]]) -> Kind:
     """A driver's own connection that works by cursors; by the driver's plain ones, whatever its owner prefers."""
 
     def execute(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
@@ -136,6 +134,29 @@ def _plain_mysqlclient(handle: Any) -> AbstractContextManager[Any]:
     return handle.cursor(sys.modules["MySQLdb.cursors"].Cursor)  # type: ignore[no-any-return]
 
 
+def _run_on_django(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
+    with handle.cursor() as cursor:
+        cursor.execute(statement.text(_django_dialect(handle)).sql, values)
+        return int(cursor.rowcount)
+
+
+def _read_on_django(handle: Any, statement: Portable, values: tuple[Any, ...]) -> Rows:
+    with handle.cursor() as cursor:
+        cursor.execute(statement.text(_django_dialect(handle)).sql, values)
+        return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+def _django_dialect(handle: Any) -> DriverDialect:
+    """Django's cursors take `%s` whatever the database."""
+    dialect = _DJANGO.get(handle.vendor)
+    if dialect is None:
+        raise UnsupportedHandle(f"hogbox keeps no tables in Django's {handle.vendor!r}: use {SUPPORTED}")
+    return dialect
+
+
+_DJANGO: Final = {"sqlite": DriverDialect("sqlite", "format"), "postgresql": POSTGRESQL, "mysql": MYSQL}
+"""By the vendor of Django's connection."""
+
 KINDS: Final = {
     "sqlalchemy.orm.session.Session": Kind("SQLAlchemy Session", _run_on_session, _read_on_session),
     "sqlalchemy.orm.scoping.scoped_session": Kind("SQLAlchemy scoped_session", _run_on_session, _read_on_session),
@@ -145,6 +166,10 @@ KINDS: Final = {
     "psycopg2.extensions.connection": _by_cursor("psycopg2 connection", POSTGRESQL, _plain_psycopg2),
     "pymysql.connections.Connection": _by_cursor("PyMySQL connection", MYSQL, _plain_pymysql),
     "MySQLdb.connections.Connection": _by_cursor("mysqlclient connection", MYSQL, _plain_mysqlclient),
+    "django.utils.connection.ConnectionProxy": Kind("Django's connection", _run_on_django, _read_on_django),
+    "django.db.backends.base.base.BaseDatabaseWrapper": Kind(
+        "Django's connections[alias]", _run_on_django, _read_on_django
+    ),
 }
 """Every kind of handle, by the module and name of its class; subclasses count as their class."""
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, Insert, Inspector, Table, insert, inspect, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.mock import MockConnection
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from hogbox._events.identifier import SHARDS
 from hogbox._store.database import read_version
 from hogbox._store.dialect import epoch_ms, migrating, transactional
-from hogbox._store.table import SCHEMA_VERSION, Tables
+from hogbox._store.table import OLDEST_COMPATIBLE, SCHEMA_VERSION, Tables
 from hogbox.errors import TablesNewer
 
 
@@ -21,7 +22,20 @@ def _add_definitions(connection: Connection, tables: Tables) -> None:
     tables.metadata.create_all(connection, tables=[tables.flag_definitions, tables.refreshes, tables.exposures])
 
 
-STEPS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {2: _add_definitions}
+def _add_operations(connection: Connection, tables: Tables) -> None:
+    """Version 3: what operators look at (rates, holds, polls, history), and how far imports have come."""
+    tables.metadata.create_all(connection, tables=[tables.holds, tables.flag_history, tables.imports])
+    for table, names in (
+        (tables.schema, ["oldest_compatible"]),
+        (tables.shards, ["last_error_at"]),
+        (tables.workers, ["delivered", "dead", "per_minute"]),
+        (tables.refreshes, ["polls", "polls_alone"]),
+    ):
+        _add_columns(connection, table, names)
+    _add_index(connection, tables.dead_letters, "dead_letters_died_at")
+
+
+STEPS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {2: _add_definitions, 3: _add_operations}
 """What turns the tables of version n - 1 into those of version n; each may have run in part already, where the database
 can't roll its schema back. Version 1 is the first that was released."""
 
@@ -46,18 +60,27 @@ def render(dialect: Dialect, tables: Tables, before: int) -> list[str]:
 
     For tools that run SQL by themselves. Raises TablesNewer where the tables are ahead of this hogbox.
     """
-    statements: list[str] = []
-
-    def note(statement: Any, *_: Any, **__: Any) -> None:
-        written = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
-        statements.append(str(written).strip())
-
-    # It has the methods of a connection that the steps use, and finds no table anywhere.
-    recorder: Any = MockConnection(dialect, note)
+    script = _Script(dialect)
+    recorder: Any = script  # it has the methods of a connection that the steps use
     if before == 0:
         tables.schema.create(recorder)
     _upgrade(recorder, tables, before)
-    return statements
+    return script.statements
+
+
+class _Script(MockConnection):
+    """Takes statements as a connection does, and only writes them down."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.statements: list[str] = []
+        self.created: set[str] = set()
+        super().__init__(dialect, self._note)
+
+    def _note(self, statement: Any, *_: Any, **__: Any) -> None:
+        if isinstance(statement, CreateTable):
+            self.created.add(statement.element.name)
+        written = statement.compile(dialect=self.dialect, compile_kwargs={"literal_binds": True})
+        self.statements.append(str(written).strip())
 
 
 def _migrate(connection: Connection, tables: Tables) -> int:
@@ -75,7 +98,39 @@ def _upgrade(connection: Connection, tables: Tables, version: int) -> None:
         for number in range(version + 1, SCHEMA_VERSION + 1):
             STEPS[number](connection, tables)
     if version < SCHEMA_VERSION:
-        connection.execute(insert(tables.schema).values(version=SCHEMA_VERSION, applied_at=epoch_ms()))
+        connection.execute(_note_version(tables))
+
+
+def _note_version(tables: Tables) -> Insert:
+    return insert(tables.schema).values(
+        version=SCHEMA_VERSION, applied_at=epoch_ms(), oldest_compatible=OLDEST_COMPATIBLE
+    )
+
+
+def _add_columns(connection: Connection | _Script, table: Table, names: Sequence[str]) -> None:
+    """Add columns that may be null, which older processes need not know; not those that are there."""
+    there = _names_there(connection, table, lambda look: look.get_columns(table.name), names)
+    quoted = connection.dialect.identifier_preparer.format_table(table)
+    for name in names:
+        if name not in there:
+            written = str(CreateColumn(table.c[name]).compile(dialect=connection.dialect))
+            connection.execute(text(f"ALTER TABLE {quoted} ADD COLUMN {written}"))
+
+
+def _add_index(connection: Connection | _Script, table: Table, name: str) -> None:
+    index = next(index for index in table.indexes if str(index.name).endswith(name))
+    wanted = [str(index.name)]
+    if not _names_there(connection, table, lambda look: look.get_indexes(table.name), wanted):
+        connection.execute(CreateIndex(index))
+
+
+def _names_there(
+    connection: Connection | _Script, table: Table, look: Callable[[Inspector], Iterable[Any]], wanted: Sequence[str]
+) -> set[str]:
+    """Those of the names that the table has already: a migration may have been cut off, or have just made it."""
+    if isinstance(connection, _Script):
+        return set(wanted) if table.name in connection.created else set()
+    return {str(one["name"]) for one in look(inspect(connection))} & set(wanted)
 
 
 def _create(connection: Connection, tables: Tables) -> None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from sqlalchemy import Select, UpdateBase
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from hogbox._store.dialect import ByDialect
 
 Rows = Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverDialect:
+    """What a driver's own connection speaks, and how it takes parameters. The dialect is imported when it is needed."""
+
+    name: str
+    paramstyle: str
+
+    def load(self) -> Dialect:
+        """The dialect."""
+        dialect: Dialect = import_module(f"sqlalchemy.dialects.{self.name}").dialect(paramstyle=self.paramstyle)
+        return dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +42,21 @@ class Portable:
     def __init__(self, statement: UpdateBase | Select[*tuple[Any, ...]] | ByDialect, names: Sequence[str]) -> None:
         self._statement = statement
         self._names = tuple(names)
-        self._texts: dict[Dialect, Text] = {}
+        self._texts: dict[Dialect | DriverDialect, Text] = {}
 
-    def text(self, dialect: Dialect) -> Text:
+    def text(self, dialect: Dialect | DriverDialect) -> Text:
         """This statement for the dialect; positional parameters are in the order of the names given."""
         text = self._texts.get(dialect)
         if text is None:
             if len(self._texts) >= _MOST_DIALECTS:
                 self._texts.clear()
-            text = self._texts[dialect] = self._compile(dialect)
+            text = self._texts[dialect] = self._compile(
+                dialect.load() if isinstance(dialect, DriverDialect) else dialect
+            )
         return text
 
     def _compile(self, dialect: Dialect) -> Text:
-        written = self._statement[dialect.name] if isinstance(self._statement, Mapping) else self._statement
+        written = self._statement[dialect.name] if isinstance(self._statement, ByDialect) else self._statement
         compiled = written.compile(dialect=dialect)
         if not dialect.positional:
             return Text(str(compiled), self._names)
@@ -55,7 +70,7 @@ _MOST_DIALECTS: Final = 32
 """Each engine has a dialect of its own; an application that makes engines without end must not fill the memory."""
 
 
-SQLITE: Final[Dialect] = sqlite.dialect(paramstyle="qmark")
-POSTGRESQL: Final[Dialect] = postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
-POSTGRESQL_NUMBERED: Final[Dialect] = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-MYSQL: Final[Dialect] = mysql.dialect(paramstyle="format")
+SQLITE: Final = DriverDialect("sqlite", "qmark")
+POSTGRESQL: Final = DriverDialect("postgresql", "format")
+POSTGRESQL_NUMBERED: Final = DriverDialect("postgresql", "numeric_dollar")
+MYSQL: Final = DriverDialect("mysql", "format")

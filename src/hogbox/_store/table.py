@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
-from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.schema import SchemaItem
 
-SCHEMA_VERSION: Final = 2
+from hogbox._store.dialect import LongText
+
+SCHEMA_VERSION: Final = 3
 """The number of the newest migration."""
 
+OLDEST_COMPATIBLE: Final = 2
+"""The oldest version of hogbox's tables whose processes can go on beside these: what was added since, they ignore."""
+
 IDENTITY: Final = BigInteger().with_variant(Integer, "sqlite")
-LONG_TEXT: Final = Text().with_variant(LONGTEXT, "mysql", "mariadb")
+LONG_TEXT: Final = LongText()
 MYSQL_OPTIONS: Final = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
@@ -37,6 +41,9 @@ class Tables:
         self.flag_definitions = self._flag_definitions()
         self.refreshes = self._refreshes()
         self.exposures = self._exposures()
+        self.holds = self._holds()
+        self.flag_history = self._flag_history()
+        self.imports = self._imports()
 
     def _table(self, name: str, *items: SchemaItem, never_reuse_ids: bool = False) -> Table:
         options: dict[str, Any] = {**MYSQL_OPTIONS, "sqlite_autoincrement": never_reuse_ids}
@@ -47,6 +54,7 @@ class Tables:
             "schema",
             Column("version", Integer, primary_key=True, autoincrement=False),
             Column("applied_at", BigInteger, nullable=False),
+            Column("oldest_compatible", Integer),
         )
 
     def _outbox(self) -> Table:
@@ -72,6 +80,7 @@ class Tables:
             Column("not_before", BigInteger, nullable=False),
             Column("attempt", Integer, nullable=False),
             Column("last_error", Text),
+            Column("last_error_at", BigInteger),
         )
 
     def _workers(self) -> Table:
@@ -83,6 +92,9 @@ class Tables:
             Column("version", String(32), nullable=False),
             Column("started_at", BigInteger, nullable=False),
             Column("seen_at", BigInteger, nullable=False),
+            Column("delivered", BigInteger),
+            Column("dead", BigInteger),
+            Column("per_minute", Integer),
         )
 
     def _dead_letters(self) -> Table:
@@ -99,6 +111,7 @@ class Tables:
             Column("status", Integer),
             Column("died_at", BigInteger, nullable=False),
             Index(f"{self.prefix}dead_letters_event_uuid", "event_uuid"),
+            Index(f"{self.prefix}dead_letters_died_at", "died_at"),
             never_reuse_ids=True,
         )
 
@@ -122,6 +135,8 @@ class Tables:
             Column("last_reason", String(32)),
             Column("last_at", BigInteger),
             Column("unchanged_at", BigInteger),
+            Column("polls", BigInteger),
+            Column("polls_alone", BigInteger),
         )
 
     def _exposures(self) -> Table:
@@ -130,4 +145,34 @@ class Tables:
             Column("id", String(64), primary_key=True),
             Column("expires_at", BigInteger, nullable=False),
             Index(f"{self.prefix}exposures_expires_at", "expires_at"),
+        )
+
+    def _holds(self) -> Table:
+        return self._table(
+            "holds",
+            Column("project", String(64), primary_key=True),
+            Column("held_at", BigInteger, nullable=False),
+            Column("until", BigInteger, nullable=False),
+            Column("attempt", Integer, nullable=False),
+            Column("status", Integer),
+            Column("reason", Text, nullable=False),
+        )
+
+    def _flag_history(self) -> Table:
+        return self._table(
+            "flag_history",
+            Column("project", String(64), primary_key=True),
+            Column("revision", BigInteger, primary_key=True, autoincrement=False),
+            Column("data", LONG_TEXT, nullable=False),
+            Column("fetched_at", BigInteger, nullable=False),
+        )
+
+    def _imports(self) -> Table:
+        return self._table(
+            "imports",
+            Column("id", String(64), primary_key=True),
+            Column("name", String(255), nullable=False),
+            Column("position", BigInteger, nullable=False),
+            Column("events", BigInteger, nullable=False),
+            Column("changed_at", BigInteger, nullable=False),
         )

@@ -59,7 +59,10 @@ class Reason(StrEnum):
     """There is no project token, or no key for definitions."""
 
     DISABLED = "disabled"
-    """hogbox is switched off."""
+    """hogbox is switched off, or its polling is."""
+
+    NOT_DUE = "not-due"
+    """PostHog was asked less than an interval ago."""
 
     FETCH_FAILED = "fetch-failed"
     """No answer came."""

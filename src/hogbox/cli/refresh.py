@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Final
 
 import typer
 
@@ -18,8 +17,6 @@ from hogbox.cli.option import (
     open_database,
 )
 from hogbox.refresher import Refresher
-
-_EXIT_CODES: Final = {"updated": 0, "unchanged": 0, "error": 1, "skipped": 2, "empty": 3, "stale": 3}
 
 
 def refresh(
@@ -41,4 +38,4 @@ def refresh(
     with closing(open_database(settings)) as database:
         result = Refresher(database, settings).refresh()
     typer.echo(f"{result}: {result.detail}" if result.detail else str(result))
-    raise typer.Exit(_EXIT_CODES[result.status])
+    raise typer.Exit(result.exit_code)

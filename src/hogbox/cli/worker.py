@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import closing
-from types import FrameType
 
 from hogbox.cli.option import (
     DatabaseUrl,
@@ -42,16 +40,4 @@ def worker(
     log_to_stderr(verbose)
     with closing(open_database(settings)) as database:
         refresher = Refresher(database, settings)
-        running = Worker(database, settings.host, DeliverySettings.load(os.environ), refresher)
-        _stop_on_signals(running)
-        running.run()
-
-
-def _stop_on_signals(running: Worker) -> None:
-    def end(number: int, _: FrameType | None) -> None:
-        # A second signal finds the default: it ends the process at once, and the leases run out by themselves.
-        signal.signal(number, signal.SIG_DFL)
-        running.stop()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+        Worker(database, settings.host, DeliverySettings.load(os.environ), refresher).run_until_signal()

@@ -1,0 +1,1 @@
+"""A shop in Django whose events are captured in its transactions."""

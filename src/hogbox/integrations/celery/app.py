@@ -1,0 +1,206 @@
+"""HogboxCelery: joins a client to a Celery app, by two tasks and by Celery's signals."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+
+from hogbox._wire.tracing import CONTEXT_TAGS
+from hogbox.client import PostHog
+from hogbox.context import Context, get_context
+from hogbox.errors import ConfigurationError, MissingDependency
+from hogbox.integrations.celery.header import add_headers, find_headers, headers_of, read_tags
+from hogbox.request import report, request_context
+from hogbox.settings import polling_interval
+
+try:
+    from celery import Celery, Task, signals  # type: ignore[import-untyped]
+    from celery.exceptions import TaskPredicate  # type: ignore[import-untyped]
+    from celery.utils.serialization import UnpickleableExceptionWrapper  # type: ignore[import-untyped]
+except ImportError as error:
+    raise MissingDependency("hogbox.integrations.celery needs Celery: pip install 'hogbox[celery]'") from error
+
+log = logging.getLogger("hogbox")
+
+DELIVER: Final = "hogbox.deliver"
+REFRESH: Final = "hogbox.refresh"
+
+_DELIVER_SECONDS: Final = 10.0
+_KEPT_SECONDS: Final = 600.0
+"""What the beat sends waits so long for a worker: short enough not to pile up, longer than a busy queue takes."""
+
+_LOOKS_AN_INTERVAL: Final = 6
+"""A look just before a refresh is due leaves it to the next look: they have to be closer together than refreshes."""
+
+
+class HogboxCelery:
+    """Joins a client to a Celery app, until `disconnect` or for as long as the process lives.
+
+    The app gets two tasks, `hogbox.deliver` and `hogbox.refresh`, which are also the attributes `deliver` and
+    `refresh`, and an entry for each in its beat schedule. Any number of them may run at once, and beside workers of
+    hogbox: they share the events, and where a refresh is due, one process asks PostHog.
+
+    Tasks run in a fresh context: with the distinct id, the session and the tags of the one that they were sent from.
+    Their events tell `celery_task_id`, `celery_task_name` and `celery_retry_count`.
+
+    An exception that ends a task is captured in a transaction of its own, and goes on its way; but not one that the
+    task lists in `throws`, nor Retry, Ignore and Reject.
+
+    Arguments:
+        app: The Celery app. Other apps of this process are left alone, but for the headers of what they send.
+        posthog: The client; it may be made before the fork.
+        deliver_every: Seconds from one delivery to the next, and the longest that one goes on while events wait.
+        refresh_every: Seconds from one look whether a refresh is due to the next; default: a sixth of the interval,
+            `POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS`.
+        beat: False to leave the beat schedule alone, because something else delivers.
+        queue: Where the beat sends both tasks; default: where the app's configuration says (`task_routes`).
+        capture_exceptions: False to capture no exceptions.
+        personless: Capture events of tasks of which nobody is known, as nobody's, in place of raising
+            MissingDistinctId.
+
+    Raises ConfigurationError for an app or a client that is none, and for seconds that are no positive number.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        posthog: PostHog,
+        *,
+        deliver_every: float = _DELIVER_SECONDS,
+        refresh_every: float | None = None,
+        beat: bool = True,
+        queue: str | None = None,
+        capture_exceptions: bool = True,
+        personless: bool = False,
+    ) -> None:
+        _require(app, posthog)
+        self._app = app
+        self._posthog = posthog
+        self._personless = personless
+        self._open: dict[int, ExitStack] = {}
+        self._lost: str | None = None
+        pace = polling_interval(os.environ)[0] / _LOOKS_AN_INTERVAL if refresh_every is None else refresh_every
+        self._entries = {
+            DELIVER: _require_seconds("deliver_every", deliver_every),
+            REFRESH: _require_seconds("refresh_every", pace),
+        }
+        self._beat_options = {} if queue is None else {"queue": queue}
+        self.deliver, self.refresh = self._make_tasks()
+        self._connect(beat, capture_exceptions)
+
+    def disconnect(self) -> None:
+        """Leave Celery's signals: contexts and exceptions are no longer seen to. The tasks stay."""
+        for signal, receiver in self._receivers:
+            signal.disconnect(receiver)
+
+    def _connect(self, beat: bool, capture_exceptions: bool) -> None:
+        self._receivers = [
+            (signals.before_task_publish, self._before_publish),
+            (signals.task_prerun, self._before_run),
+            (signals.task_postrun, self._after_run),
+        ]
+        if capture_exceptions:
+            self._receivers.append((signals.task_failure, self._on_failure))
+        if beat:
+            self._receivers.append((self._app.on_after_configure, self._schedule))
+            self._receivers.append((signals.beat_init, self._on_beat))
+            if self._app.configured:
+                self._schedule()
+        for signal, receiver in self._receivers:
+            signal.connect(receiver, weak=False)
+
+    # Tasks
+
+    def _make_tasks(self) -> tuple[Task, Task]:
+        posthog, usual = self._posthog, self._entries[DELIVER]
+
+        def deliver(timeout: float = usual) -> dict[str, int]:
+            return posthog.deliver(timeout=timeout)._asdict()
+
+        def refresh() -> str:
+            return str(posthog.refresh_flag_definitions(only_if_due=True))
+
+        # Not shared: they are no tasks of the other apps of this process.
+        options = {"ignore_result": True, "shared": False}
+        return self._app.task(name=DELIVER, **options)(deliver), self._app.task(name=REFRESH, **options)(refresh)
+
+    def _schedule(self, **_: object) -> None:
+        """Add the entries to the app's configuration, each time that it is read."""
+        for name, seconds in self._entries.items():
+            options = {**self._beat_options, "expires": max(seconds, _KEPT_SECONDS)}
+            self._app.add_periodic_task(seconds, self._app.signature(name), name=name, **options)
+
+    def _on_beat(self, sender: Any, **_: object) -> None:
+        if sender.app == self._app and (missing := self._entries.keys() - sender.app.conf.beat_schedule.keys()):
+            log.warning(
+                "the beat schedule was replaced and lacks %s: add to app.conf.beat_schedule in place of assigning it, "
+                "or say HogboxCelery(..., beat=False)",
+                " and ".join(sorted(missing)),
+            )
+
+    # Contexts
+
+    def _before_publish(self, headers: dict[str, Any] | None = None, **_: object) -> None:
+        if headers is not None:
+            add_headers(get_context(), headers)
+
+    def _before_run(self, sender: Task, task_id: str, **_: object) -> None:
+        if sender.app == self._app:
+            opened = self._open[id(sender.request)] = ExitStack()
+            opened.enter_context(self._task_context(sender, task_id))
+
+    def _after_run(self, sender: Task, **_: object) -> None:
+        if (opened := self._open.pop(id(sender.request), None)) is not None:
+            opened.close()
+
+    @contextmanager
+    def _task_context(self, task: Task, task_id: str) -> Iterator[Context]:
+        request = task.request
+        # A task that runs where it is called has no message, but its caller's context around it.
+        around = headers_of(get_context()) if request.is_eager else {}
+        carried = find_headers(around, vars(request), request.headers or {})
+        with request_context(carried.get, personless=self._personless) as context:
+            context.tags.update(read_tags(carried.get(CONTEXT_TAGS)))
+            context.properties.update(celery_task_id=task_id, celery_task_name=task.name)
+            if request.id == task_id:
+                context.properties["celery_retry_count"] = request.retries
+            yield context
+
+    # Exceptions
+
+    def _on_failure(self, sender: Task, task_id: str, exception: BaseException, **_: object) -> None:
+        if sender.app != self._app or isinstance(exception, (TaskPredicate, sender.throws or ())):
+            return
+        if id(sender.request) in self._open:
+            report(self._posthog, _original(exception), status=None)
+        # A task whose process was lost, or whose time was up, runs no more: its worker says so; of the latter twice.
+        elif task_id != self._lost:
+            self._lost = task_id
+            with self._task_context(sender, task_id):
+                report(self._posthog, exception, status=None)
+
+
+def _original(exception: BaseException) -> BaseException:
+    """The exception that was raised: one that can't be pickled comes wrapped, and is being handled at that time."""
+    raised = sys.exception()
+    return raised if isinstance(exception, UnpickleableExceptionWrapper) and raised is not None else exception
+
+
+def _require(app: object, posthog: object) -> None:
+    if not isinstance(app, Celery):
+        raise ConfigurationError(f"app must be a Celery app, not {type(app).__name__}: HogboxCelery(app, posthog)")
+    if not isinstance(posthog, PostHog):
+        raise ConfigurationError(
+            f"posthog must be a hogbox.PostHog, not {type(posthog).__name__} (Celery's tasks are synchronous)"
+        )
+
+
+def _require_seconds(name: str, seconds: object) -> float:
+    if isinstance(seconds, (int, float)) and seconds > 0 and math.isfinite(seconds):
+        return float(seconds)
+    raise ConfigurationError(f"{name} must be a positive number of seconds, not {seconds!r}")

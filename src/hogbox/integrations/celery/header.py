@@ -1,0 +1,70 @@
+"""Headers of messages: what a task is told of the context that it was sent from (wire protocol 9)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hogbox._events.value import clean_properties
+from hogbox._wire.tracing import CONTEXT_TAGS, DISTINCT_ID, SESSION_ID
+from hogbox.context import Context
+
+log = logging.getLogger("hogbox")
+
+_NAMES: Final = {name.lower(): name for name in (DISTINCT_ID, SESSION_ID, CONTEXT_TAGS)}
+
+
+def headers_of(context: Context | None) -> dict[str, str]:
+    """The headers that tell what is known in this context."""
+    if context is None:
+        return {}
+    told = {DISTINCT_ID: context.person(), SESSION_ID: context.session_id, CONTEXT_TAGS: _write_tags(context.tags)}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def add_headers(context: Context | None, headers: dict[str, Any]) -> None:
+    """Write what is known in this context into a message's headers, but for names that its sender has given.
+
+    There are headers inside of the headers where something put them there; then Celery shows a task only those.
+    """
+    levels = [headers]
+    if isinstance(inner := headers.get("headers"), Mapping):
+        # A copy: the sender may use the same one for the next message.
+        headers["headers"] = copy = dict(inner)
+        levels.append(copy)
+    given = find_headers(*levels)
+    for name, value in headers_of(context).items():
+        if name not in given:
+            for level in levels:
+                level[name] = value
+
+
+def find_headers(*levels: Mapping[str, Any]) -> dict[str, object]:
+    """These headers, by their usual names, whatever their case; where two levels have one, the later one's."""
+    return {_NAMES[name.lower()]: level[name] for level in levels for name in level if str(name).lower() in _NAMES}
+
+
+def read_tags(text: object) -> dict[str, Any]:
+    """The tags that a header tells; none, with a warning, where it is no JSON object."""
+    if text is None:
+        return {}
+    try:
+        tags: dict[str, Any] = msgspec.json.decode(text if isinstance(text, str) else b"", type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        log.warning("the header %s of a task is dropped, it is no JSON object: %s", CONTEXT_TAGS, error)
+        return {}
+    return tags
+
+
+def _write_tags(tags: Mapping[str, Any]) -> str | None:
+    """The tags as JSON; a value that JSON can't say becomes null, with a warning, as it does in events."""
+    if not tags:
+        return None
+    cleaned, problems = clean_properties(tags)
+    if problems:
+        log.warning("the tags of a context go with a task, but for values: %s", "; ".join(problems[:5]))
+    return json.dumps(cleaned)

@@ -1,0 +1,31 @@
+"""The Django app: `INSTALLED_APPS = [..., "hogbox.integrations.django"]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig  # type: ignore[import-untyped]
+from django.core import checks  # type: ignore[import-untyped]
+from django.core.signals import setting_changed  # type: ignore[import-untyped]
+
+from hogbox.integrations.django.check import check_configuration
+from hogbox.integrations.django.client import current
+
+
+class HogboxConfig(AppConfig):  # type: ignore[misc]
+    """hogbox as an app, under the label `hogbox`."""
+
+    name = "hogbox.integrations.django"
+    label = "hogbox"
+    verbose_name = "hogbox"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Check the settings with all others, and follow the changes that tests make to them."""
+        checks.register(check_configuration)
+        setting_changed.connect(_forget, dispatch_uid="hogbox")
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting in ("HOGBOX", "DATABASES"):
+        current.forget()

@@ -1,0 +1,31 @@
+"""What `manage.py check` says of the HOGBOX setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core import checks  # type: ignore[import-untyped]
+
+from hogbox.errors import ConfigurationError
+from hogbox.integrations.django.client import make_client
+from hogbox.integrations.django.configuration import configuration
+
+
+def check_configuration(**_: Any) -> list[checks.CheckMessage]:
+    """A mistake in HOGBOX is an error; a missing project token a warning, since workers and migrations need none."""
+    try:
+        configured = configuration()
+        settings = configured.settings()
+        if not settings.project_token and not settings.disabled:
+            return [
+                checks.Warning(
+                    "hogbox has no project token: every call that captures will raise ConfigurationError.",
+                    hint="Set HOGBOX['PROJECT_TOKEN'] or POSTHOG_PROJECT_TOKEN; or HOGBOX['DISABLED'] = True.",
+                    id="hogbox.W001",
+                )
+            ]
+        client, _engine = make_client(configured)
+        client.shutdown()
+    except ConfigurationError as error:
+        return [checks.Error(str(error), hint="See docs/how-to/django.md.", id="hogbox.E001")]
+    return []

@@ -1,0 +1,49 @@
+"""What the commands have in common: hogbox's errors as sentences, its log, and its database as the settings say."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError  # type: ignore[import-untyped]
+
+from hogbox._store.database import Database
+from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
+from hogbox.integrations.django.configuration import Configuration
+from hogbox.integrations.django.engine import open_engine
+
+
+class HogboxCommand(BaseCommand):  # type: ignore[misc]
+    """A command of hogbox's."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """As all commands, with an error of hogbox's as a sentence."""
+        log_to_terminal(options["verbosity"])
+        try:
+            return super().execute(*args, **options)  # type: ignore[no-any-return]
+        except (TablesMissing, TablesOutdated) as error:
+            raise CommandError("hogbox's tables are missing or too old: run manage.py migrate hogbox") from error
+        except HogboxError as error:
+            raise CommandError(str(error)) from error
+
+
+@contextmanager
+def open_database(configured: Configuration) -> Iterator[Database]:
+    """hogbox's own access to the database of the settings. Raises ConfigurationError."""
+    engine = None if configured.database_url else open_engine(configured.alias, pooled=True)
+    database = Database(engine or configured.database_url, configured.settings().table_prefix)
+    try:
+        yield database
+    finally:
+        database.close()
+        if engine is not None:
+            engine.dispose()
+
+
+def log_to_terminal(verbosity: int) -> None:
+    """Log what hogbox does to the terminal, unless LOGGING says where to."""
+    if verbosity and not logging.getLogger("hogbox").hasHandlers():
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("httpx").setLevel(logging.INFO if verbosity > 1 else logging.WARNING)

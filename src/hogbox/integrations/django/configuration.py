@@ -1,0 +1,144 @@
+"""What the HOGBOX setting says, checked: the arguments of `PostHog` in capitals, and a few of Django's own.
+
+    HOGBOX = {"PROJECT_TOKEN": "phc_…", "BEFORE_SEND": "shop.privacy.strip", "DATABASE": "default"}
+
+What is not given, or is None, is read from the environment, as everywhere in hogbox; but for the database, which is
+Django's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from django.conf import settings  # type: ignore[import-untyped]
+from django.db import DEFAULT_DB_ALIAS, connections  # type: ignore[import-untyped]
+from django.utils.module_loading import import_string  # type: ignore[import-untyped]
+
+from hogbox.client import PostHog
+from hogbox.errors import ConfigurationError
+from hogbox.settings import DeliverySettings, Settings, require_prefix
+
+ARGUMENTS: Final = {
+    name.upper(): parameter
+    for name, parameter in inspect.signature(PostHog).parameters.items()
+    if name not in ("self", "database")
+}
+"""Those of `PostHog`, but for the database, by their keys in HOGBOX."""
+
+OWN: Final = ("DATABASE", "DATABASE_URL", "PERSONLESS", "USER_DISTINCT_ID")
+"""The keys that are Django's own."""
+
+_CALLABLES: Final = ("IDENTIFY", "BEFORE_SEND", "USER_DISTINCT_ID")
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "bool": (bool,),
+    "bool | None": (bool,),
+    "str": (str,),
+    "str | None": (str,),
+    "float | None": (int, float),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """The HOGBOX setting, with everything that it names imported."""
+
+    arguments: Mapping[str, Any]
+    """For `PostHog`, by their names."""
+    alias: str = DEFAULT_DB_ALIAS
+    """Of the database whose transactions are captured in, and that hogbox's tables are in."""
+    database_url: str | None = None
+    """Where hogbox connects to by itself; None: as Django does to the alias."""
+    personless: bool = False
+    """Whether events of requests of which nobody is known are captured as nobody's."""
+    user_distinct_id: Callable[[Any], Any] | None = None
+    """The distinct id of a signed-in user; None: its primary key."""
+
+    def settings(self) -> Settings:
+        """What a worker or a command needs to know: it needs no project token. Raises ConfigurationError."""
+        known = inspect.signature(Settings.load).parameters
+        given = {name: value for name, value in self.arguments.items() if name in known}
+        return Settings.load(os.environ, token_needed=False, **given)
+
+    @property
+    def delivery(self) -> DeliverySettings:
+        """How a worker delivers. Raises ConfigurationError."""
+        return self.arguments.get("delivery") or DeliverySettings.load(os.environ)
+
+
+@cache
+def configuration() -> Configuration:
+    """The HOGBOX setting, read once, and again when a test changes it. Raises ConfigurationError."""
+    given = _given()
+    alias = given.pop("DATABASE", DEFAULT_DB_ALIAS)
+    if alias not in connections.settings:
+        known = ", ".join(map(repr, connections.settings))
+        raise ConfigurationError(f"HOGBOX['DATABASE'] is {alias!r}, and DATABASES has {known}")
+    own = {name.lower(): given.pop(name) for name in OWN if name in given}
+    return Configuration(alias=alias, arguments={name.lower(): value for name, value in given.items()}, **own)
+
+
+def table_prefix() -> str:
+    """Of hogbox's tables. For models, which need it before anything is checked: what can't be one is passed over."""
+    given = getattr(settings, "HOGBOX", None)
+    prefix = given.get("TABLE_PREFIX") if isinstance(given, Mapping) else None
+    try:
+        return require_prefix(prefix or os.environ.get("HOGBOX_TABLE_PREFIX", "").strip() or "posthog_")
+    except (ConfigurationError, TypeError):
+        return "posthog_"
+
+
+def _given() -> dict[str, Any]:
+    given = getattr(settings, "HOGBOX", {})
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"HOGBOX must be a dict, {{'PROJECT_TOKEN': 'phc_…'}}, not {type(given).__name__}")
+    known = [*ARGUMENTS, *OWN]
+    if unknown := [key for key in given if key not in known]:
+        raise ConfigurationError(f"HOGBOX has an unknown key, {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    return {key: _value(key, value) for key, value in given.items() if value is not None}
+
+
+def _value(key: str, value: Any) -> Any:
+    if key in _CALLABLES:
+        return _callables(key, value)
+    if key == "DELIVERY":
+        return _delivery(value)
+    annotation = "bool" if key == "PERSONLESS" else ARGUMENTS[key].annotation if key in ARGUMENTS else "str"
+    kinds = _KINDS.get(annotation, (object,))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise ConfigurationError(f"HOGBOX[{key!r}] must be {_WORDS[kinds[0]]}, not {type(value).__name__}")
+    return value
+
+
+_WORDS: Final = {bool: "True or False", str: "text", int: "a number"}
+
+
+def _callables(key: str, value: Any) -> Any:
+    """A callable, or the path of one; of BEFORE_SEND also a list of them."""
+    if key == "BEFORE_SEND" and isinstance(value, (list, tuple)):
+        return [_callable(key, one) for one in value]
+    return _callable(key, value)
+
+
+def _callable(key: str, value: Any) -> Any:
+    found = value
+    if isinstance(value, str):
+        try:
+            found = import_string(value)
+        except ImportError as error:
+            raise ConfigurationError(f"HOGBOX[{key!r}] is {value!r}, which can't be imported: {error}") from error
+    if not callable(found):
+        raise ConfigurationError(f"HOGBOX[{key!r}] must be a callable or the path of one, not {value!r}")
+    return found
+
+
+def _delivery(value: Any) -> DeliverySettings:
+    if isinstance(value, DeliverySettings):
+        return value
+    if isinstance(value, Mapping):
+        return DeliverySettings.load(os.environ, **value)
+    raise ConfigurationError(f"HOGBOX['DELIVERY'] must be a dict or DeliverySettings, not {type(value).__name__}")

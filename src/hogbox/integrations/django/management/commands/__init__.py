@@ -1,0 +1,1 @@
+"""`hogbox_worker`, `hogbox_deliver`, `hogbox_refresh`, `hogbox_status`."""

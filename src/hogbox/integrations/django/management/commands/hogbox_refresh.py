@@ -1,0 +1,30 @@
+"""`manage.py hogbox_refresh`: what `hogbox refresh` does, with the settings of Django."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError  # type: ignore[import-untyped]
+
+from hogbox.integrations.django.command import HogboxCommand, open_database
+from hogbox.integrations.django.configuration import configuration
+from hogbox.refresher import Refresher
+
+
+class Command(HogboxCommand):
+    """Refreshes the flag definitions once."""
+
+    help = (
+        "Ask PostHog for the flag definitions now, store them, and print what became of it. Exits with 0 for updated "
+        "and unchanged, 1 for an error, 2 where the token or the key is missing, 3 where PostHog's cache is cold."
+    )
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        """Run. Raises CommandError where there are no fresh definitions afterwards."""
+        configured = configuration()
+        with open_database(configured) as database:
+            result = Refresher(database, configured.settings()).refresh()
+        text = f"{result}: {result.detail}" if result.detail else str(result)
+        if result.exit_code:
+            raise CommandError(text, returncode=result.exit_code)
+        self.stdout.write(text)

@@ -1,0 +1,48 @@
+"""Streamed responses: their parts are made when the middleware has long returned, in the context of the request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import FileResponse  # type: ignore[import-untyped]
+
+from hogbox.context import Context, use_context
+
+Report = Callable[[Exception], None]
+"""Reports an exception that escapes the application while it streams."""
+
+
+def keep_context(response: Any, context: Context, report: Report) -> Any:
+    """The response, whose parts, if it is streamed, are made in the context. Files are left to the server."""
+    if response.streaming and not isinstance(response, FileResponse):
+        stream = _stream_async if response.is_async else _stream
+        response.streaming_content = stream(response.streaming_content, context, report)
+    return response
+
+
+def _stream(parts: Iterator[bytes], context: Context, report: Report) -> Iterator[bytes]:
+    while True:
+        with use_context(context):
+            try:
+                part = next(parts)
+            except StopIteration:
+                return
+            except Exception as error:
+                report(error)
+                raise
+        yield part
+
+
+async def _stream_async(parts: AsyncIterator[bytes], context: Context, report: Report) -> AsyncIterator[bytes]:
+    while True:
+        with use_context(context):
+            try:
+                part = await anext(parts)
+            except StopAsyncIteration:
+                return
+            except Exception as error:
+                await sync_to_async(report)(error)
+                raise
+        yield part

@@ -1,0 +1,111 @@
+"""Extension: installs hogbox in a Flask application, and finds the client of the one that is current."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from flask import Flask, current_app, got_request_exception, request_started
+from sqlalchemy import Engine, StaticPool
+from werkzeug.local import LocalProxy
+
+from hogbox.client import PostHog
+from hogbox.errors import ConfigurationError
+from hogbox.integrations.flask.middleware import FindDistinctId, Middleware
+from hogbox.integrations.flask.worker import with_worker
+
+EXTENSION: Final = "hogbox"
+"""The name in `app.extensions`: there is the application's client."""
+
+
+class Hogbox:
+    """The extension: `Hogbox(app)`, or `hogbox = Hogbox()` and later `hogbox.init_app(app)`, for several applications.
+
+    Arguments:
+        app: The application to install it in.
+        posthog: The client. Default: one for each application, from these keys of `app.config`, each of which falls
+            back to the environment variable of its name: `HOGBOX_DATABASE_URL`, `POSTHOG_PROJECT_TOKEN`,
+            `POSTHOG_HOST`, `POSTHOG_PERSONAL_API_KEY`, `HOGBOX_TABLE_PREFIX`, `HOGBOX_DISABLED`. Without a URL it
+            uses the engine of Flask-SQLAlchemy, if that was installed in the application before.
+        distinct_id: Says who is signed in, or None: called in Flask's request context each time that an event or a
+            flag has to name somebody. It wins over the tracing header; `identify` and arguments win over it.
+        personless: Capture events of requests of which nobody is known, as nobody's, in place of raising
+            MissingDistinctId.
+        start_worker: Run a worker thread in every process that serves requests, from its first request to its end.
+
+    Raises ConfigurationError where these can't work, at the latest from `init_app`.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        posthog: PostHog | None = None,
+        *,
+        distinct_id: FindDistinctId | None = None,
+        personless: bool = False,
+        start_worker: bool = False,
+    ) -> None:
+        if posthog is not None and not isinstance(posthog, PostHog):
+            raise ConfigurationError(f"posthog is a hogbox.PostHog, not {type(posthog).__name__}")
+        if distinct_id is not None and not callable(distinct_id):
+            raise ConfigurationError(f"distinct_id is a function that says who is signed in, not {distinct_id!r}")
+        self._posthog = posthog
+        self._distinct_id = distinct_id
+        self._personless = personless
+        self._start_worker = start_worker
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Install it in an application. Nothing is connected, queried or started before the first request.
+
+        Raises ConfigurationError where it is installed already, or the configuration can't be used.
+        """
+        if EXTENSION in app.extensions:
+            raise ConfigurationError("hogbox is installed in this application already: use current_posthog")
+        posthog = self._posthog or _make_client(app)
+        middleware = Middleware(app.wsgi_app, posthog, self._distinct_id, self._personless)
+        request_started.connect(middleware.describe, app)
+        got_request_exception.connect(middleware.note, app)
+        wsgi_app = with_worker(middleware, posthog) if self._start_worker else middleware
+        app.wsgi_app = wsgi_app  # type: ignore[assignment]
+        app.extensions[EXTENSION] = posthog
+
+
+def _find_client() -> PostHog:
+    client = current_app.extensions.get(EXTENSION)
+    if isinstance(client, PostHog):
+        return client
+    raise ConfigurationError("hogbox is not installed in this application: call Hogbox(app), or init_app(app)")
+
+
+current_posthog: PostHog = LocalProxy(_find_client)  # type: ignore[assignment]
+"""The client of the application that is current. It needs an application context, as `current_app` does."""
+
+
+def _make_client(app: Flask) -> PostHog:
+    config = app.config
+    disabled: Any = config.get("HOGBOX_DISABLED")
+    if isinstance(disabled, str):
+        raise ConfigurationError(f"HOGBOX_DISABLED in app.config must be True or False, not {disabled!r}")
+    return PostHog(
+        config.get("HOGBOX_DATABASE_URL") or _find_engine(app),
+        project_token=config.get("POSTHOG_PROJECT_TOKEN"),
+        host=config.get("POSTHOG_HOST"),
+        personal_api_key=config.get("POSTHOG_PERSONAL_API_KEY"),
+        table_prefix=config.get("HOGBOX_TABLE_PREFIX"),
+        disabled=None if disabled is None else bool(disabled),
+    )
+
+
+def _find_engine(app: Flask) -> Engine | None:
+    """The engine of Flask-SQLAlchemy, where nothing else says which database.
+
+    Not one whose only connection is the request's, as for SQLite in memory: hogbox's commits would be the request's.
+    """
+    db = app.extensions.get("sqlalchemy")
+    if db is None or os.environ.get("HOGBOX_DATABASE_URL", "").strip():
+        return None
+    with app.app_context():
+        engine = db.engines.get(None)
+    return engine if isinstance(engine, Engine) and not isinstance(engine.pool, StaticPool) else None

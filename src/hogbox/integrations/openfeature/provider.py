@@ -1,0 +1,180 @@
+"""Provider: OpenFeature's synchronous API over `PostHog`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagValueType
+from openfeature.provider import AbstractProvider, Metadata
+from openfeature.track import TrackingEventDetails
+
+from hogbox.client import PostHog
+from hogbox.errors import ConfigurationError, LocalEvaluationNotConfigured
+from hogbox.flag_reader import REMOTE
+from hogbox.integrations.openfeature.evaluation import Subject, event_of, in_openfeatures_words, subject_of
+from hogbox.integrations.openfeature.resolution import resolve
+from hogbox.integrations.openfeature.watch import Watch
+from hogbox.snapshot import Flags
+
+T = TypeVar("T")
+
+Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
+
+CurrentCtx = Callable[[], Any]
+
+LOOK: Final = "openfeature"
+"""For whom flags are looked at where nobody's are evaluated."""
+
+
+class HogboxProvider(AbstractProvider):
+    """Evaluates flags with a `PostHog`, and writes what is tracked into the outbox.
+
+    Arguments:
+        posthog: The client. It stays the caller's: `shutdown` of the provider leaves it running.
+        ctx: Returns the caller's current transaction, in which definitions are read, and events and exposures are
+            written: `lambda: db.session`. Default: none, and hogbox commits by itself.
+        fallback: `"remote"`: PostHog is asked where a flag is inconclusive here.
+        track_exposures: Whether evaluations capture `$feature_flag_called`; default: the client's choice.
+        watch_seconds: Look so often whether the definitions have changed, from a thread that lives from `initialize` to
+            `shutdown`, in a process that may evaluate nothing for long. Default: changes are noticed by evaluations.
+
+    Errors are OpenFeature's, whose client turns them into details with the default value.
+    """
+
+    def __init__(
+        self,
+        posthog: PostHog,
+        *,
+        ctx: CurrentCtx | None = None,
+        fallback: str | None = None,
+        track_exposures: bool | None = None,
+        watch_seconds: float | None = None,
+    ) -> None:
+        super().__init__()
+        require_options(ctx, fallback)
+        if watch_seconds is not None and not watch_seconds > 0:
+            raise ConfigurationError(f"watch_seconds must be a positive number, not {watch_seconds!r}")
+        self._posthog = posthog
+        self._ctx = ctx or no_ctx
+        self._fallback = fallback
+        self._track_exposures = track_exposures
+        self._watch = Watch(self.emit, remote=fallback == REMOTE)
+        self._watch_seconds = watch_seconds
+        self._stop = threading.Event()
+
+    def get_metadata(self) -> Metadata:
+        """The provider's name."""
+        return Metadata("hogbox")
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002
+        """Look at the definitions. Raises OpenFeatureError, or what the database raises, where there are none to use.
+
+        The provider is in the state ERROR then, and READY as soon as an evaluation, or the watch, finds some.
+        """
+        self._watch.begin()
+        self._stop = threading.Event()
+        if self._watch_seconds is not None:
+            watch = (self._watch_seconds, self._stop)
+            threading.Thread(target=self._keep_looking, args=watch, name="hogbox-openfeature", daemon=True).start()
+        self._watch.accept(self._look())
+
+    def shutdown(self) -> None:
+        """End the watch."""
+        self._stop.set()
+
+    def resolve_boolean_details(
+        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[bool]:
+        """Whether the flag is on, in whatever variant."""
+        return self._resolve(FlagType.BOOLEAN, flag_key, default_value, evaluation_context)
+
+    def resolve_string_details(
+        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        """The key of the variant; of a flag without variants, the payload that is text."""
+        return self._resolve(FlagType.STRING, flag_key, default_value, evaluation_context)
+
+    def resolve_integer_details(
+        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[int]:
+        """The payload that is a whole number; without a payload, the key of the variant that reads as one."""
+        return self._resolve(FlagType.INTEGER, flag_key, default_value, evaluation_context)
+
+    def resolve_float_details(
+        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[float]:
+        """The payload that is a number; without a payload, the key of the variant that reads as one."""
+        return self._resolve(FlagType.FLOAT, flag_key, default_value, evaluation_context)
+
+    def resolve_object_details(
+        self, flag_key: str, default_value: Object, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[Object]:
+        """The payload that is an object or a list."""
+        return self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
+
+    def track(
+        self,
+        tracking_event_name: str,
+        evaluation_context: EvaluationContext | None = None,
+        tracking_event_details: TrackingEventDetails | None = None,
+    ) -> None:
+        """Capture an event in the transaction of `ctx`; raises what `PostHog.capture` raises."""
+        event = event_of(evaluation_context, tracking_event_details)
+        self._posthog.capture(self._ctx(), tracking_event_name, **event)
+
+    def look(self) -> None:
+        """Look whether the definitions have changed, and emit the events that follow. Raises nothing."""
+        try:
+            self._watch.see(self._look(), committed=True)
+        except Exception as error:
+            self._watch.fail(error)
+
+    def _resolve(
+        self, kind: FlagType, key: str, default: T, context: EvaluationContext | None
+    ) -> FlagResolutionDetails[T]:
+        subject, ctx = subject_of(context), self._ctx()
+        with in_openfeatures_words():
+            snapshot = self._take(ctx, subject)
+            self._watch.see(snapshot, committed=ctx is None)
+            result = None if snapshot is None else snapshot.result(key)
+            if self._fallback and (result is None or result.value is None):
+                asked = self._posthog.get_feature_flag_result(
+                    ctx, key, **subject, fallback=self._fallback, track_exposures=self._track_exposures
+                )
+                return resolve(kind, key, default, asked or result, snapshot)
+        return resolve(kind, key, default, result, snapshot)
+
+    def _take(self, ctx: Any, subject: Subject) -> Flags | None:
+        """The flags for this subject; None where PostHog has to be asked, since no definitions were ever stored."""
+        try:
+            return self._posthog.flags(ctx, **subject, track_exposures=self._track_exposures)
+        except LocalEvaluationNotConfigured:
+            if self._fallback is None:
+                self._watch.see(None, committed=ctx is None)
+                raise
+            return None
+
+    def _look(self) -> Flags | None:
+        try:
+            return self._posthog.flags(None, distinct_id=LOOK, track_exposures=False)
+        except LocalEvaluationNotConfigured:
+            return None
+
+    def _keep_looking(self, seconds: float, stop: threading.Event) -> None:
+        while not stop.wait(seconds):
+            self.look()
+
+
+def no_ctx() -> None:
+    """No transaction of the caller's."""
+
+
+def require_options(ctx: object, fallback: object) -> None:
+    """Raises ConfigurationError where a provider can't work with these."""
+    if ctx is not None and not callable(ctx):
+        raise ConfigurationError(f"ctx is a function that returns the current transaction, not {ctx!r}")
+    if fallback not in (None, REMOTE):
+        raise ConfigurationError(f"fallback is None or 'remote', not {fallback!r}")

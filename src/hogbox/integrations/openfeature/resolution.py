@@ -1,0 +1,177 @@
+"""Resolutions: a flag's result as a value of the type that was asked for, with OpenFeature's reason or error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, TypeAlias, TypeVar
+
+from openfeature.exception import (
+    FlagNotFoundError,
+    GeneralError,
+    OpenFeatureError,
+    ParseError,
+    ProviderNotReadyError,
+    TargetingKeyMissingError,
+    TypeMismatchError,
+)
+from openfeature.flag_evaluation import FlagMetadata, FlagResolutionDetails, FlagType, Reason
+
+from hogbox._wire.flags import RemoteFlag
+from hogbox.flags import FlagResult
+from hogbox.flags import Reason as Cause
+from hogbox.snapshot import Flags
+
+T = TypeVar("T")
+
+Result: TypeAlias = FlagResult | RemoteFlag
+
+
+def resolve(
+    kind: FlagType, key: str, default: T, result: Result | None, snapshot: Flags | None
+) -> FlagResolutionDetails[T]:
+    """What OpenFeature is told. An inconclusive flag, and one that is off where no boolean is wanted, is the default.
+
+    `result` is None where PostHog was asked and did not say; `snapshot` is None where no definitions were ever stored.
+    Raises OpenFeatureError.
+    """
+    if result is None or result.reason == Cause.UNKNOWN_FLAG:
+        raise _no_flag(key, result, snapshot)
+    definition = None if snapshot is None else snapshot.definition(key)
+    details: dict[str, Any] = {
+        "reason": reason_of(result, definition),
+        "flag_metadata": _metadata(result, definition),
+    }
+    if result.value is None:
+        return FlagResolutionDetails(default, **details)
+    if kind is not FlagType.BOOLEAN and result.value is False:
+        return FlagResolutionDetails(default, **details)
+    value = _READERS[kind](result)
+    if value is None:
+        payload = type(result.payload).__name__
+        raise TypeMismatchError(f"flag {key!r} is {result.value!r}, its payload a {payload}: no {kind.lower()} there")
+    return FlagResolutionDetails(value, variant=_variant(result), **details)
+
+
+def trouble_with(snapshot: Flags | None) -> OpenFeatureError | None:
+    """Why no flag can be evaluated here, if none can."""
+    if snapshot is None or snapshot.revision is None:
+        return ProviderNotReadyError("no flag definitions are stored yet, or the client is disabled")
+    if not snapshot.readable:
+        return ParseError(f"the stored flag definitions (revision {snapshot.revision}) can't be read")
+    return None
+
+
+def reason_of(result: Result, definition: Mapping[str, Any] | None) -> Reason:
+    """OpenFeature's word for what decided."""
+    if result.value is None:
+        return Reason.DEFAULT
+    if result.reason != Cause.CONDITION_MATCH:
+        return _REASONS.get(result.reason or "", Reason.UNKNOWN)
+    condition = _condition(definition, result.condition_index)
+    if condition is None:
+        return Reason.TARGETING_MATCH
+    if result.variant is not None and condition.get("variant") != result.variant:
+        return Reason.SPLIT
+    rollout = condition.get("rollout_percentage")
+    if isinstance(rollout, int | float) and rollout < 100:
+        return Reason.SPLIT
+    return Reason.STATIC if result.condition_index == 0 and not condition.get("properties") else Reason.TARGETING_MATCH
+
+
+_REASONS: Final[Mapping[str, Reason]] = {
+    Cause.FLAG_DISABLED: Reason.DISABLED,
+    Cause.SUPER_CONDITION_VALUE: Reason.TARGETING_MATCH,
+    Cause.HOLDOUT_CONDITION_VALUE: Reason.SPLIT,
+    Cause.OUT_OF_ROLLOUT_BOUND: Reason.SPLIT,
+    Cause.NO_CONDITION_MATCH: Reason.DEFAULT,
+    Cause.NO_GROUP_TYPE: Reason.DEFAULT,
+}
+
+
+def _no_flag(key: str, result: Result | None, snapshot: Flags | None) -> OpenFeatureError:
+    if snapshot is not None and snapshot.distinct_id is None:
+        return TargetingKeyMissingError("no targeting key, and nobody is known in this context")
+    if result is None:
+        return GeneralError(f"flag {key!r} can't be evaluated here, and PostHog did not say what it is")
+    return trouble_with(snapshot) or FlagNotFoundError(f"there is no flag {key!r}")
+
+
+def _condition(definition: Mapping[str, Any] | None, index: int | None) -> Mapping[str, Any] | None:
+    filters = None if definition is None else definition.get("filters")
+    conditions = filters.get("groups") if isinstance(filters, Mapping) else None
+    if index is None or not isinstance(conditions, list) or index >= len(conditions):
+        return None
+    condition = conditions[index]
+    return condition if isinstance(condition, Mapping) else None
+
+
+def _metadata(result: Result, definition: Mapping[str, Any] | None) -> FlagMetadata:
+    local = isinstance(result, FlagResult)
+    known = {
+        "posthog_reason": result.reason and str(result.reason),
+        "condition_index": result.condition_index,
+        "id": (definition or {}).get("id") if isinstance(result, FlagResult) else result.id,
+        "version": (definition or {}).get("version") if isinstance(result, FlagResult) else result.version,
+        "locally_evaluated": local,
+    }
+    return {name: value for name, value in known.items() if isinstance(value, bool | int | str)}
+
+
+def _variant(result: Result) -> str:
+    """The name of the value: the variant's key; for others the names under which PostHog keeps their payloads."""
+    return result.variant or ("true" if result.value else "false")
+
+
+def _boolean(result: Result) -> bool | None:
+    return result.enabled
+
+
+def _string(result: Result) -> str | None:
+    if result.variant is not None:
+        return result.variant
+    payload = result.payload
+    return payload if isinstance(payload, str) else None
+
+
+def _number(result: Result) -> int | float | None:
+    """The payload that is a number; without a payload, the variant's key that reads as one."""
+    payload = result.payload
+    number = _parse(result.variant or "") if payload is None else payload
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return None
+    return number
+
+
+def _parse(text: str) -> int | float | None:
+    for read in (int, float):
+        with suppress(ValueError):
+            return read(text)
+    return None
+
+
+def _integer(result: Result) -> int | None:
+    number = _number(result)
+    return int(number) if number is not None and (isinstance(number, int) or number.is_integer()) else None
+
+
+def _float(result: Result) -> float | None:
+    number = _number(result)
+    with suppress(OverflowError):
+        return float(number) if number is not None and math.isfinite(number) else None
+    return None
+
+
+def _object(result: Result) -> dict[str, Any] | list[Any] | None:
+    payload = result.payload
+    return payload if isinstance(payload, dict | list) else None
+
+
+_READERS: Final[Mapping[FlagType, Callable[[Result], Any]]] = {
+    FlagType.BOOLEAN: _boolean,
+    FlagType.STRING: _string,
+    FlagType.INTEGER: _integer,
+    FlagType.FLOAT: _float,
+    FlagType.OBJECT: _object,
+}

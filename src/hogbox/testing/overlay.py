@@ -1,0 +1,105 @@
+"""Flags of which a test has set some: what is stored, with what is set over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hogbox._wire.flags import RemoteFlag
+from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
+from hogbox.flags.decision import Decision
+from hogbox.local_flags import LocalFlags
+from hogbox.testing.override import Override, Overrides
+
+BY_A_TEST: Final = "A test set it"
+"""What is told of how PostHog came to its answer."""
+
+
+class SetFlagSet(FlagSet):
+    """A flag set that answers what a test has set, and asks the real one for the rest.
+
+    The real one is asked always, so that what it refuses is refused here too.
+    """
+
+    def __init__(self, real: FlagSet, overrides: Overrides) -> None:
+        self._real = real
+        self._overrides = overrides
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Those of the real ones, and of those that are set."""
+        return tuple(dict.fromkeys((*self._real.keys, *self._overrides.keys)))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Those of the real one."""
+        return self._real.problems
+
+    def evaluate(self, key: str, *, distinct_id: str, **person: Any) -> FlagResult:
+        """What is set, else what the real one answers."""
+        real = self._real.evaluate(key, distinct_id=distinct_id, **person)
+        override = self._overrides.find(key, distinct_id)
+        return real if override is None else to_result(key, override)
+
+    def evaluate_plain(self, *_: object) -> None:
+        """There is no short way."""
+
+    def evaluate_all(
+        self, *, distinct_id: str, keys: Iterable[str] | None = None, **person: Any
+    ) -> dict[str, FlagResult]:
+        """The same of all flags, or of these."""
+        real = self._real.evaluate_all(distinct_id=distinct_id, **person)
+        found = {key: self._overrides.find(key, distinct_id) for key in (self.keys if keys is None else keys)}
+        results = {key: real.get(key) if one is None else to_result(key, one) for key, one in found.items()}
+        return {key: result for key, result in results.items() if result is not None}
+
+    def explain(self, key: str, *, distinct_id: str, **person: Any) -> Explanation:
+        """Says that the flag is set, else what the real one explains."""
+        real = self._real.explain(key, distinct_id=distinct_id, **person)
+        override = self._overrides.find(key, distinct_id)
+        return real if override is None else _explanation(key, override)
+
+
+@dataclass(slots=True)
+class SetFlags(LocalFlags):
+    """What a process knows of its flags, with what is set over it."""
+
+    _overrides: Overrides
+
+    def payload(self, key: str, value: bool | str) -> Any:
+        """What is set for everybody where it is for this value, else what is stored."""
+        override = self._overrides.find(key, None)
+        if override is None or override.value != value:
+            return LocalFlags.payload(self, key, value)
+        return to_result(key, override).payload
+
+
+def overlay(real: LocalFlags | None, overrides: Overrides) -> LocalFlags:
+    """These flags, or none, with what is set over them."""
+    real = real or LocalFlags.parse('{"flags": []}', "UTC")
+    return SetFlags(SetFlagSet(real.flag_set, overrides), real.minimal_events, real._raw, real._shared, overrides)
+
+
+def to_result(key: str, override: Override) -> FlagResult:
+    """What a local read comes to."""
+    if override.value is None:
+        decision = Decision(None, Reason.MISSING_CONTEXT)
+    else:
+        reason = Reason.NO_CONDITION_MATCH if override.value is False else Reason.CONDITION_MATCH
+        decision = Decision(frozenset({override.value}), reason)
+    return FlagResult(key, decision, override.payload)
+
+
+def to_remote_flag(key: str, override: Override) -> RemoteFlag:
+    """What a read that asks PostHog comes to."""
+    result = to_result(key, override)
+    return RemoteFlag(key, result.value, str(result.reason), description=BY_A_TEST, _payload=override.payload)
+
+
+def _explanation(key: str, override: Override) -> Explanation:
+    result = to_result(key, override)
+    is_ = "inconclusive" if result.value is None else repr(result.value)
+    whom = "everybody" if override.everybody else "this person"
+    possible = None if result.value is None else (result.value,)
+    return Explanation(result, possible, (), None, (), f"Flag {key!r} is {is_}: a test set it, for {whom}.")

@@ -1,0 +1,91 @@
+"""The two clients have the same public names, in the same order, with the same arguments and the same first words."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hogbox import AsyncPostHog, PostHog
+from hogbox.async_flag_methods import AsyncFlagMethods
+from hogbox.flag_methods import FlagMethods
+from hogbox.snapshot import AsyncFlags, Flags
+
+PAIRS = [(PostHog, AsyncPostHog), (FlagMethods, AsyncFlagMethods)]
+
+DUNDERS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
+
+PLAIN = {"__init__", "__repr__", "discarded"}
+"""What neither touches a database nor the network."""
+
+OWN_TYPES = {
+    "identify": "Callable[[Any], DistinctId | Awaitable[DistinctId]] | None",
+}
+"""Arguments that the asynchronous client takes in more forms."""
+
+
+def public(kind: type) -> list[str]:
+    names = [DUNDERS.get(name, name) for name in vars(kind)]
+    found = [name for name in names if not name.startswith("_") or name in DUNDERS.values() or name in PLAIN]
+    return [name for name in found if name not in ("__doc__", "__module__")]
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_the_names_are_the_same_in_the_same_order(one: type, other: type) -> None:
+    assert public(one) == public(other)
+
+
+def methods() -> list[tuple[str, Callable[..., Any], Callable[..., Any]]]:
+    backwards = {name: dunder for dunder, name in DUNDERS.items()}
+    return [
+        (name, vars(one)[name], vars(other)[backwards.get(name, name)])
+        for one, other in PAIRS
+        for name in public(one)
+        if callable(vars(one)[name])
+    ]
+
+
+@pytest.mark.parametrize(("name", "one", "other"), methods(), ids=[name for name, *_ in methods()])
+def test_the_arguments_are_the_same(name: str, one: Callable[..., Any], other: Callable[..., Any]) -> None:
+    mine, theirs = inspect.signature(one), inspect.signature(other)
+    if name == "__init__":
+        theirs = theirs.replace(parameters=[_as_in_posthog(one) for one in theirs.parameters.values()])
+    assert list(mine.parameters.values()) == list(theirs.parameters.values())
+    assert str(mine.return_annotation) == str(theirs.return_annotation).replace("AsyncFlags", "Flags")
+
+
+def _as_in_posthog(parameter: inspect.Parameter) -> inspect.Parameter:
+    own = inspect.signature(PostHog).parameters
+    if parameter.name not in OWN_TYPES:
+        return parameter
+    assert parameter.annotation == OWN_TYPES[parameter.name]
+    return parameter.replace(annotation=own[parameter.name].annotation)
+
+
+@pytest.mark.parametrize(("name", "one", "other"), methods(), ids=[name for name, *_ in methods()])
+def test_what_may_wait_is_awaited(name: str, one: Callable[..., Any], other: Callable[..., Any]) -> None:
+    assert not inspect.iscoroutinefunction(one)
+    assert inspect.iscoroutinefunction(other) == (name not in PLAIN)
+
+
+@pytest.mark.parametrize(("name", "one", "other"), methods(), ids=[name for name, *_ in methods()])
+def test_both_say_the_same_of_themselves(name: str, one: Callable[..., Any], other: Callable[..., Any]) -> None:
+    first, second = ((inspect.getdoc(method) or "").partition("\n")[0] for method in (one, other))
+    assert first == second
+
+
+def test_annotations_can_be_resolved() -> None:
+    for _, one, other in methods():
+        for method in (one, other):
+            typing.get_type_hints(
+                method, localns=dict.fromkeys(["AsyncEngine", "Refresh", "Delivery", "Progress"], Any)
+            )
+
+
+def test_a_snapshot_is_read_in_plain_calls() -> None:
+    names = {name for name in vars(Flags) if not name.startswith("_")}
+    assert not any(inspect.iscoroutinefunction(getattr(AsyncFlags, name)) for name in names)
+    assert set(dir(AsyncFlags)) - set(dir(Flags)) == {"_pending", "_write", "write_exposures"}

@@ -1,0 +1,21 @@
+"""Without OpenFeature's SDK the import says what to install."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+sys.modules["openfeature"] = None
+from hogbox.errors import MissingDependency
+try:
+    import hogbox.integrations.openfeature
+except MissingDependency as error:
+    print(error)
+"""
+
+
+def test_the_import_names_the_extra() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert "pip install 'hogbox[openfeature]'" in done.stdout
