@@ -87,14 +87,17 @@ def connected(database: TestDatabase, alias: str = "default", **more: Any) -> It
     """Django's connection of this alias, to this database for as long as the block lasts."""
     configure()
     before = connections.settings.get(alias)
+    # One that this thread has already, which another block may have opened.
+    outer = next((one for one in connections.all(initialized_only=True) if one.alias == alias), None)
     connections.settings[alias] = connection_settings(database, **more)
-    # In place of one that this thread may have had already.
-    connections[alias] = connections.create_connection(alias)
+    connection = connections[alias] = connections.create_connection(alias)
     try:
-        yield connections[alias]
+        yield connection
     finally:
-        connections[alias].close()
+        connection.close()
         del connections[alias]
         del connections.settings[alias]
         if before is not None:
             connections.settings[alias] = before
+        if outer is not None:
+            connections[alias] = outer
