@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import django.db  # type: ignore[import-untyped]
@@ -191,10 +192,10 @@ def connect_pymysql(database: TestDatabase, **options: Any) -> pymysql.Connectio
 def connect_mysqlclient(database: TestDatabase, **options: Any) -> Any:
     """A connection of mysqlclient's own. Skips the test where it is not installed: it has to be compiled."""
     try:
-        import MySQLdb  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        import_module("MySQLdb._mysql")  # PyMySQL, which stands in for it where Django is tested, has none
     except ModuleNotFoundError as error:
         unavailable("mysqlclient", f"{error}: pip install mysqlclient, which takes a compiler")
-    return MySQLdb.connect(**mysql_options(database), **options)
+    return import_module("MySQLdb").connect(**mysql_options(database), **options)
 
 
 def postgresql_url(database: TestDatabase) -> str:

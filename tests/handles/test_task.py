@@ -135,7 +135,7 @@ def test_tasks_on_one_handle_wait_for_each_other_where_its_library_lets_them(
     assert sorted(event["uuid"] for event in database.events()) == sorted(map(str, uuids))
 
 
-@on("asyncpg", "asyncpg of a pool", "aiomysql", "AsyncSession by asyncpg")
+@on("asyncpg", "asyncpg of a pool", "AsyncSession by asyncpg")
 def test_tasks_on_one_handle_get_the_errors_of_its_library(
     opened: Opened, database: TestDatabase, application: Application, posthog: AsyncPostHog
 ) -> None:
