@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from hogbox import AsyncPostHog
+from hogbox._client.local_flags import LocalFlags
 from hogbox.errors import MissingDistinctId
-from hogbox.local_flags import LocalFlags
 from hogbox.settings import DeliverySettings
 from tests.client.conftest import TOKEN
 from tests.emulator.flag_case import definitions, flag

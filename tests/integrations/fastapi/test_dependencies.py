@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
-from hogbox import AsyncPostHog, PostHog
+from hogbox import AsyncFlags, AsyncPostHog, Flags, PostHog
 from hogbox.context import identify_context
 from hogbox.errors import ConfigurationError
 from hogbox.integrations.fastapi import (
@@ -25,7 +25,6 @@ from hogbox.integrations.fastapi import (
     get_posthog,
     posthog_lifespan,
 )
-from hogbox.snapshot import AsyncFlags, Flags
 from tests.fixtures.database import TestDatabase, use_wal
 from tests.fixtures.stored import store
 from tests.integrations.fastapi.serving import served
