@@ -143,9 +143,10 @@ SYNC: dict[str, tuple[str, Open]] = {
     "PyMySQL, SSCursor": ("mariadb", plain(connect_pymysql, cursorclass=pymysql.cursors.SSCursor)),
     "mysqlclient, no unicode": ("mariadb", plain(connect_mysqlclient, use_unicode=False)),
     "Session by psycopg2": ("postgresql", engine("psycopg2")),
-    "Session, numeric_dollar": ("postgresql", engine("psycopg", paramstyle="format")),
+    "Session, format": ("postgresql", engine("psycopg", paramstyle="format")),
     "Session on SQLite, named": ("sqlite", engine("pysqlite", paramstyle="named")),
     "Session of a streaming engine": ("postgresql", engine("psycopg", execution_options={"stream_results": True})),
+    "Session of a streaming engine by psycopg2": ("postgresql", engine("psycopg2", execution_options={"yield_per": 9})),
 }
 
 ASYNC: dict[str, tuple[str, Open]] = {

@@ -11,7 +11,7 @@ from tests.fixtures.stored import store
 from tests.handles.application import TOKEN, NewClient
 from tests.handles.conftest import OpenHandle
 from tests.handles.opened import Opened
-from tests.handles.story import FLAG
+from tests.handles.story import FLAG, names
 
 CHANGE = "UPDATE posthog_flag_definitions SET data = REPLACE(data, 'red', 'blue'), revision = revision + 1"
 
@@ -112,3 +112,23 @@ def test_an_expired_exposure_counts_as_new(opened: Opened, database: TestDatabas
         database.execute("UPDATE posthog_exposures SET expires_at = 1")
         opened.begin()
     assert len(database.events()) == 2
+
+
+def test_p1_the_exposures_of_a_snapshot_share_the_fate_of_the_transaction(
+    opened: Opened, database: TestDatabase, posthog: PostHog
+) -> None:
+    store(database, TOKEN, FLAG)
+
+    def buy() -> None:
+        flags = posthog.flags(opened.handle, distinct_id="u1", track_exposures=True)
+        assert flags.get("colour") == "red"
+        posthog.capture(opened.handle, "paid", distinct_id="u1", flags=flags)
+
+    buy()
+    opened.rollback()
+    assert names(database) == []
+    opened.begin()
+    buy()
+    opened.commit()
+    assert names(database) == ["$feature_flag_called", "paid"]
+    assert database.events()[1]["properties"]["$feature/colour"] == "red"

@@ -30,7 +30,10 @@ from hogbox import AsyncPostHog, PostHog
 from hogbox._store.async_handle import ASYNC_KINDS
 from hogbox._store.handle import ASYNC, KINDS
 from hogbox.errors import AsyncHandle, SyncHandle, UnsupportedHandle, UsageError
+from tests.fixtures.database import SharedDatabases
+from tests.fixtures.stored import store
 from tests.handles.application import TOKEN, Application
+from tests.handles.story import FLAG
 
 Method = Callable[[PostHog, Any], Any]
 
@@ -170,6 +173,20 @@ def test_every_method_refuses_before_the_callback_is_asked(
         method(posthog, wrong)
     with pytest.raises(UnsupportedHandle):
         method(posthog, object())
+
+
+def test_a_read_that_needs_no_query_refuses_as_well(
+    clean: SharedDatabases, application: Application, asynchronous: bool
+) -> None:
+    database = clean("sqlite")
+    store(database, TOKEN, FLAG)
+    posthog = application.new_client(asynchronous=asynchronous)(database=database.url, definitions_max_age=3600)
+    assert posthog.get_feature_flag(None, "colour", distinct_id="u1") == "red"
+    wrong, error = (Session(), SyncHandle) if asynchronous else (AsyncSession(), AsyncHandle)
+    for _ in range(2):
+        with pytest.raises(error):
+            posthog.get_feature_flag(wrong, "colour", distinct_id="u1")
+    posthog.shutdown()
 
 
 def test_an_asynchronous_callback_is_not_asked_either(application: Application) -> None:

@@ -80,10 +80,14 @@ def test_p1_a_capture_that_is_cancelled_leaves_the_transaction_to_its_owner(
 ) -> None:
     async def give_up(release: Callable[[], object]) -> None:
         # SQLAlchemy has a task that is cancelled wait for SQLite, which waits for the lock.
-        asyncio.get_running_loop().call_later(0.06, release)
-        async with asyncio.timeout(0.03):
-            await posthog.capture(opened.handle, "given up", distinct_id="u1")
+        later = asyncio.get_running_loop().call_later(0.06, release)
+        try:
+            async with asyncio.timeout(0.03):
+                await posthog.capture(opened.handle, "given up", distinct_id="u1")
+        finally:
+            later.cancel()
 
+    opened.execute("SELECT 1")  # so that it is connected before time runs
     with nobody_else_writes(database) as release, pytest.raises(TimeoutError):
         application.run(give_up(release))
     if pair[0] in CLOSED_BY_CANCELLATION:
