@@ -11,9 +11,8 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from examples.fastapi_shop.database import Order, SessionDep, engine
-from hogbox import AsyncPostHog
+from hogbox import AsyncFlags, AsyncPostHog
 from hogbox.integrations.fastapi import AsyncPostHogDep, HogboxMiddleware, async_flags_of, posthog_lifespan
-from hogbox.snapshot import AsyncFlags
 
 PRICES = {"mug": 1200, "poster": 800}
 

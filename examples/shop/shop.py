@@ -9,8 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from hogbox import PostHog
-from hogbox.snapshot import Flags
+from hogbox import Flags, PostHog
 
 PRICES = {"poster": 1900, "mug": 1250, "hedgehog": 4900}
 

@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hogbox._client.snapshot import AsyncFlags as AsyncFlags
+    from hogbox._client.snapshot import Flags as Flags
     from hogbox._events.event import Event as Event
     from hogbox.aio import AsyncPostHog as AsyncPostHog
     from hogbox.client import PostHog as PostHog
@@ -19,13 +21,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncFlags": "hogbox._client.snapshot",
     "AsyncPostHog": "hogbox.aio",
     "Event": "hogbox._events.event",
+    "Flags": "hogbox._client.snapshot",
     "HogboxError": "hogbox.errors",
     "PostHog": "hogbox.client",
 }
 
-__all__ = ["AsyncPostHog", "Event", "HogboxError", "PostHog", "__version__"]
+__all__ = ["AsyncFlags", "AsyncPostHog", "Event", "Flags", "HogboxError", "PostHog", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

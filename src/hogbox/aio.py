@@ -12,15 +12,15 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from hogbox._client.async_flag_methods import AsyncFlagMethods
+from hogbox._client.async_performer import AsyncPerformer
+from hogbox._client.parts import Arguments, Parts
+from hogbox._client.recorder import Discarded, Entry, Options, raised
+from hogbox._client.snapshot import AsyncFlags, Flags
 from hogbox._events.hook import BeforeSend
-from hogbox.async_flag_methods import AsyncFlagMethods
-from hogbox.async_performer import AsyncPerformer
 from hogbox.context import require_person, whose
 from hogbox.errors import InvalidEvent
-from hogbox.parts import Arguments, Parts
-from hogbox.recorder import Discarded, Entry, Options, raised
 from hogbox.settings import DeliverySettings
-from hogbox.snapshot import AsyncFlags, Flags
 from hogbox.transport import AsyncFlagsTransport
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from hogbox._client.flag_methods import FlagMethods
+from hogbox._client.parts import Arguments, Parts
+from hogbox._client.recorder import Discarded, Entry, Options, raised
+from hogbox._client.snapshot import Flags
 from hogbox._events.hook import BeforeSend
 from hogbox.context import require_person, whose
 from hogbox.errors import ConfigurationError, InvalidEvent
-from hogbox.flag_methods import FlagMethods
-from hogbox.parts import Arguments, Parts
-from hogbox.recorder import Discarded, Entry, Options, raised
 from hogbox.settings import DeliverySettings
-from hogbox.snapshot import Flags
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine

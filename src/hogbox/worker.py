@@ -24,11 +24,11 @@ from hogbox._delivery.batch import Limits
 from hogbox._store.database import Database
 from hogbox._store.delivery import DeliveryStore, Ready
 from hogbox._store.dialect import ChangeSignal, most_writers, require_shared
-from hogbox.lease import Leases
+from hogbox._worker.lease import Leases
+from hogbox._worker.poller import Poller
+from hogbox._worker.sender import Outcome, Sender, Shared
 from hogbox.machine import process_name
-from hogbox.poller import Poller
 from hogbox.refresher import Refresher
-from hogbox.sender import Outcome, Sender, Shared
 from hogbox.settings import DeliverySettings
 from hogbox.transport import Transport
 

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from hogbox import AsyncPostHog
+from hogbox._client.local_flags import LocalFlags
 from hogbox.errors import MissingDistinctId
-from hogbox.local_flags import LocalFlags
 from hogbox.settings import DeliverySettings
 from tests.client.conftest import TOKEN
 from tests.emulator.flag_case import definitions, flag
@@ -82,10 +82,10 @@ async def posthog_in_this_loop() -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("name", DATABASE_CALLS)
-def test_the_loop_goes_on_while_a_call_waits_for_the_database(database: TestDatabase, name: str) -> None:
+def test_the_loop_goes_on_while_a_call_waits_for_the_database(sqlite_database: TestDatabase, name: str) -> None:
     async def serve() -> None:
-        async with opened(database, host="http://127.0.0.1:9") as posthog:
-            lock = database.engine.connect()
+        async with opened(sqlite_database, host="http://127.0.0.1:9") as posthog:
+            lock = sqlite_database.engine.connect()
             lock.exec_driver_sql("BEGIN EXCLUSIVE")
             try:
                 call = asyncio.ensure_future(DATABASE_CALLS[name](posthog))
@@ -97,7 +97,7 @@ def test_the_loop_goes_on_while_a_call_waits_for_the_database(database: TestData
                 lock.close()
             await asyncio.wait_for(call, IN_TIME)
 
-    store(database, TOKEN, DOCUMENT)
+    store(sqlite_database, TOKEN, DOCUMENT)
     asyncio.run(serve())
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from hogbox._client.flag_cache import FlagCache, Sight, Stamp
+from hogbox._client.local_flags import LocalFlags
+from hogbox._client.step import Compute, Plan, Read, Step
 from hogbox._store.portable import SQLITE
 from hogbox._store.table import Tables
-from hogbox.flag_cache import FlagCache, Sight, Stamp
-from hogbox.local_flags import LocalFlags
-from hogbox.step import Compute, Plan, Read, Step
 
 MAX_AGE = 10.0
 

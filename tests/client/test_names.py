@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from hogbox import AsyncPostHog, PostHog
-from hogbox.async_flag_methods import AsyncFlagMethods
-from hogbox.flag_methods import FlagMethods
-from hogbox.snapshot import AsyncFlags, Flags
+from hogbox import AsyncFlags, AsyncPostHog, Flags, PostHog
+from hogbox._client.async_flag_methods import AsyncFlagMethods
+from hogbox._client.flag_methods import FlagMethods
 
 PAIRS = [(PostHog, AsyncPostHog), (FlagMethods, AsyncFlagMethods)]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hogbox import PostHog
+from hogbox import Flags, PostHog
 from hogbox.context import new_context
-from hogbox.snapshot import Flags
 from tests.client.conftest import TOKEN, Client
 from tests.emulator.flag_case import definitions, flag, where
 from tests.fixtures.database import TestDatabase

@@ -13,7 +13,7 @@ import pytest
 import hogbox
 from hogbox import errors
 
-PUBLIC = ["AsyncPostHog", "Event", "HogboxError", "PostHog", "__version__"]
+PUBLIC = ["AsyncFlags", "AsyncPostHog", "Event", "Flags", "HogboxError", "PostHog", "__version__"]
 
 FRAMEWORKS = {"aiohttp", "celery", "django", "fastapi", "flask", "openfeature", "pydantic", "starlette", "typer"}
 DRIVERS = {"MySQLdb", "aiomysql", "aiosqlite", "asyncpg", "psycopg", "psycopg2", "pymysql", "sqlite3"}

@@ -15,7 +15,8 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from sqlalchemy.orm import Session
 
-from hogbox import AsyncPostHog, PostHog
+from hogbox import AsyncFlags, AsyncPostHog, PostHog
+from hogbox._client.flag_reader import FlagReader
 from hogbox.context import new_context
 from hogbox.emulator import Emulator
 from hogbox.errors import (
@@ -26,10 +27,8 @@ from hogbox.errors import (
     UnsupportedHandle,
     UsageError,
 )
-from hogbox.flag_reader import FlagReader
 from hogbox.flags import FlagSet, Reason
 from hogbox.integrations.openfeature import HogboxProvider
-from hogbox.snapshot import AsyncFlags
 from hogbox.testing import FlagOverrides
 from hogbox.testing.overlay import SetFlagSet
 from hogbox.testing.replacement import replaced

@@ -14,17 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from hogbox import AsyncPostHog, Event, HogboxError, PostHog
+from hogbox import AsyncFlags, AsyncPostHog, Event, Flags, HogboxError, PostHog
+from hogbox._client.flag_reader import FlagValues
+from hogbox._client.recorder import Discarded
 from hogbox._wire.flags import RemoteFlag
 from hogbox.bound import BoundPostHog
 from hogbox.context import Context, get_context, identify_context, new_context, tag
-from hogbox.flag_reader import FlagValues
 from hogbox.flags import Explanation, FlagResult, FlagSet
-from hogbox.recorder import Discarded
 from hogbox.refresher import Refresh
 from hogbox.schema import create_tables
 from hogbox.settings import DeliverySettings
-from hogbox.snapshot import AsyncFlags, Flags
 from hogbox.worker import Delivery
 
 

@@ -15,10 +15,10 @@ async def place_order(session: SessionDep, posthog: AsyncPostHogDep, flags: Flag
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypeVar, get_origin
 
+from hogbox import AsyncFlags, Flags
 from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.errors import ConfigurationError, MissingDependency
-from hogbox.snapshot import AsyncFlags, Flags
 
 try:
     from fastapi import Depends

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hogbox._client.local_flags import LocalFlags
 from hogbox._wire.flags import RemoteFlag
 from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
 from hogbox.flags.decision import Decision
-from hogbox.local_flags import LocalFlags
 from hogbox.testing.override import Override, Overrides
 
 BY_A_TEST: Final = "A test set it"

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import pytest
 
+from hogbox._client.flag_cache import FlagCache, Sight, Stamp
+from hogbox._client.flag_reader import FlagReader, Result, require_fallback
+from hogbox._client.local_flags import Person
+from hogbox._client.snapshot import exposure_of
+from hogbox._client.step import Plan, Read
 from hogbox._store.inspection_statement import InspectionStatements
 from hogbox._store.portable import Portable
 from hogbox._wire.flags import FlagsAnswer, RemoteFlag
 from hogbox.errors import ConfigurationError, LocalEvaluationNotConfigured, TablesMissing
-from hogbox.flag_cache import FlagCache, Sight, Stamp
-from hogbox.flag_reader import FlagReader, Result, require_fallback
 from hogbox.flags import FlagResult
-from hogbox.local_flags import Person
-from hogbox.snapshot import exposure_of
-from hogbox.step import Plan, Read
 from hogbox.testing.overlay import overlay, to_remote_flag
 from hogbox.testing.override import FlagOverrides, Overrides
 

@@ -12,14 +12,14 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagType
 from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
+from hogbox import AsyncFlags
+from hogbox._client.flag_reader import REMOTE
 from hogbox.aio import AsyncPostHog
 from hogbox.errors import LocalEvaluationNotConfigured
-from hogbox.flag_reader import REMOTE
 from hogbox.integrations.openfeature.evaluation import Subject, event_of, in_openfeatures_words, subject_of
 from hogbox.integrations.openfeature.provider import LOOK, CurrentCtx, Object, no_ctx, require_options
 from hogbox.integrations.openfeature.resolution import resolve
 from hogbox.integrations.openfeature.watch import Watch
-from hogbox.snapshot import AsyncFlags
 
 T = TypeVar("T")
 

@@ -11,13 +11,13 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagVal
 from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
+from hogbox import Flags
+from hogbox._client.flag_reader import REMOTE
 from hogbox.client import PostHog
 from hogbox.errors import ConfigurationError, LocalEvaluationNotConfigured
-from hogbox.flag_reader import REMOTE
 from hogbox.integrations.openfeature.evaluation import Subject, event_of, in_openfeatures_words, subject_of
 from hogbox.integrations.openfeature.resolution import resolve
 from hogbox.integrations.openfeature.watch import Watch
-from hogbox.snapshot import Flags
 
 T = TypeVar("T")
 

@@ -18,10 +18,10 @@ from openfeature.exception import (
 )
 from openfeature.flag_evaluation import FlagMetadata, FlagResolutionDetails, FlagType, Reason
 
+from hogbox import Flags
 from hogbox._wire.flags import RemoteFlag
 from hogbox.flags import FlagResult
 from hogbox.flags import Reason as Cause
-from hogbox.snapshot import Flags
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from openfeature.event import ProviderEvent, ProviderEventDetails
 from openfeature.exception import ErrorCode, GeneralError, OpenFeatureError
 
+from hogbox import Flags
 from hogbox.integrations.openfeature.resolution import trouble_with
-from hogbox.snapshot import Flags
 
 Emit = Callable[[ProviderEvent, ProviderEventDetails], None]
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from hogbox._client.local_flags import Person
+from hogbox._client.step import Ask, Pause, Plan
 from hogbox._events.value import clean_properties, clean_text
 from hogbox._wire.flags import (
     RETRY_DELAY,
@@ -19,9 +21,7 @@ from hogbox._wire.flags import (
 )
 from hogbox._wire.host import shorten
 from hogbox.errors import RemoteEvaluationError
-from hogbox.local_flags import Person
 from hogbox.settings import Settings
-from hogbox.step import Ask, Pause, Plan
 from hogbox.transport import USER_AGENT, Unanswered
 
 log = logging.getLogger("hogbox")

@@ -21,13 +21,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from hogbox._client.local_flags import LocalFlags
+from hogbox._client.step import Compute, Plan, Read
 from hogbox._store.flag_statement import PROJECT, FlagStatements
 from hogbox._store.portable import Portable
 from hogbox._store.table import Tables
 from hogbox.errors import DefinitionsError
 from hogbox.flags import FlagSet
-from hogbox.local_flags import LocalFlags
-from hogbox.step import Compute, Plan, Read
 
 log = logging.getLogger("hogbox")
 

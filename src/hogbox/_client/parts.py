@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from hogbox._client.exposure import Exposures
+from hogbox._client.flag_cache import FlagCache
+from hogbox._client.flag_reader import FlagReader, Usual
+from hogbox._client.local_flags import require_timezone
+from hogbox._client.outbox import Outbox
+from hogbox._client.performer import Performer
+from hogbox._client.recorder import Recorder
+from hogbox._client.remote import Remote
+from hogbox._client.worker_thread import WorkerThread
 from hogbox._events.hook import BeforeSend
 from hogbox._store.database import Database
-from hogbox.exposure import Exposures
-from hogbox.flag_cache import FlagCache
-from hogbox.flag_reader import FlagReader, Usual
-from hogbox.local_flags import require_timezone
-from hogbox.outbox import Outbox
-from hogbox.performer import Performer
-from hogbox.recorder import Recorder
-from hogbox.remote import Remote
 from hogbox.settings import DeliverySettings, Settings
 from hogbox.transport import FlagsTransport
-from hogbox.worker_thread import WorkerThread
 
 if TYPE_CHECKING:
     from hogbox.refresher import Refresher

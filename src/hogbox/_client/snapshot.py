@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from hogbox._client.exposure import Exposure
+from hogbox._client.local_flags import LocalFlags, Person
 from hogbox._events.exposure import flag_properties
 from hogbox.errors import InvalidEvent
-from hogbox.exposure import Exposure
 from hogbox.flags import Explanation, FlagResult, FlagSet
-from hogbox.local_flags import LocalFlags, Person
 
 Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""

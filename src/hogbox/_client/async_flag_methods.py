@@ -1,4 +1,4 @@
-"""Flag methods: what a synchronous application calls to read flags. `PostHog` has them all."""
+"""Asynchronous flag methods: those of `flag_methods`, awaited. `AsyncPostHog` has them all."""
 
 from __future__ import annotations
 
@@ -7,47 +7,32 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from hogbox._client.async_performer import AsyncPerformer
+from hogbox._client.exposure import Exposure
+from hogbox._client.flag_reader import FlagReader, FlagValues
+from hogbox._client.local_flags import Person
+from hogbox._client.snapshot import AsyncFlags
 from hogbox._wire.flags import RemoteFlag
 from hogbox.context import whose
-from hogbox.exposure import Exposure
-from hogbox.flag_reader import FlagReader, FlagValues
 from hogbox.flags import FlagResult
-from hogbox.local_flags import Person
-from hogbox.performer import Performer
-from hogbox.snapshot import Flags
 
 
-class FlagMethods:
+class AsyncFlagMethods:
     """Reads flags in the caller's transactions, from the stored definitions or from PostHog.
 
-    All take these arguments besides their own:
-
-        ctx: The caller's transaction, or None; local reads see the definitions that it sees.
-        distinct_id: Whose flags; the `identify` callback's answer wins over it.
-        groups: Group types and keys, such as `{"company": "c-19"}`, for flags that go by group.
-        person_properties: What conditions compare. A property that is not passed is unknown.
-        group_properties: The same by group type, `{"company": {"seats": 12}}`.
-        device_id: For flags that go by device.
-        properties_complete: That all properties are passed: one that is not is not set. Default: the client's.
-
-    Local reads make no request, and query at most once a `definitions_max_age`. Where what was passed does not decide
-    a flag it is inconclusive, and they give the `default`; with `fallback="remote"` PostHog is asked then, and the
-    default is given where it does not answer either. They raise MissingDistinctId, InvalidPerson, UnsupportedHandle,
-    TablesError, what the database raises, and LocalEvaluationNotConfigured where neither a key for definitions is set
-    nor any definitions were ever stored.
-
-    Remote reads ask PostHog at once, and raise RemoteEvaluationError where it does not say.
+    Arguments, results and what is raised are those of `FlagMethods`. The event loop is never blocked; a read that
+    needs no look into the database is over at once.
     """
 
     _reader: FlagReader
-    _performer: Performer
+    _performer: AsyncPerformer
     _plain: bool
     """Whether nothing but its arguments decides a read: no `identify` callback, and no tracking."""
 
-    def _identified(self, ctx: Any) -> str | int | UUID | None:
+    async def _identified(self, ctx: Any) -> str | int | UUID | None:
         raise NotImplementedError
 
-    def get_feature_flag(
+    async def get_feature_flag(
         self,
         ctx: Any,
         key: str,
@@ -62,22 +47,18 @@ class FlagMethods:
         fallback: str | None = None,
         track_exposures: bool | None = None,
     ) -> Any:
-        """True, False or the key of a variant; the default where the flag is inconclusive or unknown.
-
-        With `track_exposures` (default: the client's) a `$feature_flag_called` is captured in the same transaction,
-        once per person, flag, answer and groups in the whole fleet.
-        """
+        """True, False or the key of a variant; the default where the flag is inconclusive or unknown."""
         result: FlagResult | RemoteFlag | None = None
         if self._plain and not (groups or group_properties or device_id or fallback or track_exposures):
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
         if result is None:
-            person = self._person(
+            person = await self._person(
                 ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
             )
-            result = self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
+            result = await self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
         return default if result is None or result.value is None else result.value
 
-    def is_feature_enabled(
+    async def is_feature_enabled(
         self,
         ctx: Any,
         key: str,
@@ -92,11 +73,8 @@ class FlagMethods:
         fallback: str | None = None,
         track_exposures: bool | None = None,
     ) -> bool | None:
-        """Whether the flag is on, in whatever variant; the default where it is inconclusive or unknown.
-
-        `track_exposures` is that of `get_feature_flag`.
-        """
-        value = self.get_feature_flag(
+        """Whether the flag is on, in whatever variant; the default where it is inconclusive or unknown."""
+        value = await self.get_feature_flag(
             ctx,
             key,
             distinct_id=distinct_id,
@@ -110,7 +88,7 @@ class FlagMethods:
         )
         return default if value is None else value is not False
 
-    def get_feature_flag_result(
+    async def get_feature_flag_result(
         self,
         ctx: Any,
         key: str,
@@ -124,17 +102,14 @@ class FlagMethods:
         fallback: str | None = None,
         track_exposures: bool | None = None,
     ) -> FlagResult | RemoteFlag | None:
-        """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive.
-
-        `track_exposures` is that of `get_feature_flag`.
-        """
-        person = self._person(
+        """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive."""
+        person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        result = self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
+        result = await self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
         return None if result is None or result.value is None else result
 
-    def get_feature_flag_payload(
+    async def get_feature_flag_payload(
         self,
         ctx: Any,
         key: str,
@@ -149,23 +124,19 @@ class FlagMethods:
         default: Any = None,
         fallback: str | None = None,
     ) -> Any:
-        """The payload of the flag's value, decoded; the default where there is none, or the flag is inconclusive.
-
-        With `match_value` it is the payload that the flag has for that value, whoever asks: no distinct id is needed.
-        Never an exposure.
-        """
+        """The payload of the flag's value, decoded; the default where there is none, or the flag is inconclusive."""
         if match_value is not None:
             self._require_handle(ctx)
-            payload = self._performer.perform(self._reader.look_up_payload(ctx, key, match_value, fallback))
+            payload = await self._performer.perform(self._reader.look_up_payload(ctx, key, match_value, fallback))
             return default if payload is None else payload
-        person = self._person(
+        person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        result = self._performer.perform(self._reader.read(ctx, key, person, fallback, track=False))
+        result = await self._performer.perform(self._reader.read(ctx, key, person, fallback, track=False))
         payload = None if result is None else result.payload
         return default if payload is None else payload
 
-    def get_all_flags(
+    async def get_all_flags(
         self,
         ctx: Any,
         *,
@@ -179,12 +150,12 @@ class FlagMethods:
         fallback: str | None = None,
     ) -> dict[str, bool | str]:
         """The values of all flags, or of these keys; flags without a value are left out. Never an exposure."""
-        person = self._person(
+        person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        return self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback)).flags
+        return (await self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback))).flags
 
-    def get_all_flags_and_payloads(
+    async def get_all_flags_and_payloads(
         self,
         ctx: Any,
         *,
@@ -197,16 +168,13 @@ class FlagMethods:
         flag_keys: Iterable[str] | None = None,
         fallback: str | None = None,
     ) -> FlagValues:
-        """`flags` and `payloads` of all flags, or of those with these keys, and whether they are `complete`.
-
-        Flags without a value are left out. Never an exposure.
-        """
-        person = self._person(
+        """`flags` and `payloads` of all flags, or of those with these keys, and whether they are `complete`."""
+        person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        return self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback))
+        return await self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback))
 
-    def flags(
+    async def flags(
         self,
         ctx: Any,
         *,
@@ -217,19 +185,15 @@ class FlagMethods:
         device_id: str | None = None,
         properties_complete: bool | None = None,
         track_exposures: bool | None = None,
-    ) -> Flags:
-        """A snapshot of one person's flags: evaluated as they are asked for, and the same for as long as it is held.
-
-        Pass it to `capture(..., flags=snapshot)` to tell an event what the person had. Exposures are captured as
-        its values are read, in the transaction that it was taken in; taking it is none.
-        """
-        person = self._person(
+    ) -> AsyncFlags:
+        """A snapshot of one person's flags: evaluated as they are asked for, and the same for as long as it is held."""
+        person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        view = self._performer.perform(self._reader.view(ctx, person))
-        return Flags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
+        view = await self._performer.perform(self._reader.view(ctx, person))
+        return AsyncFlags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
 
-    def evaluate_flag(
+    async def evaluate_flag(
         self,
         ctx: Any,
         key: str,
@@ -242,16 +206,12 @@ class FlagMethods:
         default: Any = None,
         track_exposures: bool | None = None,
     ) -> Any:
-        """What PostHog says of a flag now: True, False or a variant's key; the default where it knows no such flag.
-
-        Raises RemoteEvaluationError where PostHog can't be asked or can't say. The request is made inside of the
-        caller's transaction, and takes up to a few seconds. `track_exposures` is that of `get_feature_flag`.
-        """
-        person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        flag = self._performer.perform(self._reader.ask(ctx, key, person, track_exposures))
+        """What PostHog says of a flag now: True, False or a variant's key; the default where it knows no such flag."""
+        person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        flag = await self._performer.perform(self._reader.ask(ctx, key, person, track_exposures))
         return default if flag is None or flag.value is None else flag.value
 
-    def evaluate_flag_payload(
+    async def evaluate_flag_payload(
         self,
         ctx: Any,
         key: str,
@@ -263,16 +223,13 @@ class FlagMethods:
         device_id: str | None = None,
         default: Any = None,
     ) -> Any:
-        """The payload of the value that PostHog gives a flag now; the default where there is none.
-
-        Never an exposure. Raises RemoteEvaluationError where PostHog can't be asked or can't say.
-        """
-        person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        flag = self._performer.perform(self._reader.ask(ctx, key, person, track=False))
+        """The payload of the value that PostHog gives a flag now; the default where there is none."""
+        person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        flag = await self._performer.perform(self._reader.ask(ctx, key, person, track=False))
         payload = None if flag is None else flag.payload
         return default if payload is None else payload
 
-    def evaluate_all_flags(
+    async def evaluate_all_flags(
         self,
         ctx: Any,
         *,
@@ -283,20 +240,17 @@ class FlagMethods:
         device_id: str | None = None,
         flag_keys: Iterable[str] | None = None,
     ) -> FlagValues:
-        """What PostHog says of all flags now, or of these keys: `flags`, `payloads`, and whether `complete`.
-
-        Flags without a value are left out. Raises RemoteEvaluationError where PostHog can't be asked.
-        """
-        person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        return self._performer.perform(self._reader.ask_all(person, flag_keys))
+        """What PostHog says of all flags now, or of these keys: `flags`, `payloads`, and whether `complete`."""
+        person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        return await self._performer.perform(self._reader.ask_all(person, flag_keys))
 
     def _require_handle(self, ctx: Any) -> None:
         raise NotImplementedError
 
-    def _note(self, ctx: Any, exposure: Exposure) -> None:
-        self._performer.perform(self._reader.note(ctx, exposure))
+    async def _note(self, ctx: Any, exposure: Exposure) -> None:
+        await self._performer.perform(self._reader.note(ctx, exposure))
 
-    def _person(
+    async def _person(
         self,
         ctx: Any,
         distinct_id: str | int | UUID | None,
@@ -306,5 +260,5 @@ class FlagMethods:
         device_id: str | None,
         properties_complete: bool | None,
     ) -> Person | None:
-        person = whose(self._identified(ctx), distinct_id)
+        person = whose(await self._identified(ctx), distinct_id)
         return self._reader.person(person, groups, person_properties, group_properties, device_id, properties_complete)

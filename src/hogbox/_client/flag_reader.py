@@ -7,17 +7,17 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from hogbox._client.exposure import Exposure, Exposures
+from hogbox._client.flag_cache import FlagCache, Sight
+from hogbox._client.local_flags import Person
+from hogbox._client.remote import Remote
+from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of
+from hogbox._client.step import Plan
 from hogbox._events.exposure import FlagFacts
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
 from hogbox.errors import LocalEvaluationNotConfigured, RemoteEvaluationError, UsageError
-from hogbox.exposure import Exposure, Exposures
-from hogbox.flag_cache import FlagCache, Sight
 from hogbox.flags import FlagResult
-from hogbox.local_flags import Person
-from hogbox.remote import Remote
 from hogbox.settings import Settings
-from hogbox.snapshot import NOBODY, Flags, View, exposure_of, properties_of
-from hogbox.step import Plan
 
 log = logging.getLogger("hogbox")
 

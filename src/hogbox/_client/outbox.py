@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hogbox._client.recorder import Entry
 from hogbox._store.portable import Portable
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
-from hogbox.recorder import Entry
 
 
 class Outbox:

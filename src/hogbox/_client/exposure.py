@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from hogbox._client.local_flags import Person
+from hogbox._client.outbox import Outbox
+from hogbox._client.recorder import Recorder
+from hogbox._client.step import Plan, Read, Transact, Write
 from hogbox._events.exposure import FlagFacts, exposure_id, exposure_properties, is_minimal
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, RENEWED_EXPOSURE, FlagStatements
 from hogbox._store.portable import Portable
 from hogbox._store.table import Tables
-from hogbox.local_flags import Person
-from hogbox.outbox import Outbox
-from hogbox.recorder import Recorder
 from hogbox.settings import Settings
-from hogbox.step import Plan, Read, Transact, Write
 
 
 class Exposure(NamedTuple):

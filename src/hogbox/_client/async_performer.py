@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
+from hogbox._client.performer import Performer
+from hogbox._client.step import Ask, Pause, Plan, Read, Step, Write
 from hogbox._store.async_handle import AsyncWriter
 from hogbox._store.portable import Portable
-from hogbox.performer import Performer
-from hogbox.step import Ask, Pause, Plan, Read, Step, Write
 from hogbox.transport import AsyncFlagsTransport
 
 T = TypeVar("T")

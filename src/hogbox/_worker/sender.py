@@ -21,7 +21,7 @@ from hogbox._store.delivery import DeliveryStore, LeaseLost, Ready
 from hogbox._wire.backoff import delay
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import Answer, Verdict
-from hogbox.lease import Leases
+from hogbox._worker.lease import Leases
 from hogbox.settings import DeliverySettings
 from hogbox.transport import Transport
 
