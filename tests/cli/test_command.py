@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import hogbox as package
+from hogbox._store.table import SCHEMA_VERSION
 from tests.cli.conftest import Ended, Hogbox
 from tests.fixtures.database import TestDatabase
 
@@ -102,12 +103,9 @@ def test_a_bad_setting_is_a_sentence(hogbox: Hogbox, setting: str, value: str, m
 def test_migrate_creates_the_tables_and_says_so(hogbox: Hogbox, empty_database: TestDatabase) -> None:
     first = hogbox("migrate", "--database-url", empty_database.url)
     again = hogbox("migrate", HOGBOX_DATABASE_URL=empty_database.url)
-    assert (first.returncode, first.stdout, first.stderr) == (
-        0,
-        f"hogbox's tables are created (version {SCHEMA_VERSION})\n",
-        "",
-    )
-    assert (again.returncode, again.stdout) == (0, f"hogbox's tables are up to date (version {SCHEMA_VERSION})\n")
+    made = f"hogbox's tables are created (version {SCHEMA_VERSION})\n"
+    assert (first.returncode, first.stdout, first.stderr) == (0, made, "")
+    assert (again.returncode, again.stdout) == (0, made.replace("created", "up to date"))
     assert empty_database.count("posthog_shards") == 64
 
 
