@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from hogbox import __version__
+from hogbox.cli.dead import dead_app
 from hogbox.cli.deliver import deliver
 from hogbox.cli.migrate import migrate
 from hogbox.cli.refresh import refresh
@@ -24,6 +25,7 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     for command in (migrate, worker, deliver, refresh):
         app.command()(command)
+    app.add_typer(dead_app(), name="dead")
     for found in sorted(entry_points(group="hogbox.commands"), key=lambda entry: entry.name):
         try:
             app.command(found.name)(found.load())
