@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Never, cast
@@ -13,6 +14,9 @@ from hogbox._events.event import Event, encode
 from hogbox._events.identifier import parse_uuid
 from hogbox._events.limit import refusal
 from hogbox.errors import InvalidEvent
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:+-]+")
+"""Distinct ids that are the same in every JSON text."""
 
 _FIELDS: Final = ("uuid", "event", "distinct_id", "timestamp", "properties")
 
@@ -30,6 +34,16 @@ def refused_again(payload: str) -> str | None:
     """Why PostHog is known to refuse or garble this event as it is, or None where it may be taken now."""
     event = read_event(payload)
     return refusal(str(event.get("distinct_id")), payload) if event else "it is no event: no JSON object"
+
+
+def person_pattern(distinct_id: str) -> str:
+    """What payloads of this person's events are LIKE, with `~` as the escape: at least those, and few others.
+
+    A text that JSON may write in several ways is not looked for: then all are LIKE it.
+    """
+    if not _PLAIN.fullmatch(distinct_id):
+        return "%"
+    return f"%{distinct_id.replace('_', '~_')}%"
 
 
 def pretty(payload: str) -> str:
