@@ -21,6 +21,8 @@ POLLING_VARIABLE: Final = "POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS"
 
 SWITCH_VARIABLE: Final = "POSTHOG_DISABLE_LOCAL_EVALUATION"
 
+_MAY_BE_ZERO: Final = ("max_attempts", "dead_letter_days")
+
 _LONGEST_POLLING_SECONDS: Final = 366 * 24 * 60 * 60
 _PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
@@ -49,13 +51,15 @@ class DeliverySettings:
     """The bound of the delay between tries for a project whose token is refused."""
     max_attempts: int = 0
     """Failed attempts after which a batch becomes dead letters; 0 means that there is no limit."""
+    dead_letter_days: int = 90
+    """Days after which dead letters are removed; 0 means never."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            lowest_ok = value >= 0 if field.name == "max_attempts" else value > 0
+            lowest_ok = value >= 0 if field.name in _MAY_BE_ZERO else value > 0
             if not lowest_ok or value != value or value == float("inf"):
-                wanted = "a number of at least 0" if field.name == "max_attempts" else "a positive number"
+                wanted = "a number of at least 0" if field.name in _MAY_BE_ZERO else "a positive number"
                 raise ConfigurationError(f"{field.name} ({_variable(field.name)}) must be {wanted}, not {value!r}")
             if isinstance(field.default, int) and not isinstance(value, int):
                 raise ConfigurationError(

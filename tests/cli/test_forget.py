@@ -53,9 +53,9 @@ def test_a_distinct_id_that_json_writes_in_several_ways_is_found(hogbox: Hogbox,
 
 
 def test_events_whose_project_was_changed_while_they_waited_are_found(hogbox: Hogbox, database: TestDatabase) -> None:
-    capture(database, *(f"u{number}" for number in range(20)), project="phc_wrong")
+    capture(database, *(f"u{number}" for number in range(5)), project="phc_wrong")
     database.execute("UPDATE posthog_outbox SET project = 'phc_right'")
-    for number in range(20):
+    for number in range(5):
         done = hogbox("forget", f"u{number}", "-d", database.url, "--project", "phc_right", "--yes")
         assert done.stdout.startswith("1 events removed")
 
