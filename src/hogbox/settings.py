@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
+from hogbox._events.room import NO_BOUNDS, POLICIES, RAISE, Bounds
 from hogbox._wire.host import normalize_host, require_token, shorten
 from hogbox._wire.key import Secret, read_key
 from hogbox.errors import ConfigurationError
@@ -106,6 +107,8 @@ class Settings:
     flags_timeout_seconds: float = 3.0
     flags_retries: int = 1
     exposure_seconds: float = 86400.0
+    outbox_bounds: Bounds = NO_BOUNDS
+    outbox_full: str = RAISE
 
     def __str__(self) -> str:
         return f"project={shorten(self.project_token)!r}, host={self.host!r}"
@@ -167,6 +170,12 @@ class Settings:
             flags_timeout_seconds=number("HOGBOX_FLAGS_TIMEOUT_SECONDS", None, 3.0),
             flags_retries=int(number("HOGBOX_FLAGS_RETRIES", None, 1, zero=True)),
             exposure_seconds=number("HOGBOX_EXPOSURE_SECONDS", None, 86400.0),
+            outbox_bounds=Bounds(
+                rows=int(number("HOGBOX_OUTBOX_ROWS", None, 0, zero=True)),
+                bytes=int(number("HOGBOX_OUTBOX_BYTES", None, 0, zero=True)),
+                disk=int(number("HOGBOX_SQLITE_BYTES", None, 0, zero=True)),
+            ),
+            outbox_full=_require_policy(given("HOGBOX_OUTBOX_FULL").lower() or RAISE),
         )
 
 
@@ -195,6 +204,12 @@ def require_prefix(prefix: str) -> str:
     raise ConfigurationError(
         f"table_prefix {prefix!r} can't begin a table's name: use at most 40 lower-case letters, digits, underscores"
     )
+
+
+def _require_policy(policy: str) -> str:
+    if policy in POLICIES:
+        return policy
+    raise ConfigurationError(f"HOGBOX_OUTBOX_FULL={policy!r} is none of {', '.join(POLICIES)}")
 
 
 def _variable(setting: str) -> str:
