@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from hogbox._events.letter import pretty, read_event, refused_again
+from hogbox._events.letter import refused_again
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
-from hogbox._wire.host import shorten
 from hogbox.cli.edit import edit
+from hogbox.cli.letter import HEAD, cells, facts, in_full, payload_of
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import (
     All,
@@ -28,7 +28,7 @@ from hogbox.cli.selection import (
     require_some,
     select_letters,
 )
-from hogbox.cli.table import age_of, cut, lined_up, moment_of, printable
+from hogbox.cli.table import lined_up, printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Newest = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
@@ -73,10 +73,9 @@ def list_letters(
     with _store(database_url, table_prefix) as store:
         letters = list(store.find(wanted, newest_first=True))
     if as_json:
-        typer.echo(json.dumps([_facts(letter) for letter in letters], indent=2))
+        typer.echo(json.dumps([facts(letter) for letter in letters], indent=2))
     elif letters:
-        head = ("ID", "DIED", "STATUS", "PROJECT", "EVENT", "DISTINCT ID", "UUID", "REASON")
-        typer.echo(lined_up(head, [_cells(letter) for letter in letters]))
+        typer.echo(lined_up(HEAD, [cells(letter) for letter in letters]))
     else:
         typer.echo("no dead letters")
 
@@ -95,9 +94,9 @@ def show(
     with _store(database_url, table_prefix) as store:
         letters = list(store.find(wanted))
     if as_json:
-        typer.echo(json.dumps([{**_facts(letter), "payload": _payload(letter)} for letter in letters], indent=2))
+        typer.echo(json.dumps([{**facts(letter), "payload": payload_of(letter)} for letter in letters], indent=2))
     else:
-        typer.echo("\n".join(map(_whole, letters)) or "no such dead letter", nl=not letters)
+        typer.echo("\n".join(map(in_full, letters)) or "no such dead letter", nl=not letters)
     raise typer.Exit(0 if letters else 1)
 
 
@@ -164,7 +163,7 @@ def export(
     with _store(database_url, table_prefix) as store, _opened(output) as write:
         for letter in store.find(wanted):
             count += 1
-            write(json.dumps({**_facts(letter), "payload": _payload(letter)}))
+            write(json.dumps({**facts(letter), "payload": payload_of(letter)}))
     typer.echo(f"{count} exported", err=True)
 
 
@@ -207,46 +206,3 @@ def _opened(output: Path | None) -> Iterator[Any]:
             yield lambda line: file.write(f"{line}\n")
     except FileExistsError:
         raise typer.BadParameter(f"{output} exists already") from None
-
-
-def _cells(letter: DeadLetter) -> tuple[str, ...]:
-    event = read_event(letter.payload)
-    return (
-        str(letter.id),
-        age_of(letter.died_at),
-        "-" if letter.status is None else str(letter.status),
-        shorten(letter.project),
-        cut(str(event.get("event", "-")), 30),
-        cut(str(event.get("distinct_id", "-")), 30),
-        letter.event_uuid or "-",
-        cut(letter.reason, 80),
-    )
-
-
-def _facts(letter: DeadLetter) -> dict[str, Any]:
-    event = read_event(letter.payload)
-    return {
-        "id": letter.id,
-        "uuid": letter.event_uuid,
-        "event": event.get("event"),
-        "distinct_id": event.get("distinct_id"),
-        "project": shorten(letter.project),
-        "lane": letter.lane,
-        "shard": letter.shard,
-        "status": letter.status,
-        "reason": letter.reason,
-        "created_at": moment_of(letter.created_at),
-        "died_at": moment_of(letter.died_at),
-    }
-
-
-def _payload(letter: DeadLetter) -> Any:
-    """The event; the text where it is none."""
-    return read_event(letter.payload) or letter.payload
-
-
-def _whole(letter: DeadLetter) -> str:
-    names = ("id", "uuid", "project", "status", "reason", "created_at", "died_at")
-    facts = _facts(letter)
-    lines = [f"{name + ':':12}{'-' if facts[name] is None else facts[name]}" for name in names]
-    return printable("\n".join([*lines, "", pretty(letter.payload)]))

@@ -7,13 +7,15 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hogbox._events.event import Row, to_row
+from hogbox._events.event import Event, to_row
 from hogbox._events.letter import mend, pretty
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
@@ -46,28 +48,32 @@ def edit(
     with closing(open_database(load_settings(database_url, None, table_prefix))) as database:
         store = DeadLetterStore(database)
         letter = _one(store, which)
-        text = pretty(letter.payload)
-        path = _write(letter, text)
-        uuid, row = "", None
-        while row is None:
-            _open_editor(path)
-            edited = path.read_text(encoding="utf-8", errors="surrogateescape")
-            if edited == text:
-                path.unlink()
-                typer.echo("nothing was changed")
-                return
-            try:
-                event = mend(
-                    edited, letter.payload, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force
-                )
-            except InvalidEvent as error:
-                _offer(error, path)
-                continue
-            uuid, row = event["uuid"], _row(letter, to_row(event, letter.project))
-        if not store.replace(letter, row, uuid, retry=retry):
+        path = _write(letter)
+        accept = partial(
+            mend, payload=letter.payload, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force
+        )
+        if (event := _edited(path, pretty(letter.payload), accept)) is None:
+            typer.echo("nothing was changed")
+            return
+        row = to_row(event, letter.project)._replace(lane=letter.lane)
+        if not store.replace(letter, row, event["uuid"], retry=retry):
             raise UsageError(f"dead letter {letter.id} was taken or changed meanwhile; your text is kept in {path}")
         path.unlink()
     typer.echo(f"dead letter {letter.id} is " + ("put back" if retry else "changed: hogbox dead retry puts it back"))
+
+
+def _edited(path: Path, before: str, accept: Callable[[str], Event]) -> Event | None:
+    """What the user makes of the file, as soon as it is accepted; None, and no file, where it stays as it was."""
+    while True:
+        _open_editor(path)
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        if text == before:
+            path.unlink()
+            return None
+        try:
+            return accept(text)
+        except InvalidEvent as error:
+            _offer(error, path)
 
 
 def _one(store: DeadLetterStore, which: str) -> DeadLetter:
@@ -79,11 +85,11 @@ def _one(store: DeadLetterStore, which: str) -> DeadLetter:
     return letters[0]
 
 
-def _write(letter: DeadLetter, text: str) -> Path:
+def _write(letter: DeadLetter) -> Path:
     """A new file with the event, which nobody else may read."""
     handle, name = tempfile.mkstemp(prefix=f"hogbox-dead-letter-{letter.id}-", suffix=".json")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(pretty(letter.payload))
     return Path(name)
 
 
@@ -104,7 +110,3 @@ def _offer(error: InvalidEvent, path: Path) -> None:
     typer.echo(f"not accepted: {error}", err=True)
     if not (sys.stdin.isatty() and typer.confirm("Edit it again?", default=True, err=True)):
         raise UsageError(f"nothing was changed; your text is kept in {path}") from error
-
-
-def _row(letter: DeadLetter, row: Row) -> Row:
-    return row._replace(lane=letter.lane)
