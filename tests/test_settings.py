@@ -23,6 +23,7 @@ VALUES: list[tuple[str, str, Any]] = [
     ("retry_cap_seconds", "9", 9.0),
     ("key_refused_cap_seconds", "10", 10.0),
     ("max_attempts", "0", 0),
+    ("dead_letter_days", "0", 0),
 ]
 
 
@@ -150,7 +151,7 @@ def test_p8_what_is_no_number_is_refused_by_the_variables_name(name: str, text: 
         DeliverySettings.load({variable(name): text})
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in VALUES if name != "max_attempts"])
+@pytest.mark.parametrize("name", [name for name, _, zero in VALUES if zero != 0])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
 def test_p8_what_is_not_positive_is_refused_by_name_and_variable(name: str, value: float) -> None:
     with pytest.raises(ConfigurationError, match=rf"{name} \({variable(name)}\) must be a positive number, not "):
@@ -173,7 +174,7 @@ def test_p4_a_lease_must_outlast_the_request() -> None:
         DeliverySettings(lease_seconds=30, request_timeout_seconds=20.1)
 
 
-@pytest.mark.parametrize("name", ["batch_events", "batch_bytes", "senders", "max_attempts"])
+@pytest.mark.parametrize("name", ["batch_events", "batch_bytes", "senders", "max_attempts", "dead_letter_days"])
 def test_what_is_counted_must_be_whole(name: str) -> None:
     message = rf"{name} \(HOGBOX_{name.upper()}\) must be a whole number, not 1.5"
     with pytest.raises(ConfigurationError, match=message):

@@ -270,6 +270,8 @@ class AsyncPostHog(AsyncFlagMethods):
     async def _write(self, ctx: Any, entry: Entry | None) -> str | None:
         if entry is None:
             return None
+        if self._parts.room is not None:
+            entry = await self._performer.perform(self._parts.room.admit(ctx, entry))
         await self._performer.write(ctx, *self._parts.outbox.insert(entry))
         self._parts.thread.hint()
         return entry.uuid

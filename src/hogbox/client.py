@@ -338,6 +338,8 @@ class PostHog(FlagMethods):
     def _write(self, ctx: Any, entry: Entry | None) -> str | None:
         if entry is None:
             return None
+        if self._parts.room is not None:
+            entry = self._performer.perform(self._parts.room.admit(ctx, entry))
         self._performer.write(ctx, *self._parts.outbox.insert(entry))
         self._parts.thread.hint()
         return entry.uuid

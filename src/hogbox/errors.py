@@ -13,6 +13,7 @@
     │   └── UnsupportedHandle
     │       ├── AsyncHandle
     │       └── SyncHandle
+    ├── OutboxFull                   the delivery's: it falls behind; no call and no schema is wrong
     ├── RemoteEvaluationError        PostHog's: it could not be asked for a flag, or did not say
     ├── DefinitionsError             PostHog's: what it sent as flag definitions cannot be used
     │   ├── DefinitionsUnparsable
@@ -81,6 +82,10 @@ class AsyncHandle(UnsupportedHandle):
 
 class SyncHandle(UnsupportedHandle):
     """A synchronous handle was given to the asynchronous client."""
+
+
+class OutboxFull(HogboxError):
+    """The outbox is as full as it may be: run more workers, mend what holds events back, or raise the bound."""
 
 
 class RemoteEvaluationError(HogboxError):

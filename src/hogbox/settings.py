@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
+from hogbox._events.room import NO_BOUNDS, POLICIES, RAISE, Bounds
 from hogbox._wire.host import normalize_host, require_token, shorten
 from hogbox._wire.key import Secret, read_key
 from hogbox.errors import ConfigurationError
@@ -20,6 +21,8 @@ POLLING_SECONDS: Final = 60
 POLLING_VARIABLE: Final = "POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS"
 
 SWITCH_VARIABLE: Final = "POSTHOG_DISABLE_LOCAL_EVALUATION"
+
+_MAY_BE_ZERO: Final = ("max_attempts", "dead_letter_days")
 
 _LONGEST_POLLING_SECONDS: Final = 366 * 24 * 60 * 60
 _PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,39}")
@@ -49,13 +52,15 @@ class DeliverySettings:
     """The bound of the delay between tries for a project whose token is refused."""
     max_attempts: int = 0
     """Failed attempts after which a batch becomes dead letters; 0 means that there is no limit."""
+    dead_letter_days: int = 90
+    """Days after which dead letters are removed; 0 means never."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            lowest_ok = value >= 0 if field.name == "max_attempts" else value > 0
+            lowest_ok = value >= 0 if field.name in _MAY_BE_ZERO else value > 0
             if not lowest_ok or value != value or value == float("inf"):
-                wanted = "a number of at least 0" if field.name == "max_attempts" else "a positive number"
+                wanted = "a number of at least 0" if field.name in _MAY_BE_ZERO else "a positive number"
                 raise ConfigurationError(f"{field.name} ({_variable(field.name)}) must be {wanted}, not {value!r}")
             if isinstance(field.default, int) and not isinstance(value, int):
                 raise ConfigurationError(
@@ -102,6 +107,8 @@ class Settings:
     flags_timeout_seconds: float = 3.0
     flags_retries: int = 1
     exposure_seconds: float = 86400.0
+    outbox_bounds: Bounds = NO_BOUNDS
+    outbox_full: str = RAISE
 
     def __str__(self) -> str:
         return f"project={shorten(self.project_token)!r}, host={self.host!r}"
@@ -163,6 +170,12 @@ class Settings:
             flags_timeout_seconds=number("HOGBOX_FLAGS_TIMEOUT_SECONDS", None, 3.0),
             flags_retries=int(number("HOGBOX_FLAGS_RETRIES", None, 1, zero=True)),
             exposure_seconds=number("HOGBOX_EXPOSURE_SECONDS", None, 86400.0),
+            outbox_bounds=Bounds(
+                rows=int(number("HOGBOX_OUTBOX_ROWS", None, 0, zero=True)),
+                bytes=int(number("HOGBOX_OUTBOX_BYTES", None, 0, zero=True)),
+                disk=int(number("HOGBOX_SQLITE_BYTES", None, 0, zero=True)),
+            ),
+            outbox_full=_require_policy(given("HOGBOX_OUTBOX_FULL").lower() or RAISE),
         )
 
 
@@ -191,6 +204,12 @@ def require_prefix(prefix: str) -> str:
     raise ConfigurationError(
         f"table_prefix {prefix!r} can't begin a table's name: use at most 40 lower-case letters, digits, underscores"
     )
+
+
+def _require_policy(policy: str) -> str:
+    if policy in POLICIES:
+        return policy
+    raise ConfigurationError(f"HOGBOX_OUTBOX_FULL={policy!r} is none of {', '.join(POLICIES)}")
 
 
 def _variable(setting: str) -> str:

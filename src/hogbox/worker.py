@@ -22,10 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._delivery.batch import Limits
 from hogbox._store.database import Database
+from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore, Ready
 from hogbox._store.dialect import ChangeSignal, most_writers, require_shared
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
+from hogbox._worker.retention import Retention
 from hogbox._worker.sender import Outcome, Sender, Shared
 from hogbox.machine import process_name
 from hogbox.refresher import Refresher
@@ -90,6 +92,7 @@ class Worker:
         self._store = DeliveryStore(database, self.id)
         self._senders = min(settings.senders, most_writers(database.engine))
         self._leases = Leases(self.id, self._store, settings.lease_seconds)
+        self._retention = Retention(DeadLetterStore(database), settings.dead_letter_days)
         self._refresher = refresher
         self._stopping = False
         self._wake: SimpleQueue[None] = SimpleQueue()
@@ -193,6 +196,7 @@ class Worker:
                     return
                 self._collect()
                 self._keep_leases()
+                self._retention.keep()
                 if self._should_look(changes):
                     self._deal(submit)
                 self._well()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from hogbox._client.local_flags import Person
 from hogbox._client.outbox import Outbox
 from hogbox._client.recorder import Recorder
+from hogbox._client.room import Room
 from hogbox._client.step import Plan, Read, Transact, Write
 from hogbox._events.exposure import FlagFacts, exposure_id, exposure_properties, is_minimal
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, RENEWED_EXPOSURE, FlagStatements
@@ -31,10 +32,13 @@ class Exposure(NamedTuple):
 class Exposures:
     """Notes exposures for one project. Safe to share between threads and across a fork."""
 
-    def __init__(self, tables: Tables, recorder: Recorder, outbox: Outbox, settings: Settings) -> None:
+    def __init__(
+        self, tables: Tables, recorder: Recorder, outbox: Outbox, settings: Settings, room: Room | None = None
+    ) -> None:
         statements = FlagStatements(tables)
         self._recorder = recorder
         self._outbox = outbox
+        self._room = room
         self._project = settings.project_token
         self._lifetime = round(settings.exposure_seconds * 1000)
         self._known = Portable(statements.read_exposure, EXPOSURE)
@@ -51,6 +55,9 @@ class Exposures:
     def _note(self, ctx: Any, exposure: Exposure) -> Plan[None]:
         person, key, value, payload, facts = exposure
         name = exposure_id(self._project, person.distinct_id, key, value, person.groups)
+        if self._room is not None and (yield from self._room.look(ctx)) is not None:
+            # A read of a flag must not fail for it. No note either: the exposure is captured when there is room.
+            return
         if not (yield from self._is_new(ctx, name)):
             return
         properties = exposure_properties(key, value, payload, facts)

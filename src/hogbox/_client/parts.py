@@ -19,6 +19,7 @@ from hogbox._client.outbox import Outbox
 from hogbox._client.performer import Performer
 from hogbox._client.recorder import Recorder
 from hogbox._client.remote import Remote
+from hogbox._client.room import Room
 from hogbox._client.worker_thread import WorkerThread
 from hogbox._events.hook import BeforeSend
 from hogbox._store.database import Database
@@ -73,6 +74,9 @@ class Parts:
         self.database = Database(source, settings.table_prefix)
         self.recorder = Recorder(settings, given.before_send)
         self.outbox = Outbox(self.database.statements)
+        bounds = settings.outbox_bounds
+        self.room = Room(self.database.tables, bounds, settings.outbox_full) if any(bounds) else None
+        """What keeps the outbox within its bounds, where there are any."""
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
         self.performer = Performer(self.database, self.transport)
         self.thread = WorkerThread(self._make_worker)
@@ -83,7 +87,7 @@ class Parts:
         """What plans reads of flags; `kinds` are the classes of handles that are known to be such."""
         settings, tables = self.settings, self.database.tables
         cache = FlagCache(tables, settings.project_token, self._timezone, settings.definitions_max_age_seconds)
-        exposures = Exposures(tables, self.recorder, self.outbox, settings)
+        exposures = Exposures(tables, self.recorder, self.outbox, settings, self.room)
         return FlagReader(settings, cache, Remote(settings), exposures, kinds, self._usual)
 
     @cached_property

@@ -57,6 +57,11 @@ def to_row(event: Event, project: str) -> Row:
     return Row(shard_of(project, event["distinct_id"]), project, ANALYTICS, encode(event))
 
 
+def beginning_of(uuid: str) -> str:
+    """How the payload of the event with this uuid begins, as `encode` writes it."""
+    return f'{_UUID_FIRST}{uuid}"'
+
+
 def uuid_of(payload: str) -> str:
     """The uuid inside an encoded event; empty for a text that is none, which the server then refuses by itself."""
     if payload.startswith(_UUID_FIRST) and payload[_UUID.stop : _UUID.stop + 1] == '"':

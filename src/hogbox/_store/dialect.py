@@ -74,6 +74,13 @@ class octets(FunctionElement[int]):  # noqa: N801 - reads as the SQL function th
     inherit_cache = True
 
 
+class used_bytes(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
+    """The bytes that a SQLite database uses: its file without the pages that new rows will fill. NULL elsewhere."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
 class LongText(Text):
     """Text of any length: MySQL's and MariaDB's TEXT ends at 64 KiB."""
 
@@ -124,6 +131,17 @@ def _octets(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(octets, "sqlite")
 def _octets_sqlite(element: octets, compiler: SQLCompiler, **kw: Any) -> str:
     return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
+
+
+@compiles(used_bytes)
+def _used_bytes(_: used_bytes, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "NULL"
+
+
+@compiles(used_bytes, "sqlite")
+def _used_bytes_sqlite(_: used_bytes, _compiler: SQLCompiler, **_options: Any) -> str:
+    pages = "pragma_page_count AS c, pragma_freelist_count AS f, pragma_page_size AS s"
+    return f"(SELECT (c.page_count - f.freelist_count) * s.page_size FROM {pages})"  # noqa: S608 - fixed names
 
 
 @compiles(table_exists, "sqlite")

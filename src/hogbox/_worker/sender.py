@@ -113,7 +113,10 @@ class Sender:
                 if share:
                     return Outcome.MORE
         except LeaseLost:
-            log.info("another worker has taken over shards of this one; what was under way is sent again by it")
+            log.info(
+                "another worker has taken over shards of this one, and sends again what was under way; or somebody "
+                "removed events from the outbox"
+            )
         return Outcome.MORE if turn.sent else Outcome.NOTHING
 
     def _deliver_next(self, turn: Turn) -> bool:

@@ -9,7 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from hogbox import __version__
+from hogbox.cli.dead import dead_app
 from hogbox.cli.deliver import deliver
+from hogbox.cli.event import event
+from hogbox.cli.forget import forget
 from hogbox.cli.migrate import migrate
 from hogbox.cli.refresh import refresh
 from hogbox.cli.worker import worker
@@ -22,8 +25,9 @@ def build_app() -> typer.Typer:
     """The command with everything that is installed: commands of other packages join it by entry point."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.callback()(_root)
-    for command in (migrate, worker, deliver, refresh):
+    for command in (migrate, worker, deliver, refresh, event, forget):
         app.command()(command)
+    app.add_typer(dead_app(), name="dead")
     for found in sorted(entry_points(group="hogbox.commands"), key=lambda entry: entry.name):
         try:
             app.command(found.name)(found.load())

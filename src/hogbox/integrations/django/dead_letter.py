@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
-from django.db import transaction  # type: ignore[import-untyped]
+from django.db import connections, transaction  # type: ignore[import-untyped]
 from django.db.models import F  # type: ignore[import-untyped]
 
-from hogbox._events.limit import refusal
-from hogbox.integrations.django.configuration import configuration
-from hogbox.integrations.django.models import DeadLetter, OutboxEvent
+from hogbox._events.letter import read_event, refused_again
+from hogbox._store.dead_letter import DeadLetter as Letter
+from hogbox._store.dead_letter import PutBack
+from hogbox._store.handle import Writer
+from hogbox._store.portable import Portable
+from hogbox._store.table import Tables
+from hogbox.integrations.django.configuration import configuration, table_prefix
+from hogbox.integrations.django.models import DeadLetter
+
+__all__ = ["Retried", "read_event", "retry"]
 
 _AT_ONCE: Final = 500
-
-_COPIED: Final = ("shard", "project", "lane", "payload", "created_at")
 
 
 class Retried(NamedTuple):
@@ -31,36 +35,22 @@ def retry(ids: Collection[int]) -> Retried:
     They get new ids, and so come after what waits already.
     """
     alias = configuration().alias
+    back, writer = PutBack(Tables(table_prefix())), Writer()
     wanted = sorted(ids)
     put_back = hopeless = 0
+
+    def write(statement: Portable, values: tuple[Any, ...]) -> int:
+        return writer.write(connections[alias], statement, values)
+
     with transaction.atomic(using=alias):
         for start in range(0, len(wanted), _AT_ONCE):
             some = DeadLetter.objects.filter(pk__in=wanted[start : start + _AT_ONCE])
             # The first statement writes: of two that retry the same ones, the second waits, on SQLite too.
             some.update(shard=F("shard"))
-            letters = list(some.order_by("id"))
-            mended = [letter for letter in letters if not _is_hopeless(letter)]
-            OutboxEvent.objects.bulk_create(map(_waiting, mended))
-            some.filter(pk__in=[letter.pk for letter in mended]).delete()
-            put_back += len(mended)
-            hopeless += len(letters) - len(mended)
+            for row in some.order_by("id"):
+                letter = Letter(*(getattr(row, name) for name in Letter._fields))
+                if refused_again(letter.payload) is not None:
+                    hopeless += 1
+                else:
+                    put_back += back.put_back(write, letter)
     return Retried(put_back, hopeless)
-
-
-def _waiting(letter: Any) -> Any:
-    return OutboxEvent(**{name: getattr(letter, name) for name in _COPIED})
-
-
-def _is_hopeless(letter: Any) -> bool:
-    """Whether hogbox knows by itself that PostHog would not keep the event as it is."""
-    event = read_event(letter.payload)
-    return not event or refusal(str(event.get("distinct_id")), letter.payload) is not None
-
-
-def read_event(payload: str) -> dict[str, Any]:
-    """The event of a payload; empty for a text that is none."""
-    try:
-        event = json.loads(payload)
-    except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}

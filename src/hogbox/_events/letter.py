@@ -1,0 +1,119 @@
+"""Dead letters: which could be delivered now, and whether an edited one is an event."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Never, cast
+
+import msgspec
+
+from hogbox._events.event import Event, encode
+from hogbox._events.identifier import parse_uuid
+from hogbox._events.limit import refusal
+from hogbox.errors import InvalidEvent
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:+-]+")
+"""Distinct ids that are the same in every JSON text."""
+
+_FIELDS: Final = ("uuid", "event", "distinct_id", "timestamp", "properties")
+
+
+def read_event(payload: str) -> dict[str, Any]:
+    """The event of a payload; empty for a text that is none."""
+    try:
+        event = json.loads(payload)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def refused_again(payload: str) -> str | None:
+    """Why PostHog is known to refuse or garble this event as it is, or None where it may be taken now."""
+    event = read_event(payload)
+    return refusal(str(event.get("distinct_id")), payload) if event else "it is no event: no JSON object"
+
+
+def person_pattern(distinct_id: str) -> str:
+    """What payloads of this person's events are LIKE, with `~` as the escape: at least those, and few others.
+
+    A text that JSON may write in several ways is not looked for: then all are LIKE it.
+    """
+    if not _PLAIN.fullmatch(distinct_id):
+        return "%"
+    return f"%{distinct_id.replace('_', '~_')}%"
+
+
+def pretty(payload: str) -> str:
+    """The payload to be read and edited; as it is where it is no JSON."""
+    try:
+        return json.dumps(json.loads(payload), indent=2, ensure_ascii=False) + "\n"
+    except ValueError:
+        return payload
+
+
+def mend(
+    text: str, payload: str, *, other_uuid: bool = False, other_timestamp: bool = False, force: bool = False
+) -> Event:
+    """The event of an edited text; `payload` is what it was before.
+
+    Raises InvalidEvent, saying what is wrong: it is no event, PostHog would refuse it (unless `force`), or its uuid or
+    timestamp differ from what they were (unless `other_uuid`, `other_timestamp`).
+    """
+    event = _complete(_parse(text))
+    before = read_event(payload)
+    if not other_uuid:
+        _require_same("uuid", event, before, "--allow-uuid")
+    if not other_timestamp:
+        _require_same("timestamp", event, before, "--allow-timestamp")
+    reason = refusal(event["distinct_id"], _encode(event))
+    if reason is not None and not force:
+        raise InvalidEvent(f"PostHog would refuse or garble it still: {reason}")
+    return event
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        event = json.loads(text, parse_constant=_no_number)
+    except ValueError as error:
+        raise InvalidEvent(f"it is no JSON: {error}") from error
+    if not isinstance(event, dict):
+        raise InvalidEvent("it is no event: a JSON object is needed")
+    return event
+
+
+def _no_number(name: str) -> Never:
+    raise ValueError(f"{name} is no number of JSON's")
+
+
+def _complete(given: Mapping[str, Any]) -> Event:
+    """The event with its own fields first, as hogbox writes it, so that its uuid is found."""
+    event = {name: given.get(name) for name in _FIELDS}
+    for name in ("event", "distinct_id", "timestamp"):
+        if not isinstance(value := event[name], str) or not value.strip():
+            raise InvalidEvent(f"{name} must be a text that is not empty, not {value!r}")
+    if not isinstance(event["properties"], dict):
+        raise InvalidEvent(f"properties must be an object, not {event['properties']!r}")
+    uuid = parse_uuid(event["uuid"])
+    if uuid is None:
+        raise InvalidEvent(f"uuid must be a UUID, not {event['uuid']!r}")
+    try:
+        datetime.fromisoformat(given["timestamp"])
+    except ValueError:
+        raise InvalidEvent(f"timestamp must be like 2026-01-31T12:00:00Z, not {event['timestamp']!r}") from None
+    return cast("Event", {**event, "uuid": uuid, **{name: given[name] for name in given if name not in event}})
+
+
+def _encode(event: Event) -> str:
+    try:
+        return encode(event)
+    except (msgspec.MsgspecError, OverflowError, UnicodeError) as error:
+        raise InvalidEvent(f"it can't be sent as JSON: {error}") from error
+
+
+def _require_same(name: str, event: Mapping[str, Any], before: Mapping[str, Any], option: str) -> None:
+    """An event that changes one of these is another one to PostHog: it would count twice where both arrive."""
+    if name in before and event[name] != before[name]:
+        raise InvalidEvent(f"{name} was {before[name]!r} and must stay so; {option} allows another one")

@@ -1,0 +1,208 @@
+"""`hogbox dead`: what to do with dead letters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hogbox._events.letter import refused_again
+from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
+from hogbox.cli.edit import edit
+from hogbox.cli.letter import HEAD, cells, facts, in_full, payload_of
+from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
+from hogbox.cli.selection import (
+    All,
+    DistinctId,
+    EventName,
+    Limit,
+    NewerThan,
+    OlderThan,
+    Project,
+    Reason,
+    Which,
+    require_some,
+    select_letters,
+)
+from hogbox.cli.table import lined_up, printable
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Newest = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
+Force = Annotated[bool, typer.Option("--force", help="Those that PostHog would refuse again too.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="A file to write; it must not exist yet.")]
+
+
+def dead_app() -> typer.Typer:
+    """The sub-commands."""
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at dead letters, and deal with them.")
+    app.command("list")(list_letters)
+    for command in (show, retry, edit, export, purge):
+        app.command()(command)
+    return app
+
+
+@contextmanager
+def _store(database_url: str | None, table_prefix: str | None) -> Iterator[DeadLetterStore]:
+    with closing(open_database(load_settings(database_url, None, table_prefix))) as database:
+        yield DeadLetterStore(database)
+
+
+def list_letters(
+    which: Which = None,
+    reason: Reason = None,
+    event: EventName = None,
+    distinct_id: DistinctId = None,
+    project: Project = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    limit: Newest = 50,
+    as_json: Json = False,
+    database_url: DatabaseUrl = None,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """List dead letters, the newest first.
+
+    Example: hogbox dead list --reason proxy --newer-than 7d
+    """
+    wanted = select_letters(which, reason, event, distinct_id, project, older_than, newer_than, limit)
+    with _store(database_url, table_prefix) as store:
+        letters = list(store.find(wanted, newest_first=True))
+    if as_json:
+        typer.echo(json.dumps([facts(letter) for letter in letters], indent=2))
+    elif letters:
+        typer.echo(lined_up(HEAD, [cells(letter) for letter in letters]))
+    else:
+        typer.echo("no dead letters")
+
+
+def show(
+    which: Which = None,
+    as_json: Json = False,
+    database_url: DatabaseUrl = None,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """Show dead letters in full, with their events. Exits with 1 where there is none of those named.
+
+    Example: hogbox dead show 17
+    """
+    wanted = require_some(select_letters(which), everything=False)
+    with _store(database_url, table_prefix) as store:
+        letters = list(store.find(wanted))
+    if as_json:
+        typer.echo(json.dumps([{**facts(letter), "payload": payload_of(letter)} for letter in letters], indent=2))
+    else:
+        typer.echo("\n".join(map(in_full, letters)) or "no such dead letter", nl=not letters)
+    raise typer.Exit(0 if letters else 1)
+
+
+def retry(
+    which: Which = None,
+    reason: Reason = None,
+    event: EventName = None,
+    distinct_id: DistinctId = None,
+    project: Project = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    limit: Limit = None,
+    everything: All = False,
+    force: Force = False,
+    database_url: DatabaseUrl = None,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """Put dead letters back into the outbox, in their order, with uuid and timestamp unchanged.
+
+    They come after what waits now, that of the same persons included. What PostHog is known to refuse stays, unless
+    --force. Exits with 1 where something stays.
+
+    Example: hogbox dead retry --reason proxy
+    """
+    wanted = require_some(
+        select_letters(which, reason, event, distinct_id, project, older_than, newer_than, limit), everything
+    )
+    hopeless = 0
+
+    def hopeful(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
+        nonlocal hopeless
+        for letter in letters:
+            if not force and (why := refused_again(letter.payload)):
+                hopeless += 1
+                typer.echo(f"{letter.id} stays: {printable(why)}", err=True)
+            else:
+                yield letter
+
+    with _store(database_url, table_prefix) as store:
+        done = store.retry(hopeful(store.find(wanted)))
+    typer.echo(f"{done} put back" + (f", {hopeless} not: mend them with hogbox dead edit" if hopeless else ""))
+    raise typer.Exit(1 if hopeless else 0)
+
+
+def export(
+    which: Which = None,
+    reason: Reason = None,
+    event: EventName = None,
+    distinct_id: DistinctId = None,
+    project: Project = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    limit: Limit = None,
+    output: Output = None,
+    database_url: DatabaseUrl = None,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """Write dead letters as lines of JSON, with their events. Nothing is removed.
+
+    Example: hogbox dead export --older-than 30d --output letters.jsonl
+    """
+    wanted = select_letters(which, reason, event, distinct_id, project, older_than, newer_than, limit)
+    count = 0
+    with _store(database_url, table_prefix) as store, _opened(output) as write:
+        for letter in store.find(wanted):
+            count += 1
+            write(json.dumps({**facts(letter), "payload": payload_of(letter)}))
+    typer.echo(f"{count} exported", err=True)
+
+
+def purge(
+    which: Which = None,
+    reason: Reason = None,
+    event: EventName = None,
+    distinct_id: DistinctId = None,
+    project: Project = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    limit: Limit = None,
+    everything: All = False,
+    yes: Yes = False,
+    database_url: DatabaseUrl = None,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """Remove dead letters for good, after a question.
+
+    Example: hogbox dead purge --older-than 30d
+    """
+    wanted = require_some(
+        select_letters(which, reason, event, distinct_id, project, older_than, newer_than, limit), everything
+    )
+    with _store(database_url, table_prefix) as store:
+        ids = [letter.id for letter in store.find(wanted)]
+        if ids and not yes:
+            typer.confirm(f"Remove {len(ids)} for good?", abort=True)
+        typer.echo(f"{store.purge(ids)} removed")
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[Any]:
+    """What writes a line: to a new file, or to the standard output."""
+    if output is None:
+        yield typer.echo
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            yield lambda line: file.write(f"{line}\n")
+    except FileExistsError:
+        raise typer.BadParameter(f"{output} exists already") from None

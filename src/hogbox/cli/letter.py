@@ -1,0 +1,59 @@
+"""A dead letter as `hogbox dead` shows it: a row of the list, in full, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hogbox._events.letter import pretty, read_event
+from hogbox._store.dead_letter import DeadLetter
+from hogbox._wire.host import shorten
+from hogbox.cli.table import age_of, cut, moment_of, printable
+
+HEAD: Final = ("ID", "DIED", "STATUS", "PROJECT", "EVENT", "DISTINCT ID", "UUID", "REASON")
+"""Of the list."""
+
+
+def cells(letter: DeadLetter) -> tuple[str, ...]:
+    """A row of the list."""
+    event = read_event(letter.payload)
+    return (
+        str(letter.id),
+        age_of(letter.died_at),
+        "-" if letter.status is None else str(letter.status),
+        shorten(letter.project),
+        cut(str(event.get("event", "-")), 30),
+        cut(str(event.get("distinct_id", "-")), 30),
+        letter.event_uuid or "-",
+        cut(letter.reason, 80),
+    )
+
+
+def facts(letter: DeadLetter) -> dict[str, Any]:
+    """What there is to know but for the event, for JSON."""
+    event = read_event(letter.payload)
+    return {
+        "id": letter.id,
+        "uuid": letter.event_uuid,
+        "event": event.get("event"),
+        "distinct_id": event.get("distinct_id"),
+        "project": shorten(letter.project),
+        "lane": letter.lane,
+        "shard": letter.shard,
+        "status": letter.status,
+        "reason": letter.reason,
+        "created_at": moment_of(letter.created_at),
+        "died_at": moment_of(letter.died_at),
+    }
+
+
+def payload_of(letter: DeadLetter) -> Any:
+    """The event; the text where it is none."""
+    return read_event(letter.payload) or letter.payload
+
+
+def in_full(letter: DeadLetter) -> str:
+    """All of it, to be read."""
+    names = ("id", "uuid", "project", "status", "reason", "created_at", "died_at")
+    told = facts(letter)
+    lines = [f"{name + ':':12}{'-' if told[name] is None else told[name]}" for name in names]
+    return printable("\n".join([*lines, "", pretty(letter.payload)]))

@@ -1,0 +1,42 @@
+"""Tables and texts for a terminal: plain lines, whole words, and nothing that the terminal would obey."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+_UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def lined_up(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns under their heads, two spaces apart; the last one as long as it is."""
+    table = [head, *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[index]) for row in table) for index in range(len(head) - 1)]
+    lines = (
+        "  ".join([*(f"{cell:{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in table
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def printable(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def cut(text: str, length: int) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def age_of(milliseconds: int) -> str:
+    """How long ago this moment was, roughly: `5m`, `3d`."""
+    seconds = max(0, int(time.time()) - milliseconds // 1000)
+    return next((f"{seconds // size}{unit}" for unit, size in _UNITS if seconds >= size), "0s")
+
+
+def moment_of(milliseconds: int) -> str:
+    """This moment in UTC: `2026-01-31T12:00:00Z`."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

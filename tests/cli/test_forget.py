@@ -1,0 +1,94 @@
+"""`hogbox forget`: a person's events leave the outbox and the dead letters, others' stay; on each database."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from hogbox import PostHog
+from hogbox.emulator import Emulator
+from tests.cli.conftest import TOKEN, Hogbox
+from tests.fixtures.database import TestDatabase, use_wal
+from tests.fixtures.process import WorkerStarter
+from tests.fixtures.waiting import wait_until
+
+ODD = 'a "quoted" Zoë\\%_'
+
+
+def capture(database: TestDatabase, *people: str, project: str = TOKEN) -> None:
+    posthog = PostHog(project_token=project)
+    with database.engine.begin() as connection:
+        for position, person in enumerate(people):
+            properties = {"friend": "u_1", "position": position}
+            posthog.capture(connection, "paid", distinct_id=person, properties=properties)
+
+
+def people(database: TestDatabase) -> list[str]:
+    return [event["distinct_id"] for event in database.events()]
+
+
+def test_a_person_is_forgotten_everywhere(hogbox: Hogbox, database: TestDatabase) -> None:
+    capture(database, "u_1", "ux1", "u_1", "u_11", "guest")
+    capture(database, "u_1", project="phc_other")
+    database.execute(
+        "INSERT INTO posthog_dead_letters (shard, project, lane, payload, created_at, event_uuid, reason, "
+        "died_at) SELECT shard, project, lane, payload, created_at, 'x', 'no', 1 FROM posthog_outbox"
+    )
+    counted = hogbox("forget", "u_1", "-d", database.url, "--dry-run")
+    assert counted.stdout == "3 events in the outbox, 3 dead letters; nothing was removed\n"
+    done = hogbox("forget", "u_1", "-d", database.url, "--project", TOKEN, "--yes")
+    assert done.stdout == "2 events removed from the outbox, 2 dead letters removed\n"
+    assert people(database) == ["ux1", "u_11", "u_1"]
+    assert hogbox("forget", "u_1", "-d", database.url, "--yes").stdout.startswith("1 events removed")
+    assert "u_1" not in people(database)
+    assert len(database.dead_letters()) == 3
+
+
+def test_a_distinct_id_that_json_writes_in_several_ways_is_found(hogbox: Hogbox, database: TestDatabase) -> None:
+    capture(database, ODD, "u2")
+    assert hogbox("forget", ODD, "-d", database.url, "--yes").stdout.startswith("1 events removed")
+    assert people(database) == ["u2"]
+
+
+def test_events_whose_project_was_changed_while_they_waited_are_found(hogbox: Hogbox, database: TestDatabase) -> None:
+    capture(database, *(f"u{number}" for number in range(5)), project="phc_wrong")
+    database.execute("UPDATE posthog_outbox SET project = 'phc_right'")
+    for number in range(5):
+        done = hogbox("forget", f"u{number}", "-d", database.url, "--project", "phc_right", "--yes")
+        assert done.stdout.startswith("1 events removed")
+
+
+def test_many_events_are_read_in_portions(hogbox: Hogbox, database: TestDatabase) -> None:
+    capture(database, *["u1", "u2"] * 230)
+    assert hogbox("forget", "u1", "-d", database.url, "--yes").stdout.startswith("230 events removed")
+    assert people(database) == ["u2"] * 230
+
+
+def test_it_asks_first(hogbox: Hogbox, sqlite_database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    capture(sqlite_database, "u1")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    done = hogbox("forget", "u1", "-d", sqlite_database.url)
+    assert done.returncode == 1
+    assert "Remove 1 events of the outbox and 0 dead letters for good?" in done.stdout
+    assert people(sqlite_database) == ["u1"]
+
+
+def test_p4_what_is_just_being_sent_can_be_forgotten(
+    hogbox: Hogbox, database: TestDatabase, emulator: Emulator, start_worker: WorkerStarter
+) -> None:
+    """The events are removed under the worker's hands; everybody else's arrive once and in order."""
+    use_wal(database)
+    emulator.fault(delay=0.8, times=1)
+    capture(database, *["u1", "u2"] * 10)
+    start_worker(database.url, emulator.url, HOGBOX_REQUEST_TIMEOUT_SECONDS="5", HOGBOX_LEASE_SECONDS="8")
+    emulator.wait_for(lambda running: running.summary()["faults_fired"] == 1)
+    done = hogbox("forget", "u1", "-d", database.url, "--yes")
+    assert done.stdout.startswith("10 events removed")
+    wait_until(lambda: database.count("posthog_outbox") == 0, "the rest to be settled")
+    capture(database, *["u2"] * 5)
+    wait_until(lambda: database.count("posthog_outbox") == 0, "later events to be settled")
+    positions = [event.properties["position"] for event in emulator.events() if event.distinct_id == "u2"]
+    assert positions == [*range(1, 20, 2), *range(5)]
+    assert database.count("posthog_dead_letters") == 0
