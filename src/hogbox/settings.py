@@ -102,6 +102,8 @@ class Settings:
     flags_timeout_seconds: float = 3.0
     flags_retries: int = 1
     exposure_seconds: float = 86400.0
+    flag_history: int = 20
+    flag_history_bytes: int = 20 * 1024 * 1024
 
     def __str__(self) -> str:
         return f"project={shorten(self.project_token)!r}, host={self.host!r}"
@@ -163,6 +165,8 @@ class Settings:
             flags_timeout_seconds=number("HOGBOX_FLAGS_TIMEOUT_SECONDS", None, 3.0),
             flags_retries=int(number("HOGBOX_FLAGS_RETRIES", None, 1, zero=True)),
             exposure_seconds=number("HOGBOX_EXPOSURE_SECONDS", None, 86400.0),
+            flag_history=int(number("HOGBOX_FLAG_HISTORY", None, 20, zero=True)),
+            flag_history_bytes=int(number("HOGBOX_FLAG_HISTORY_BYTES", None, 20 * 1024 * 1024)),
         )
 
 

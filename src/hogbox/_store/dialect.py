@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Engine,
     Insert,
     Integer,
+    Select,
     Table,
     Text,
     create_engine,
@@ -185,6 +186,24 @@ def insert_new(table: Table, values: Mapping[str, Any]) -> ByDialect:
         if dialect in ("mysql", "mariadb"):
             return new.prefix_with("IGNORE")  # type: ignore[no-any-return]
         return new.on_conflict_do_nothing()  # type: ignore[no-any-return]
+
+    return ByDialect(write)
+
+
+def copy_rows(
+    table: Table, names: Sequence[str], rows: Select[*tuple[Any, ...]], *, replace: Sequence[str]
+) -> ByDialect:
+    """INSERT the rows of a SELECT; where there is a row with their primary key, replace these columns of it.
+
+    The SELECT has a WHERE: SQLite could not tell what ON CONFLICT belongs to otherwise.
+    """
+
+    def write(dialect: str) -> Insert:
+        new = _insert_of(dialect)(table).from_select([*names], rows)
+        if dialect in ("mysql", "mariadb"):
+            return new.on_duplicate_key_update([(name, new.inserted[name]) for name in replace])  # type: ignore[no-any-return]
+        changes = {name: new.excluded[name] for name in replace}
+        return new.on_conflict_do_update(index_elements=[*table.primary_key.columns], set_=changes)  # type: ignore[no-any-return]
 
     return ByDialect(write)
 
