@@ -10,6 +10,8 @@
     │   ├── InvalidPerson
     │   ├── LocalEvaluationNotConfigured
     │   ├── NoContext
+    │   ├── UnknownFlag
+    │   ├── UnknownRevision
     │   └── UnsupportedHandle
     │       ├── AsyncHandle
     │       └── SyncHandle
@@ -69,6 +71,14 @@ class LocalEvaluationNotConfigured(UsageError):
 
 class NoContext(UsageError):
     """No context is open here: open one with hogbox.context.new_context(), or an integration's middleware."""
+
+
+class UnknownFlag(UsageError):
+    """The stored flag definitions have no flag of this key."""
+
+
+class UnknownRevision(UsageError):
+    """This revision of the flag definitions is not kept."""
 
 
 class UnsupportedHandle(UsageError, TypeError):

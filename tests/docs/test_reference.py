@@ -112,8 +112,14 @@ def plain(text: str | None) -> str:
 
 
 def command_names() -> list[str]:
-    group = typer.main.get_command(build_app())
-    return ["hogbox", *(f"hogbox {name}" for name in getattr(group, "commands", {}))]
+    return list(below("hogbox", typer.main.get_command(build_app())))
+
+
+def below(name: str, command: object) -> Iterator[str]:
+    """The command and its sub-commands, each group before what is in it."""
+    yield name
+    for part, sub_command in getattr(command, "commands", {}).items():
+        yield from below(f"{name} {part}", sub_command)
 
 
 def test_every_command_is_listed() -> None:
@@ -134,7 +140,7 @@ def helps(page: Page) -> dict[str, str]:
     return {
         usage[1].strip(): block.text
         for block in page.blocks
-        if (usage := re.match(r"Usage: (hogbox(?: [a-z]+)?) ", block.text))
+        if (usage := re.match(r"Usage: (hogbox(?: [a-z-]+)*) ", block.text))
     }
 
 
