@@ -23,7 +23,7 @@ from sqlalchemy import (
     create_engine,
     delete,
 )
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -231,6 +231,13 @@ def open_engine(database_url: str | URL) -> Engine:
         extra = EXTRAS.get(backend) if url.get_driver_name() == DRIVERS[backend] else None
         how = f": pip install 'hogbox[{extra}]'" if extra else ""
         raise MissingDependency(f"the driver of {url.drivername} is not installed ({error}){how}") from error
+
+
+def dialect_of(name: str) -> Dialect:
+    """The dialect of this name, without a driver: for SQL that others run. Raises UnsupportedDatabase for others."""
+    _require_known(name)
+    dialect: Dialect = make_url(f"{name}://").get_dialect()()
+    return dialect
 
 
 def require_supported(engine: Engine) -> None:
