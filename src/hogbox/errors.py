@@ -8,6 +8,7 @@
     │   ├── InvalidEvent
     │   │   └── MissingDistinctId
     │   ├── InvalidPerson
+    │   ├── ImportUnderWay
     │   ├── LocalEvaluationNotConfigured
     │   ├── NoContext
     │   ├── UnknownFlag
@@ -63,6 +64,10 @@ class MissingDistinctId(InvalidEvent):
 
 class InvalidPerson(UsageError, TypeError):
     """The person for whom a flag is evaluated is not described as hogbox expects."""
+
+
+class ImportUnderWay(UsageError):
+    """Another process is importing the same file into this project: let it end, then run the command again."""
 
 
 class LocalEvaluationNotConfigured(UsageError):

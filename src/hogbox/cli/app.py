@@ -11,6 +11,7 @@ import typer
 from hogbox import __version__
 from hogbox.cli.deliver import deliver
 from hogbox.cli.flags import flags_app
+from hogbox.cli.import_events import import_events
 from hogbox.cli.migrate import migrate
 from hogbox.cli.refresh import refresh
 from hogbox.cli.worker import worker
@@ -25,6 +26,7 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     for command in (migrate, worker, deliver, refresh):
         app.command()(command)
+    app.command("import")(import_events)
     app.add_typer(flags_app(), name="flags")
     for found in sorted(entry_points(group="hogbox.commands"), key=lambda entry: entry.name):
         try:
