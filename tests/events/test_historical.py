@@ -66,6 +66,7 @@ def test_a_time_without_an_offset_is_utc() -> None:
         ({**GIVEN, "timestamp": 1715931000}, "timestamp 1715931000 is not ISO 8601"),
         ({**GIVEN, "uuid": "7"}, "uuid '7' is no UUID"),
         ({**GIVEN, "properties": []}, "properties must be a mapping"),
+        (json.dumps({**GIVEN, "properties": {"a": 0}}).replace(" 0", "[" * 300 + "]" * 300).encode(), "nested"),
         ({**GIVEN, "groups": ["a"]}, "groups must be a mapping"),
         ({**GIVEN, "properties": {"a": "x" * 1_000_000}}, "PostHog takes at most"),
     ],
