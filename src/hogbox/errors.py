@@ -8,8 +8,11 @@
     │   ├── InvalidEvent
     │   │   └── MissingDistinctId
     │   ├── InvalidPerson
+    │   ├── ImportUnderWay
     │   ├── LocalEvaluationNotConfigured
     │   ├── NoContext
+    │   ├── UnknownFlag
+    │   ├── UnknownRevision
     │   └── UnsupportedHandle
     │       ├── AsyncHandle
     │       └── SyncHandle
@@ -64,12 +67,24 @@ class InvalidPerson(UsageError, TypeError):
     """The person for whom a flag is evaluated is not described as hogbox expects."""
 
 
+class ImportUnderWay(UsageError):
+    """Another process is importing the same file into this project: let it end, then run the command again."""
+
+
 class LocalEvaluationNotConfigured(UsageError):
     """No flag definitions were ever stored, and no key for them is set: set it, or ask PostHog with evaluate_flag."""
 
 
 class NoContext(UsageError):
     """No context is open here: open one with hogbox.context.new_context(), or an integration's middleware."""
+
+
+class UnknownFlag(UsageError):
+    """The stored flag definitions have no flag of this key."""
+
+
+class UnknownRevision(UsageError):
+    """This revision of the flag definitions is not kept."""
 
 
 class UnsupportedHandle(UsageError, TypeError):

@@ -1,6 +1,6 @@
 """Refresher: asks PostHog for a project's flag definitions and stores them, when told to or when it is due.
 
-    read what is stored -> GET, with its ETag -> interpret the answer -> store -> note what became of it
+    read what is stored -> GET, with its ETag -> interpret the answer -> store, and in the history -> note what came
 
 Nothing is held in between: of two refreshes at once, the later answer to an older question is not stored.
 """
@@ -15,12 +15,14 @@ from typing import Any, Final, NamedTuple
 
 from hogbox._store.database import Database
 from hogbox._store.definition import DefinitionStore, StoredDefinitions
+from hogbox._store.history import HistoryStore
 from hogbox._wire.definitions import (
     Circumstances,
     DefinitionsRequest,
     Finding,
     Parse,
     Reason,
+    Snapshot,
     Status,
     definitions_request,
     interpret,
@@ -91,6 +93,7 @@ class Refresher:
         self._parse = parse or _parse
         self._environment = environment
         self._store = DefinitionStore(database, settings.project_token)
+        self._history = HistoryStore(database, settings.project_token)
         self._said: str | None = None
         self._bad_interval: str | None = None
         self._key = settings.definitions_key
@@ -171,11 +174,22 @@ class Refresher:
         stored = self._store.read()
         finding = self._ask(key, stored, pause)
         if finding.store is not None:
-            self._store.store(finding.store.data, finding.store.etag, stored)
+            self._keep(finding.store, stored)
         self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED)
         result = Refresh(finding.status, finding.reason, finding.detail)
         self._say(result, loudly)
         return result
+
+    def _keep(self, fetched: Snapshot, over: StoredDefinitions | None) -> None:
+        """Store what was fetched, and what is stored then in the history: it may be another process's, and newer."""
+        kept = self._settings.flag_history
+        if kept and over is not None:
+            # An older hogbox kept no history, and a process may have ended before it did.
+            self._history.record()
+        self._store.store(fetched.data, fetched.etag, over)
+        if kept:
+            self._history.record()
+        self._history.trim(kept, self._settings.flag_history_bytes)
 
     def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> Finding:
         token = self._settings.project_token

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from hogbox._store.database import Database
-from hogbox._store.migration import migrate
+from hogbox._store.database import Database, read_version
+from hogbox._store.dialect import dialect_of
+from hogbox._store.migration import migrate, render
+from hogbox._store.table import Tables
 
 
 def create_tables(database: Engine | str, *, table_prefix: str = "posthog_") -> tuple[int, int]:
@@ -18,6 +20,28 @@ def create_tables(database: Engine | str, *, table_prefix: str = "posthog_") -> 
         return migrate(target.engine, target.tables)
     finally:
         target.close()
+
+
+def migration_sql(database: Engine | str, *, table_prefix: str = "posthog_") -> list[str]:
+    """The SQL that `create_tables` would run on this database now, a statement each; nothing where it would do nothing.
+
+    Only reads the version that is there. Raises TablesNewer where a newer hogbox made the tables.
+    """
+    target = Database(database, table_prefix)
+    try:
+        with target.engine.connect() as connection:
+            before = read_version(connection, target.tables) or 0
+        return render(target.engine.dialect, target.tables, before)
+    finally:
+        target.close()
+
+
+def migration_sql_from(version: int, dialect: str, *, table_prefix: str = "posthog_") -> list[str]:
+    """The same for tables of a version (0: none), without a database: `sqlite`, `postgresql`, `mariadb` or `mysql`.
+
+    Raises UnsupportedDatabase for another dialect, TablesNewer for a version that this hogbox doesn't know.
+    """
+    return render(dialect_of(dialect), Tables(table_prefix), version)
 
 
 def check_tables(database: Engine | str, *, table_prefix: str = "posthog_") -> None:

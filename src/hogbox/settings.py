@@ -109,6 +109,8 @@ class Settings:
     exposure_seconds: float = 86400.0
     outbox_bounds: Bounds = NO_BOUNDS
     outbox_full: str = RAISE
+    flag_history: int = 20
+    flag_history_bytes: int = 20 * 1024 * 1024
 
     def __str__(self) -> str:
         return f"project={shorten(self.project_token)!r}, host={self.host!r}"
@@ -176,6 +178,8 @@ class Settings:
                 disk=int(number("HOGBOX_SQLITE_BYTES", None, 0, zero=True)),
             ),
             outbox_full=_require_policy(given("HOGBOX_OUTBOX_FULL").lower() or RAISE),
+            flag_history=int(number("HOGBOX_FLAG_HISTORY", None, 20, zero=True)),
+            flag_history_bytes=int(number("HOGBOX_FLAG_HISTORY_BYTES", None, 20 * 1024 * 1024)),
         )
 
 

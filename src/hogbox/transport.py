@@ -43,10 +43,10 @@ class Transport:
     ) -> None:
         self._client.close()
 
-    def send_batch(self, token: str, payloads: list[str]) -> Answer:
-        """Send these encoded events, in this order, and judge the answer."""
+    def send_batch(self, token: str, payloads: list[str], *, historical: bool = False) -> Answer:
+        """Send these encoded events, in this order, and judge the answer. `historical`: they are a backfill."""
         now = datetime.now(UTC)
-        request = batch_request(token, payloads, sent_at=now.isoformat(), user_agent=USER_AGENT)
+        request = batch_request(token, payloads, sent_at=now.isoformat(), user_agent=USER_AGENT, historical=historical)
         try:
             response = self._client.post(f"{self._host}{request.path}", content=request.body, headers=request.headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

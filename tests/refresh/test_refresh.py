@@ -451,3 +451,44 @@ def test_p9_a_personal_key_draws_one_warning(
 def test_a_projects_public_token_is_no_key() -> None:
     with pytest.raises(ConfigurationError, match="phs_"):
         PostHog(project_token=TOKEN, personal_api_key=TOKEN)
+
+
+def kept(database: TestDatabase) -> list[tuple[int, str]]:
+    return [(row["revision"], row["data"]) for row in database.rows("posthog_flag_history", "revision")]
+
+
+def test_each_revision_is_kept(posthog: PostHog, definitions_server: DefinitionsServer, database: TestDatabase) -> None:
+    store_one(posthog, definitions_server, database)
+    definitions_server.say(200, TWO)
+    posthog.refresh_flag_definitions()
+    posthog.refresh_flag_definitions()
+    assert kept(database) == [(1, ONE), (2, TWO)]
+
+
+def test_what_an_older_hogbox_stored_is_kept_before_it_is_replaced(
+    posthog: PostHog, definitions_server: DefinitionsServer, database: TestDatabase
+) -> None:
+    store_one(posthog, definitions_server, database)
+    database.execute("DELETE FROM posthog_flag_history")
+    definitions_server.say(200, TWO)
+    posthog.refresh_flag_definitions()
+    assert kept(database) == [(1, ONE), (2, TWO)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "left"),
+    [("HOGBOX_FLAG_HISTORY=1", [2]), ("HOGBOX_FLAG_HISTORY=0", []), ("HOGBOX_FLAG_HISTORY_BYTES=5", [2])],
+)
+def test_the_history_is_bounded(
+    database: TestDatabase,
+    definitions_server: DefinitionsServer,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    left: list[int],
+) -> None:
+    monkeypatch.setenv(*setting.split("="))
+    with client(database, definitions_server.url) as posthog:
+        for text in (ONE, TWO):
+            definitions_server.say(200, text)
+            posthog.refresh_flag_definitions()
+    assert [number for number, _ in kept(database)] == left

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Dialect
 
 from hogbox._store.dialect import ByDialect, octets, table_exists
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, RENEWED_EXPOSURE, FlagStatements
+from hogbox._store.history_statement import HistoryStatements
 from hogbox._store.inspection_statement import InspectionStatements
 from hogbox._store.portable import Portable
 from hogbox._store.refresh_statement import RefreshStatements
@@ -22,6 +23,7 @@ from tests.fixtures.database import TestDatabase
 TABLES = Tables("posthog_")
 STATEMENTS = Statements(TABLES)
 REFRESHES = RefreshStatements(TABLES)
+HISTORY = HistoryStatements(TABLES)
 FLAGS = FlagStatements(TABLES)
 INSPECTION = InspectionStatements(TABLES)
 
@@ -59,9 +61,13 @@ def test_every_statement_has_a_spelling_in_every_dialect(name: str, dialect: Dia
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-@pytest.mark.parametrize("name", sorted(vars(REFRESHES)))
-def test_every_statement_of_refreshes_has_a_spelling_in_every_dialect(name: str, dialect: Dialect) -> None:
-    statement = getattr(REFRESHES, name)
+@pytest.mark.parametrize(
+    ("statements", "name"), [(one, name) for one in (REFRESHES, HISTORY) for name in sorted(vars(one))]
+)
+def test_every_statement_of_refreshes_has_a_spelling_in_every_dialect(
+    statements: object, name: str, dialect: Dialect
+) -> None:
+    statement = getattr(statements, name)
     spelt = statement[dialect.name] if isinstance(statement, ByDialect) else statement
     assert str(spelt.compile(dialect=dialect))
 

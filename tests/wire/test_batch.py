@@ -35,6 +35,11 @@ def test_p3_events_are_joined_as_they_were_stored() -> None:
     )
 
 
+def test_a_backfill_says_that_it_is_one() -> None:
+    request = batch_request("phc_example", ["{}"], sent_at=SENT_AT, user_agent="hogbox/0.1.0", historical=True)
+    assert body_of(request)["historical_migration"] is True
+
+
 @pytest.mark.parametrize(("size", "zipped"), [(100, False), (2000, True)], ids=["small", "large"])
 def test_only_what_is_worth_it_is_compressed(size: int, zipped: bool) -> None:
     request = request_of('{"text":"' + "é" * size + '"}')

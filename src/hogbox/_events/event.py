@@ -15,6 +15,9 @@ from hogbox._events.identifier import shard_of
 ANALYTICS: Final = "analytics"
 """The lane of ordinary events: the endpoint family that they are sent to."""
 
+HISTORICAL: Final = "historical"
+"""The lane of imported events: requests of their own, which say that they are a backfill (wire protocol 3.1)."""
+
 
 class Event(TypedDict):
     """One event, complete. A `before_send` hook may change any of it except to forge the type of a field."""
@@ -52,9 +55,9 @@ def encode(event: Event) -> str:
     return _ENCODER.encode(event).decode()
 
 
-def to_row(event: Event, project: str) -> Row:
+def to_row(event: Event, project: str, lane: str = ANALYTICS) -> Row:
     """The outbox row of this event in this project."""
-    return Row(shard_of(project, event["distinct_id"]), project, ANALYTICS, encode(event))
+    return Row(shard_of(project, event["distinct_id"]), project, lane, encode(event))
 
 
 def beginning_of(uuid: str) -> str:

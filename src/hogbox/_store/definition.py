@@ -21,6 +21,12 @@ class StoredDefinitions(NamedTuple):
     age: float
 
 
+def read_projects(database: Database) -> list[str]:
+    """The tokens of the projects whose definitions are stored, in order."""
+    with autocommit(database.engine).connect() as connection:
+        return [*connection.scalars(RefreshStatements(database.tables).list_projects)]
+
+
 class DefinitionStore:
     """What processes do with one project's definitions. Safe to use from several threads."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,12 +17,13 @@ from sqlalchemy import (
     Engine,
     Insert,
     Integer,
+    Select,
     Table,
     Text,
     create_engine,
     delete,
 )
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -207,6 +208,24 @@ def insert_new(table: Table, values: Mapping[str, Any]) -> ByDialect:
     return ByDialect(write)
 
 
+def copy_rows(
+    table: Table, names: Sequence[str], rows: Select[*tuple[Any, ...]], *, replace: Sequence[str]
+) -> ByDialect:
+    """INSERT the rows of a SELECT; where there is a row with their primary key, replace these columns of it.
+
+    The SELECT has a WHERE: SQLite could not tell what ON CONFLICT belongs to otherwise.
+    """
+
+    def write(dialect: str) -> Insert:
+        new = _insert_of(dialect)(table).from_select([*names], rows)
+        if dialect in ("mysql", "mariadb"):
+            return new.on_duplicate_key_update([(name, new.inserted[name]) for name in replace])  # type: ignore[no-any-return]
+        changes = {name: new.excluded[name] for name in replace}
+        return new.on_conflict_do_update(index_elements=[*table.primary_key.columns], set_=changes)  # type: ignore[no-any-return]
+
+    return ByDialect(write)
+
+
 def _insert_of(dialect: str) -> Callable[[Table], Any]:
     """INSERT with what this dialect adds to it."""
     package = "mysql" if dialect == "mariadb" else dialect
@@ -230,6 +249,13 @@ def open_engine(database_url: str | URL) -> Engine:
         extra = EXTRAS.get(backend) if url.get_driver_name() == DRIVERS[backend] else None
         how = f": pip install 'hogbox[{extra}]'" if extra else ""
         raise MissingDependency(f"the driver of {url.drivername} is not installed ({error}){how}") from error
+
+
+def dialect_of(name: str) -> Dialect:
+    """The dialect of this name, without a driver: for SQL that others run. Raises UnsupportedDatabase for others."""
+    _require_known(name)
+    dialect: Dialect = make_url(f"{name}://").get_dialect()()
+    return dialect
 
 
 def require_supported(engine: Engine) -> None:

@@ -15,6 +15,7 @@ class RefreshStatements:
 
     def __init__(self, tables: Tables) -> None:
         self.read_definitions = _read_definitions(tables)
+        self.list_projects = _list_projects(tables)
         self.read_revision = _read_revision(tables)
         self.store_definitions = _store_definitions(tables)
         self.claim_refresh = _claim_refresh(tables)
@@ -37,6 +38,12 @@ def _read_definitions(tables: Tables) -> Select[str, str | None, int, int]:
         .select_from(stored.outerjoin(refreshes, refreshes.c.project == stored.c.project))
         .where(stored.c.project == bindparam("wanted"))
     )
+
+
+def _list_projects(tables: Tables) -> Select[str]:
+    """The projects whose definitions are stored."""
+    project = tables.flag_definitions.c.project
+    return select(project).order_by(project)
 
 
 def _read_revision(tables: Tables) -> Select[int]:

@@ -24,13 +24,17 @@ class Request(NamedTuple):
     body: bytes
 
 
-def batch_request(token: str, payloads: Iterable[str], *, sent_at: str, user_agent: str) -> Request:
+def batch_request(
+    token: str, payloads: Iterable[str], *, sent_at: str, user_agent: str, historical: bool = False
+) -> Request:
     """The request that delivers these encoded events, in this order.
 
     `sent_at` is the time of this very attempt, in ISO 8601: the server corrects the sender's clock by it.
+    `historical` says that all of them are a backfill.
     """
+    backfill = "true" if historical else "false"
     text = (
-        f'{{"api_key":{_quoted(token)},"historical_migration":false,"sent_at":{_quoted(sent_at)},'
+        f'{{"api_key":{_quoted(token)},"historical_migration":{backfill},"sent_at":{_quoted(sent_at)},'
         f'"batch":[{",".join(payloads)}]}}'
     )
     headers = {"Content-Type": "application/json", "User-Agent": user_agent}

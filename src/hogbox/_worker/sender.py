@@ -17,6 +17,7 @@ from typing import Final
 from hogbox._delivery.batch import Limits, Waiting, group_batches, total_bytes
 from hogbox._delivery.hold import Holds
 from hogbox._delivery.isolation import Part, Step, after, whole
+from hogbox._events.event import HISTORICAL
 from hogbox._store.delivery import DeliveryStore, LeaseLost, Ready
 from hogbox._wire.backoff import delay
 from hogbox._wire.host import shorten
@@ -137,7 +138,8 @@ class Sender:
         while pending:
             if not self._may_send(project):
                 return False
-            answer = self._transport.send_batch(project, [row.payload for row in pending[0].rows])
+            payloads = [row.payload for row in pending[0].rows]
+            answer = self._transport.send_batch(project, payloads, historical=batch[0].lane == HISTORICAL)
             turn.sent = True
             match answer.verdict:
                 case Verdict.RETRY:

@@ -12,7 +12,9 @@ from hogbox import __version__
 from hogbox.cli.dead import dead_app
 from hogbox.cli.deliver import deliver
 from hogbox.cli.event import event
+from hogbox.cli.flags import flags_app
 from hogbox.cli.forget import forget
+from hogbox.cli.import_events import import_events
 from hogbox.cli.migrate import migrate
 from hogbox.cli.refresh import refresh
 from hogbox.cli.worker import worker
@@ -28,6 +30,8 @@ def build_app() -> typer.Typer:
     for command in (migrate, worker, deliver, refresh, event, forget):
         app.command()(command)
     app.add_typer(dead_app(), name="dead")
+    app.command("import")(import_events)
+    app.add_typer(flags_app(), name="flags")
     for found in sorted(entry_points(group="hogbox.commands"), key=lambda entry: entry.name):
         try:
             app.command(found.name)(found.load())

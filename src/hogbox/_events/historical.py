@@ -1,0 +1,86 @@
+"""A line of a file of events to import: JSON -> an event as the outbox holds it, or what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hogbox._events.event import HISTORICAL, Event, Row, to_row
+from hogbox._events.identifier import keyed_uuid, parse_uuid
+from hogbox._events.identity import resolve
+from hogbox._events.limit import refusal
+from hogbox._events.moment import read_text
+from hogbox._events.shape import group_map, require_properties, require_text
+from hogbox._events.value import clean_properties
+from hogbox.errors import InvalidEvent
+
+FIELDS: Final = ("event", "distinct_id", "timestamp", "properties", "groups", "uuid")
+
+
+def derived_uuid(project: str, digest: str, position: int) -> str:
+    """The uuid of an event that has none: the same whenever the same place of the same file is imported (P3)."""
+    return keyed_uuid(project, f"import\n{digest}\n{position}")
+
+
+def read_row(line: bytes, project: str, uuid: str, own: Mapping[str, Any]) -> Row:
+    """The row of the event in a line; `uuid` where the line has none, `own` below the properties that it gives.
+
+    Raises InvalidEvent for a line that is no event, or one that PostHog would refuse or garble.
+    """
+    event = _event(_decode(line), uuid, own)
+    row = to_row(event, project, HISTORICAL)
+    reason = refusal(event["distinct_id"], row.payload)
+    if reason is not None:
+        raise InvalidEvent(reason)
+    return row
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+    try:
+        given = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(f"it is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise InvalidEvent("it is no JSON object")
+    unknown = [name for name in given if name not in FIELDS]
+    if unknown:
+        raise InvalidEvent(
+            f"there is no field {unknown[0]!r}: what belongs to the event goes into properties; there are "
+            f"{', '.join(FIELDS)}"
+        )
+    return given
+
+
+def _event(given: Mapping[str, Any], uuid: str, own: Mapping[str, Any]) -> Event:
+    for name in ("event", "distinct_id", "timestamp"):
+        if given.get(name) is None:
+            raise InvalidEvent(f"{name} is missing")
+    properties, problems = clean_properties(require_properties(given.get("properties")))
+    if problems:
+        raise InvalidEvent(problems[0])
+    groups = given.get("groups")
+    return {
+        "uuid": _uuid(given.get("uuid"), uuid),
+        "event": require_text(given["event"], "event"),
+        "distinct_id": resolve(None, given["distinct_id"]),
+        "timestamp": _timestamp(given["timestamp"]),
+        "properties": {**own, **properties, **({"$groups": group_map(groups)} if groups else {})},
+    }
+
+
+def _uuid(given: object, otherwise: str) -> str:
+    if given is None:
+        return otherwise
+    uuid = parse_uuid(given)
+    if uuid is None:
+        raise InvalidEvent(f"uuid {given!r} is no UUID: mend it, or leave it out")
+    return uuid
+
+
+def _timestamp(given: object) -> str:
+    timestamp = read_text(given) if isinstance(given, str) else None
+    if timestamp is None:
+        raise InvalidEvent(f"timestamp {given!r} is not ISO 8601, such as 2024-05-17T09:30:00+02:00")
+    return timestamp

@@ -1,0 +1,222 @@
+"""`hogbox flags`: the stored definitions, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from difflib import get_close_matches
+from typing import Annotated, NoReturn
+
+import typer
+
+from hogbox.cli.flag_document import difference_document, explanation_document, result_document
+from hogbox.cli.flag_person import person_arguments
+from hogbox.cli.flag_view import (
+    difference_view,
+    explanation_view,
+    flag_table,
+    flag_view,
+    print_document,
+    print_view,
+    result_view,
+)
+from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
+from hogbox.errors import UnknownFlag
+from hogbox.flags import FlagSet
+from hogbox.flags.change import difference, last_changes
+from hogbox.flags.description import describe_flags
+from hogbox.flags.result import FlagResult
+from hogbox.stored_flags import Document, StoredFlags
+
+INCONCLUSIVE = 3
+"""The exit code for a flag that is inconclusive here, or that nobody knows."""
+
+Project = Annotated[
+    str | None,
+    typer.Option(help="A token or its beginning, where several are stored.  [env: POSTHOG_PROJECT_TOKEN]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Key = Annotated[str, typer.Argument(help="The flag's key.")]
+DistinctId = Annotated[str, typer.Option("--distinct-id", help="The person's.")]
+Property = Annotated[
+    list[str] | None,
+    typer.Option(help="Of the person: plan=pro, seats=12, beta=true. JSON where it is, else text. Repeatable."),
+]
+Group = Annotated[list[str] | None, typer.Option(help="Type and key: company=c-19. Repeatable.")]
+GroupProperty = Annotated[list[str] | None, typer.Option(help="Of a group: company.seats=12. Repeatable.")]
+DeviceId = Annotated[str | None, typer.Option(help="The person's device.")]
+Complete = Annotated[bool, typer.Option("--complete", help="A property that is not given is not set, for certain.")]
+Timezone = Annotated[str, typer.Option(help="The project's: dates without an offset are meant in it.")]
+Revisions = Annotated[list[int] | None, typer.Argument(help="One or two; default: the last two.")]
+
+
+def flags_app() -> typer.Typer:
+    """The group of commands."""
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    app.callback()(_flags)
+    app.command("list")(list_flags)
+    app.command("show")(show_flag)
+    app.command("eval")(eval_flag)
+    app.command("explain")(explain_flag)
+    app.command("diff")(diff_revisions)
+    return app
+
+
+def _flags() -> None:
+    """Look at the flag definitions that are stored.
+
+    Example: hogbox flags list --database-url sqlite:///app.db
+    """
+
+
+def list_flags(
+    database_url: DatabaseUrl = None,
+    project: Project = None,
+    as_json: AsJson = False,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """Print every flag in a line.
+
+    Example: hogbox flags list --database-url sqlite:///app.db
+    """
+    with _stored(database_url, project, table_prefix) as stored:
+        number, document = stored.read()
+        history = stored.read_history()
+    changed = last_changes([(one.number, one.document) for one in history])
+    described = describe_flags(document)
+    if as_json:
+        print_document([{**asdict(one), "last_changed": changed.get(key)} for key, one in described.items()])
+        return
+    oldest = history[-1].number if history else number
+    print_view(flag_table(described.values(), changed, oldest, revision=number))
+
+
+def show_flag(
+    key: Key,
+    database_url: DatabaseUrl = None,
+    project: Project = None,
+    as_json: AsJson = False,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """Print one flag in words: its conditions, variants and payloads, and what of it only PostHog can evaluate.
+
+    Example: hogbox flags show new-checkout --database-url sqlite:///app.db
+    """
+    with _stored(database_url, project, table_prefix) as stored:
+        described = describe_flags(stored.read().document)
+    if key not in described:
+        _unknown(key, described)
+    if as_json:
+        print_document(asdict(described[key]))
+    else:
+        print_view(flag_view(described[key]))
+
+
+def eval_flag(
+    key: Key,
+    distinct_id: DistinctId,
+    database_url: DatabaseUrl = None,
+    property: Property = None,  # noqa: A002 - the option's name
+    group: Group = None,
+    group_property: GroupProperty = None,
+    device_id: DeviceId = None,
+    complete: Complete = False,
+    timezone: Timezone = "UTC",
+    project: Project = None,
+    as_json: AsJson = False,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """Print what a flag is for a person. Captures nothing, and asks nobody.
+
+    Exits with 0 where it is on, 1 where it is off, 3 where it is inconclusive here or unknown.
+
+    Example: hogbox flags eval new-checkout --distinct-id u1 --property plan=pro --database-url sqlite:///app.db
+    """
+    person = person_arguments(distinct_id, property, group, group_property, device_id, complete)
+    result = _flag_set(_read(database_url, project, table_prefix), timezone).evaluate(key, **person)
+    if as_json:
+        print_document(result_document(result))
+    else:
+        print_view(result_view(result))
+    raise typer.Exit(_exit_code(result))
+
+
+def explain_flag(
+    key: Key,
+    distinct_id: DistinctId,
+    database_url: DatabaseUrl = None,
+    property: Property = None,  # noqa: A002 - the option's name
+    group: Group = None,
+    group_property: GroupProperty = None,
+    device_id: DeviceId = None,
+    complete: Complete = False,
+    timezone: Timezone = "UTC",
+    project: Project = None,
+    as_json: AsJson = False,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """Print why a flag is what it is for a person: every condition and filter with what it saw.
+
+    Exits as `hogbox flags eval` does.
+
+    Example: hogbox flags explain new-checkout --distinct-id u1 --property plan=pro --database-url sqlite:///app.db
+    """
+    person = person_arguments(distinct_id, property, group, group_property, device_id, complete)
+    explanation = _flag_set(_read(database_url, project, table_prefix), timezone).explain(key, **person)
+    if as_json:
+        print_document(explanation_document(explanation))
+    else:
+        print_view(explanation_view(explanation))
+    raise typer.Exit(_exit_code(explanation.result))
+
+
+def diff_revisions(
+    revisions: Revisions = None,
+    database_url: DatabaseUrl = None,
+    project: Project = None,
+    as_json: AsJson = False,
+    table_prefix: TablePrefix = None,
+) -> None:
+    """Print what changed between two revisions of the definitions. With one revision: between it and today's.
+
+    Exits with 0, whether anything changed or not.
+
+    Example: hogbox flags diff 6 7 --database-url sqlite:///app.db
+    """
+    wanted = revisions or []
+    if len(wanted) > 2:
+        raise typer.BadParameter("two revisions at most")
+    with _stored(database_url, project, table_prefix) as stored:
+        before, after = (stored.read_revision(number) for number in stored.choose_revisions(wanted))
+    found = difference(before.document, after.document)
+    if as_json:
+        print_document(difference_document(found, before.number, after.number))
+    else:
+        print_view(difference_view(found, before.number, after.number))
+
+
+@contextmanager
+def _stored(database_url: str | None, project: str | None, table_prefix: str | None) -> Iterator[StoredFlags]:
+    settings = load_settings(database_url, None, table_prefix, project)
+    with closing(open_database(settings)) as database:
+        yield StoredFlags(database, settings.project_token)
+
+
+def _read(database_url: str | None, project: str | None, table_prefix: str | None) -> Document:
+    with _stored(database_url, project, table_prefix) as stored:
+        return stored.read().document
+
+
+def _flag_set(document: Document, timezone: str) -> FlagSet:
+    return FlagSet.parse(document, timezone=timezone)
+
+
+def _unknown(key: str, known: Iterable[str]) -> NoReturn:
+    near = get_close_matches(key, known, cutoff=0.5)
+    meant = f": did you mean {' or '.join(map(repr, near))}?" if near else ": `hogbox flags list` shows all"
+    raise UnknownFlag(f"there is no flag {key!r} in the definitions{meant}")
+
+
+def _exit_code(result: FlagResult) -> int:
+    return INCONCLUSIVE if result.enabled is None else int(not result.enabled)

@@ -1,0 +1,99 @@
+"""`hogbox import`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from hogbox._wire.host import require_token
+from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
+from hogbox.errors import ConfigurationError
+from hogbox.importer import Imported, Importer, Progress, check
+from hogbox.settings import Settings
+
+STDIN = Path("-")
+
+File = Annotated[Path, typer.Argument(help="A file of JSON lines; - reads standard input, which can't be resumed.")]
+Token = Annotated[
+    str | None, typer.Option("--project-token", help="Whose events they are.  [env: POSTHOG_PROJECT_TOKEN]")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file only; needs no database.")]
+
+
+def import_events(
+    file: File,
+    database_url: DatabaseUrl = None,
+    project_token: Token = None,
+    table_prefix: TablePrefix = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Write events of the past into the outbox, for workers to deliver as a historical migration.
+
+    Each line is an object: event, distinct_id, timestamp, and if you like properties, groups, uuid. The whole file is
+    checked first; nothing is written where a line is wrong. Run it again after an interruption, and it goes on.
+
+    before_send hooks belong to the application: they do not run here.
+
+    Example: hogbox import events.jsonl --database-url sqlite:///app.db --project-token phc_example
+    """
+    if file != STDIN and not file.is_file():
+        raise ConfigurationError(f"there is no file {str(file)!r}")
+    if dry_run:
+        _check_only(file)
+        return
+    settings = load_settings(database_url, None, table_prefix, project_token)
+    result = _import(file, settings)
+    typer.echo(_said(result))
+
+
+def _said(result: Imported) -> str:
+    if result.before and not result.events:
+        return f"done already: all {result.before} events were written by an earlier run"
+    earlier = f", {result.before} by an earlier run" if result.before else ""
+    return f"{result.events} events written{earlier}: workers deliver them"
+
+
+def _check_only(file: Path) -> None:
+    if file == STDIN:
+        raise ConfigurationError("--dry-run needs a file: standard input can be read once only")
+    Settings.load(os.environ, token_needed=False)
+    with _bar("checking", file) as report:
+        checked = check(file, report)
+    typer.echo(f"{checked.events} events, nothing wrong")
+
+
+def _import(file: Path, settings: Settings) -> Imported:
+    project = require_token(settings.project_token)
+    if settings.disabled:
+        raise ConfigurationError("hogbox is switched off (HOGBOX_DISABLED): nothing is imported")
+    with closing(open_database(settings)) as database:
+        importer = Importer(database, project)
+        if file == STDIN:
+            typer.echo("standard input can't be resumed: after an interruption all of it has to come again", err=True)
+            return importer.run_stream(sys.stdin.buffer, lambda _: None)
+        with _bar("checking", file) as report:
+            checked = check(file, report)
+        with _bar("importing", file) as report:
+            return importer.run(file, checked, report)
+
+
+@contextmanager
+def _bar(what: str, file: Path) -> Iterator[Progress]:
+    """A progress bar on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task(what, total=file.stat().st_size)
+        yield lambda done: bar.update(task, completed=done)
