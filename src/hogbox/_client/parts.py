@@ -48,6 +48,7 @@ class Arguments:
     flags_timezone: str
     properties_complete: bool
     track_exposures: bool
+    exception_locals: bool
 
 
 class Parts:
@@ -71,7 +72,7 @@ class Parts:
         self._delivery = given.delivery or DeliverySettings.load(os.environ)
         source = settings.database_url if database is None or isinstance(database, str) else database
         self.database = Database(source, settings.table_prefix)
-        self.recorder = Recorder(settings, given.before_send)
+        self.recorder = Recorder(settings, given.before_send, exception_locals=given.exception_locals)
         self.outbox = Outbox(self.database.statements)
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
         self.performer = Performer(self.database, self.transport)
