@@ -13,6 +13,7 @@
     │   └── UnsupportedHandle
     │       ├── AsyncHandle
     │       └── SyncHandle
+    ├── UndecryptablePayload         whoever has the key: put it back
     ├── RemoteEvaluationError        PostHog's: it could not be asked for a flag, or did not say
     ├── DefinitionsError             PostHog's: what it sent as flag definitions cannot be used
     │   ├── DefinitionsUnparsable
@@ -81,6 +82,10 @@ class AsyncHandle(UnsupportedHandle):
 
 class SyncHandle(UnsupportedHandle):
     """A synchronous handle was given to the asynchronous client."""
+
+
+class UndecryptablePayload(HogboxError):
+    """No key in HOGBOX_ENCRYPTION_KEYS opens this payload: put back the key that it was encrypted with."""
 
 
 class RemoteEvaluationError(HogboxError):

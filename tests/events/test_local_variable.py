@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hogbox._events.frame import Project, stack_frames
@@ -80,6 +80,7 @@ def test_a_secret_that_the_cut_would_split_is_found() -> None:
     assert "phx" not in text
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers(), st.lists), max_size=30))
 def test_they_are_few_and_short(variables: dict[str, Any]) -> None:
     shown = variable_texts(variables)

@@ -22,6 +22,7 @@ from hogbox._client.remote import Remote
 from hogbox._client.worker_thread import WorkerThread
 from hogbox._events.hook import BeforeSend
 from hogbox._store.database import Database
+from hogbox.encryption import Cipher
 from hogbox.settings import DeliverySettings, Settings
 from hogbox.transport import FlagsTransport
 
@@ -73,7 +74,7 @@ class Parts:
         source = settings.database_url if database is None or isinstance(database, str) else database
         self.database = Database(source, settings.table_prefix)
         self.recorder = Recorder(settings, given.before_send, exception_locals=given.exception_locals)
-        self.outbox = Outbox(self.database.statements)
+        self.outbox = Outbox(self.database.statements, Cipher.load(os.environ))
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
         self.performer = Performer(self.database, self.transport)
         self.thread = WorkerThread(self._make_worker)

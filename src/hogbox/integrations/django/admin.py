@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString  # type: ignore[import-untyped]
 from django.utils.translation import ngettext  # type: ignore[import-untyped]
 
 from hogbox._wire.host import shorten
+from hogbox.encryption import open_payload
+from hogbox.errors import UndecryptablePayload
 from hogbox.integrations.django.dead_letter import read_event, retry
 from hogbox.integrations.django.models import DeadLetter, FlagDefinitions, OutboxEvent, Refresh, moment
 
@@ -140,6 +142,6 @@ class FlagDefinitionsAdmin(ReadOnlyAdmin):
 
 
 def _pretty(text: str) -> SafeString:
-    with suppress(ValueError):
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    with suppress(ValueError, UndecryptablePayload):
+        text = json.dumps(json.loads(open_payload(text)), indent=2, ensure_ascii=False)
     return format_html("<pre>{}</pre>", text)

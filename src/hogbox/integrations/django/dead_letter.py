@@ -10,6 +10,8 @@ from django.db import transaction  # type: ignore[import-untyped]
 from django.db.models import F  # type: ignore[import-untyped]
 
 from hogbox._events.limit import refusal
+from hogbox.encryption import open_payload
+from hogbox.errors import UndecryptablePayload
 from hogbox.integrations.django.configuration import configuration
 from hogbox.integrations.django.models import DeadLetter, OutboxEvent
 
@@ -54,13 +56,13 @@ def _waiting(letter: Any) -> Any:
 def _is_hopeless(letter: Any) -> bool:
     """Whether hogbox knows by itself that PostHog would not keep the event as it is."""
     event = read_event(letter.payload)
-    return not event or refusal(str(event.get("distinct_id")), letter.payload) is not None
+    return not event or refusal(str(event.get("distinct_id")), open_payload(letter.payload)) is not None
 
 
 def read_event(payload: str) -> dict[str, Any]:
-    """The event of a payload; empty for a text that is none."""
+    """The event of a payload, decrypted; empty for a text that is none, and where its key is not here."""
     try:
-        event = json.loads(payload)
-    except ValueError:
+        event = json.loads(open_payload(payload))
+    except (ValueError, UndecryptablePayload):
         return {}
     return event if isinstance(event, dict) else {}
