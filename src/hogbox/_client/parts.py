@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from hogbox.worker import Worker
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Arguments:
-    """What a client is made with; the arguments of `PostHog` say what each means."""
+    """What a client is made with; the arguments of `PostHog` say what each means. Not shown: secrets are among them."""
 
     database: Any
     project_token: str | None
