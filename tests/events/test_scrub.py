@@ -136,3 +136,20 @@ def test_long_texts_that_almost_match_take_linear_time(fragments: list[str], end
     """In quadratic time each would take minutes: the test would run into its limit."""
     fragment = "".join(fragments)
     scrub(fragment * (100_000 // len(fragment)) + end)
+
+
+def test_what_decides_whether_to_look_is_in_all_that_could_be_found() -> None:
+    names = module._NAMED
+    assert all(stem in names for stem in module._STEMS if stem != "key")
+    alternatives = ["passwords", "passwd", "passphrase", "pwd", "secret", "api_key", "token", "authorization", "cookie"]
+    for name in [*alternatives, "sessionid", "secret-access-key", "Auth-Key", "PRIVATEKEY", "accesskey"]:
+        assert scrub(f"{name}=value", (TOKEN,)) == f"{name}=[redacted]"
+        assert scrub(f"{name}=value {'.' * 999}", (TOKEN,)) == f"{name}=[redacted] {'.' * 999}"
+    for key in [
+        "AKIAIOSFODNN7EXAMPLE",
+        "eyJhbGciOiJI.eyJz.c2ln",
+        "AIza" + "x" * 35,
+        "ghp_0123456789",
+        "sk-" + "x" * 20,
+    ]:
+        assert scrub(f"{key} {'.' * 999}", (TOKEN,)) == f"[redacted] {'.' * 999}"

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from hogbox._events.scrub import REDACTED, TextPattern, scrub
 
 LONGEST_PATH: Final = 1_000
 """Characters of a property's path. Below a longer one nothing is kept: what it is can't be told in bounded time."""
+
+_PATHS_REMEMBERED: Final = 512
 
 ALWAYS_KEPT: Final = frozenset(
     {"$lib", "$lib_version", "$is_server", "$geoip_disable", "$process_person_profile", "$groups"}
@@ -90,6 +92,11 @@ class Names:
         return any_matches(self.paths, lowered) or any_matches(self.names, lowered.rpartition(".")[2])
 
     @cached_property
+    def remembered(self) -> Callable[[str], bool]:
+        """The same as `hold`, which is asked of the same few paths again and again."""
+        return lru_cache(_PATHS_REMEMBERED)(self.hold)
+
+    @cached_property
     def are_some(self) -> bool:
         """Whether any property is named at all."""
         return bool(self.paths or self.names)
@@ -141,12 +148,12 @@ class _Walk:
 
     def _property(self, value: Any, path: str, allowed: bool, hashed: bool) -> Any:
         rules = self._rules
-        if len(path) > LONGEST_PATH or (rules.denied.are_some and rules.denied.hold(path)):
+        if len(path) > LONGEST_PATH or (rules.denied.are_some and rules.denied.remembered(path)):
             return _NOTHING
         if not allowed and rules.allowed is not None:
             allowed = any_matches(rules.allowed, path)
         if not hashed and rules.hashed.are_some:
-            hashed = rules.hashed.hold(path)
+            hashed = rules.hashed.remembered(path)
         return self._value(value, path, allowed, hashed)
 
     def _value(self, value: Any, path: str, allowed: bool, hashed: bool) -> Any:
