@@ -38,6 +38,12 @@ def test_what_is_denied_never_reaches_the_outbox(client: Client, only: Only) -> 
     assert (kept["plan"], kept["form"], kept["cards"], kept["$set"]) == ("pro", [{"n": 1}], {}, {"b": 2})
 
 
+def test_a_path_below_anything_is_one_at_the_top_as_well() -> None:
+    properties = {"pin": 1, "a": {"pin": 1, "b": {"pin": 1, "pins": 2}}, "spin": 3}
+    assert redacted(Redactor(deny=["*.pin"]), properties) == {"a": {"b": {"pins": 2}}, "spin": 3}
+    assert redacted(Redactor(deny=["a.*.pin"]), properties)["a"] == {"pin": 1, "b": {"pins": 2}}
+
+
 def test_deny_by_event() -> None:
     redactor = Redactor(deny={"sign*": ["referrer"], "*": ["pin"]})
     properties = {"referrer": "r", "pin": 1, "a": 2}

@@ -45,6 +45,11 @@ class Glob(NamedTuple):
         """The compiled pattern."""
         return cls(tuple(text.split("*")))
 
+    @property
+    def begins_anywhere(self) -> bool:
+        """Whether it begins with a star."""
+        return not self.parts[0]
+
     def matches(self, text: str) -> bool:
         """Whether it is the whole text. Takes time linear in the text."""
         first, *middle = self.parts
@@ -88,8 +93,11 @@ class Names:
 
     def hold(self, path: str) -> bool:
         """Whether the property at this path is named."""
-        lowered = path.lower()
-        return any_matches(self.paths, lowered) or any_matches(self.names, lowered.rpartition(".")[2])
+        # With a dot before it, so that `*.password` is the one at the top too: who writes that means all of them.
+        lowered = f".{path.lower()}"
+        if any_matches(self.names, lowered.rpartition(".")[2]):
+            return True
+        return any(glob.matches(lowered if glob.begins_anywhere else lowered[1:]) for glob in self.paths)
 
     @cached_property
     def remembered(self) -> Callable[[str], bool]:

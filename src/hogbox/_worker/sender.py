@@ -195,7 +195,8 @@ class Sender:
                 self._store.clear_retry(recovered, turn.fences)
         for row in step.dead:
             self._store.bury(row, turn.fences, answer.reason, answer.status)
-            log.warning("event %s of project %s is a dead letter: %s", row.uuid, shorten(row.project), answer.reason)
+            name = row.uuid or f"in row {row.id}"
+            log.warning("event %s of project %s is a dead letter: %s", name, shorten(row.project), answer.reason)
         with self._shared.lock:
             self._shared.delivered += len(step.delivered)
             self._shared.dead += len(step.dead)
