@@ -11,7 +11,7 @@ from importlib.metadata import version
 import psutil
 from rich.console import Console
 
-from benchmarks import backlog, capture, end_to_end, flags_client, idle, imports, insert, latency, workers
+from benchmarks import backlog, capture, end_to_end, flags_client, idle, imports, insert, latency, privacy, workers
 from benchmarks.counting import counting_server
 from benchmarks.place import Setup, available_backends
 from benchmarks.result import Result, show
@@ -25,6 +25,7 @@ SUBJECTS: dict[str, Callable[[Setup], Iterable[Result]]] = {
     "latency": latency.run,
     "idle": idle.run,
     "flags_client": flags_client.run,
+    "privacy": privacy.run,
     "imports": imports.run,
 }
 

@@ -64,6 +64,7 @@ class AsyncPostHog(AsyncFlagMethods):
         flags_timezone: str = "UTC",
         properties_complete: bool = False,
         track_exposures: bool = False,
+        exception_locals: bool = False,
     ) -> None:
         self._parts = Parts(
             Arguments(
@@ -81,6 +82,7 @@ class AsyncPostHog(AsyncFlagMethods):
                 flags_timezone=flags_timezone,
                 properties_complete=properties_complete,
                 track_exposures=track_exposures,
+                exception_locals=exception_locals,
             )
         )
         self._identify = identify

@@ -54,6 +54,8 @@ class PostHog(FlagMethods):
         flags_timezone: The project's time zone, in which dates without an offset are meant; an IANA name.
         properties_complete: That calls pass all properties there are of a person: one that is missing is not set.
         track_exposures: Capture `$feature_flag_called` with the reads of flags' values, unless a call says otherwise.
+        exception_locals: Tell the local variables of the application's own frames with `capture_exception`, as text;
+            what is named or looks like a secret is `[redacted]`.
         keep_stale_definitions: Keep the last good flag definitions however long PostHog's cache of them is cold,
             instead of none after 5 minutes; default: `HOGBOX_KEEP_STALE_DEFINITIONS`.
 
@@ -79,6 +81,7 @@ class PostHog(FlagMethods):
         flags_timezone: str = "UTC",
         properties_complete: bool = False,
         track_exposures: bool = False,
+        exception_locals: bool = False,
     ) -> None:
         self._parts = Parts(
             Arguments(
@@ -96,6 +99,7 @@ class PostHog(FlagMethods):
                 flags_timezone=flags_timezone,
                 properties_complete=properties_complete,
                 track_exposures=track_exposures,
+                exception_locals=exception_locals,
             )
         )
         if iscoroutinefunction(identify):

@@ -17,6 +17,7 @@
     │       ├── AsyncHandle
     │       └── SyncHandle
     ├── OutboxFull                   the delivery's: it falls behind; no call and no schema is wrong
+    ├── UndecryptablePayload         whoever has the key: put it back
     ├── RemoteEvaluationError        PostHog's: it could not be asked for a flag, or did not say
     ├── DefinitionsError             PostHog's: what it sent as flag definitions cannot be used
     │   ├── DefinitionsUnparsable
@@ -101,6 +102,10 @@ class SyncHandle(UnsupportedHandle):
 
 class OutboxFull(HogboxError):
     """The outbox is as full as it may be: run more workers, mend what holds events back, or raise the bound."""
+
+
+class UndecryptablePayload(HogboxError):
+    """No key in HOGBOX_ENCRYPTION_KEYS opens this payload: put back the key that it was encrypted with."""
 
 
 class RemoteEvaluationError(HogboxError):

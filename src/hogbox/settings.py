@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -95,7 +96,8 @@ class DeliverySettings:
 class Settings:
     """What a client or a worker was told: by arguments first, then by the environment."""
 
-    database_url: str | None
+    database_url: str | None = dataclasses.field(repr=False)
+    """It may hold a password, and is shown nowhere."""
     project_token: str
     host: str
     table_prefix: str

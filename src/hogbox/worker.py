@@ -9,6 +9,7 @@ empty (`PostHog.deliver()`, `hogbox deliver`).
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
 from hogbox._worker.retention import Retention
 from hogbox._worker.sender import Outcome, Sender, Shared
+from hogbox.encryption import Cipher
 from hogbox.machine import process_name
 from hogbox.refresher import Refresher
 from hogbox.settings import DeliverySettings
@@ -77,7 +79,7 @@ Progress = Callable[[int, int], None]
 class Worker:
     """Delivers the outbox of one database to one host, and keeps flag definitions fresh where it has a refresher.
 
-    Runs once: make another one to run again.
+    Runs once: make another one to run again. Raises ConfigurationError for encryption keys that are none.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Worker:
         self._database = database
         self._host = host
         self._settings = settings
+        self._cipher = Cipher.load(os.environ)
         self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes))
         self._store = DeliveryStore(database, self.id)
         self._senders = min(settings.senders, most_writers(database.engine))
@@ -178,7 +181,8 @@ class Worker:
             stack.callback(self._leases.leave)
             pool = stack.enter_context(ThreadPoolExecutor(self._senders, "hogbox-sender"))
             stack.callback(self.stop)
-            sender = Sender(self._store, transport, settings, self._shared, self._leases, self._is_stopping)
+            shared, leases, stopping = self._shared, self._leases, self._is_stopping
+            sender = Sender(self._store, transport, settings, shared, leases, stopping, self._cipher)
             stack.enter_context(beside)
             log.info("worker %s delivers to %s", self.id, self._host)
             self._loop(finished, changes, lambda turn, share: pool.submit(sender.deliver, turn, share))

@@ -145,3 +145,19 @@ def test_anything_can_be_captured(posthog: PostHog, only: Only, thing: object) -
     (entry,) = only()["properties"]["$exception_list"]
     assert entry["type"] == "Error"
     assert entry["mechanism"]["synthetic"] is True
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_local_variables_are_told_only_where_they_were_asked_for(client: Client, only: Only, asked: bool) -> None:
+    posthog = client(exception_locals=True) if asked else client()
+    password, plan = "hunter" + str(1 + 1), "pro"
+    try:
+        raise ValueError(plan)
+    except ValueError as error:
+        posthog.capture_exception(None, error)
+    (entry,) = only()["properties"]["$exception_list"]
+    (frame,) = entry["stacktrace"]["frames"]
+    assert ("code_variables" in frame) == asked
+    assert password not in str(frame)
+    if asked:
+        assert (frame["code_variables"]["password"], frame["code_variables"]["plan"]) == ("[redacted]", "'pro'")

@@ -7,17 +7,21 @@ from typing import Any
 from hogbox._client.recorder import Entry
 from hogbox._store.portable import Portable
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
+from hogbox.encryption import Cipher
 
 
 class Outbox:
-    """Where entries go, in one set of tables."""
+    """Where entries go, in one set of tables; their payloads are encrypted here, the last thing before the INSERT."""
 
-    def __init__(self, statements: Statements) -> None:
+    def __init__(self, statements: Statements, cipher: Cipher) -> None:
+        self._cipher = cipher
         self._insert_event = Portable(statements.insert_event, EVENT_VALUES)
         self._insert_dead_letter = Portable(statements.insert_dead_letter, DEAD_LETTER_VALUES)
 
     def insert(self, entry: Entry) -> tuple[Portable, tuple[Any, ...]]:
         """The statement and its values."""
+        if self._cipher.has_keys:
+            entry = entry._replace(row=entry.row._replace(payload=self._cipher.seal(entry.row.payload)))
         if entry.reason is None:
             return self._insert_event, entry.row
         return self._insert_dead_letter, entry.dead_letter()

@@ -23,6 +23,7 @@ from hogbox._client.room import Room
 from hogbox._client.worker_thread import WorkerThread
 from hogbox._events.hook import BeforeSend
 from hogbox._store.database import Database
+from hogbox.encryption import Cipher
 from hogbox.settings import DeliverySettings, Settings
 from hogbox.transport import FlagsTransport
 
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from hogbox.worker import Worker
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Arguments:
-    """What a client is made with; the arguments of `PostHog` say what each means."""
+    """What a client is made with; the arguments of `PostHog` say what each means. Not shown: secrets are among them."""
 
     database: Any
     project_token: str | None
@@ -49,6 +50,7 @@ class Arguments:
     flags_timezone: str
     properties_complete: bool
     track_exposures: bool
+    exception_locals: bool
 
 
 class Parts:
@@ -72,11 +74,11 @@ class Parts:
         self._delivery = given.delivery or DeliverySettings.load(os.environ)
         source = settings.database_url if database is None or isinstance(database, str) else database
         self.database = Database(source, settings.table_prefix)
-        self.recorder = Recorder(settings, given.before_send)
-        self.outbox = Outbox(self.database.statements)
         bounds = settings.outbox_bounds
         self.room = Room(self.database.tables, bounds, settings.outbox_full) if any(bounds) else None
         """What keeps the outbox within its bounds, where there are any."""
+        self.recorder = Recorder(settings, given.before_send, exception_locals=given.exception_locals)
+        self.outbox = Outbox(self.database.statements, Cipher.load(os.environ))
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
         self.performer = Performer(self.database, self.transport)
         self.thread = WorkerThread(self._make_worker)

@@ -96,10 +96,17 @@ class Discarded(NamedTuple):
 class Recorder:
     """Turns calls into entries for one project. Safe to share between threads and across a fork."""
 
-    def __init__(self, settings: Settings, before_send: BeforeSend | Iterable[BeforeSend] | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        before_send: BeforeSend | Iterable[BeforeSend] | None,
+        *,
+        exception_locals: bool = False,
+    ) -> None:
         self._project = settings.project_token
         self._disabled = settings.disabled
         self._hooks = hook_chain(before_send)
+        self._exception_locals = exception_locals
         self._own = shape.library_properties(__version__)
         if settings.disable_geoip:
             self._own["$geoip_disable"] = True
@@ -189,7 +196,9 @@ class Recorder:
         """
         before: Stamp | None = getattr(error, _STAMP, None) if isinstance(error, BaseException) else None
         person = distinct_id or (before.distinct_id if before else None)
-        own = exception_properties(error, lines=linecache.getlines, root=os.getcwd(), **details)
+        own = exception_properties(
+            error, lines=linecache.getlines, root=os.getcwd(), local_variables=self._exception_locals, **details
+        )
         given = merge_properties(_in_context(shape.require_properties(properties)), own)
         nobody = distinct_id is None and (before is None or before.nobody)
         if nobody:

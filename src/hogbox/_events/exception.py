@@ -75,6 +75,7 @@ def exception_properties(
     root: str,
     in_app_include: Sequence[str] = (),
     in_app_exclude: Sequence[str] = (),
+    local_variables: bool = False,
 ) -> dict[str, Any]:
     """The `$exception_...` properties; those that are unknown (None), empty or malformed are left out.
 
@@ -82,7 +83,13 @@ def exception_properties(
     was caught (2.11's table of boundaries), `source` by what (`django.middleware`). The rest is for the
     frames: see `Project`. Never raises.
     """
-    project = Project(lines=lines, root=root, in_app_include=in_app_include, in_app_exclude=in_app_exclude)
+    project = Project(
+        lines=lines,
+        root=root,
+        in_app_include=in_app_include,
+        in_app_exclude=in_app_exclude,
+        local_variables=local_variables,
+    )
     boundary = {"type": _filled(mechanism_type), "handled": handled if isinstance(handled, bool) else None}
     properties = {
         "$exception_list": _exception_list(error, _known(boundary), project),

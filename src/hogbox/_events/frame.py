@@ -4,7 +4,8 @@ Two bounds keep the event small. At most `MAX_FRAMES` frames of one traceback ar
 start and half from its end, because endless recursion is most interesting where it begins and where it ends.
 Of these, as many are kept as the given room allows, from both ends inwards.
 
-Source lines are shown; the values of variables never are, and nothing here looks at a frame's locals.
+Source lines are shown. Nothing here looks at the values of variables, unless the project asks for `local_variables`;
+then those of its own frames are told, and never a library's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Final
 
+from hogbox._events.local_variable import variable_texts
 from hogbox._events.value import clean_text
 
 Lines = Callable[[str, dict[str, Any] | None], Sequence[str]]
@@ -31,6 +33,8 @@ CONTEXT_LINES: Final = 5
 """Source lines shown on each side of the one that was running."""
 
 _CONTEXT_FIELDS: Final = ("pre_context", "context_line", "post_context")
+_VARIABLES: Final = "code_variables"
+_WHERE_THERE_IS_ROOM: Final = frozenset({*_CONTEXT_FIELDS, _VARIABLES})
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 
@@ -45,14 +49,15 @@ class Project:
     root: str
     in_app_include: Sequence[str] = ()
     in_app_exclude: Sequence[str] = ()
+    local_variables: bool = False
 
 
 def stack_frames(traceback: TracebackType | None, *, project: Project, room: int) -> list[dict[str, Any]]:
     """The traceback's frames, the entry point first and the place where it was raised last.
 
     They take at most `room` bytes (see `json_size`), and enter from both ends inwards, the raising one first.
-    Source lines may fill one half of the room. The other half is for frames without them, so that little room
-    still shows the way.
+    Source lines and variables may fill one half of the room. The other half is for frames without them, so that
+    little room still shows the way.
     """
     entries = _both_ends(list(_entries(traceback)))
     kept: dict[int, dict[str, Any]] = {}
@@ -60,7 +65,7 @@ def stack_frames(traceback: TracebackType | None, *, project: Project, room: int
     for index in _inwards(len(entries)):
         frame = _frame(entries[index], project)
         if json_size(frame) > left - room // 2:
-            frame = {field: value for field, value in frame.items() if field not in _CONTEXT_FIELDS}
+            frame = {field: value for field, value in frame.items() if field not in _WHERE_THERE_IS_ROOM}
         left -= json_size(frame)
         if left < 0:
             break
@@ -121,7 +126,18 @@ def _frame(entry: TracebackType, project: Project) -> dict[str, Any]:
     if entry.tb_lineno:  # 0, or None whatever its type says, in generated code
         frame["lineno"] = entry.tb_lineno
         frame |= _context(code.co_filename, namespace, entry.tb_lineno, project.lines)
+    if in_app and project.local_variables:
+        frame |= _variables(entry)
     return frame
+
+
+def _variables(entry: TracebackType) -> dict[str, Any]:
+    """The frame's local variables as text; nothing where there are none, or they cannot be had."""
+    try:
+        shown = variable_texts(entry.tb_frame.f_locals)
+    except Exception:  # a class's body may run in a namespace of any kind
+        return {}
+    return {_VARIABLES: shown} if shown else {}
 
 
 def _absolute(filename: str, root: str) -> PurePath | None:

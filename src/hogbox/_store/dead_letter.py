@@ -17,6 +17,7 @@ from hogbox._store.dialect import autocommit, epoch_ms, transactional
 from hogbox._store.handle import Writer
 from hogbox._store.portable import Portable
 from hogbox._store.table import Tables
+from hogbox.encryption import readable
 
 _AT_ONCE: Final = 100
 """Letters in one read or one transaction: they may be large."""
@@ -40,6 +41,11 @@ class DeadLetter(NamedTuple):
     reason: str
     status: int | None
     died_at: int
+
+    @property
+    def text(self) -> str:
+        """The event's JSON, decrypted; the payload as it is stored where its key is not here."""
+        return readable(self.payload)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +75,7 @@ class Selection:
         """Whether the event is the one meant: the database can't tell that."""
         if self.event is None and self.distinct_id is None:
             return True
-        event = read_event(letter.payload)
+        event = read_event(letter.text)
         wanted = {"event": self.event, "distinct_id": self.distinct_id}
         return all(event.get(name) == value for name, value in wanted.items() if value is not None)
 

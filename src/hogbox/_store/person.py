@@ -16,6 +16,7 @@ from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit
 from hogbox._store.person_statement import PersonStatements
 from hogbox._store.search_statement import SearchStatements
+from hogbox.encryption import readable
 
 _SCANNED_AT_ONCE: Final = 50_000
 _READ_AT_ONCE: Final = 200
@@ -37,7 +38,7 @@ class PersonStore:
             past = min(first + _SCANNED_AT_ONCE - 1, newest)
             rows = self._read(person_pattern(distinct_id), first, past)
             for id_, its_project, payload in rows:
-                if project in (None, its_project) and read_event(payload).get("distinct_id") == distinct_id:
+                if project in (None, its_project) and _person_of(payload) == distinct_id:
                     yield id_
             if len(rows) == _READ_AT_ONCE:
                 past = rows[-1][0]
@@ -64,3 +65,7 @@ class PersonStore:
                 (id_, project, payload)
                 for id_, project, payload in connection.execute(self._statements.read_events_with, wanted)
             ]
+
+
+def _person_of(payload: str) -> object:
+    return read_event(readable(payload)).get("distinct_id")

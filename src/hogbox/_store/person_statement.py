@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Delete, Select, bindparam, delete, select
 
 from hogbox._store.table import Tables
+from hogbox.encryption import SEALED
 
 
 class PersonStatements:
@@ -16,12 +17,13 @@ class PersonStatements:
 
 
 def _read_events_with(tables: Tables) -> Select[int, str, str]:
-    """So many events between two ids whose payload has a text in it, in order."""
+    """So many events between two ids whose payload has a text in it, or is encrypted, in order."""
     outbox = tables.outbox.c
     text = bindparam("text", type_=outbox.payload.type)
     return (
         select(outbox.id, outbox.project, outbox.payload)
-        .where(outbox.id.between(bindparam("first"), bindparam("last")), outbox.payload.like(text, escape="~"))
+        .where(outbox.id.between(bindparam("first"), bindparam("last")))
+        .where(outbox.payload.like(text, escape="~") | outbox.payload.like(SEALED))
         .order_by(outbox.id)
         .limit(bindparam("portion"))
     )

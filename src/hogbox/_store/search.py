@@ -13,6 +13,7 @@ from hogbox._events.letter import read_event
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit
 from hogbox._store.search_statement import SearchStatements
+from hogbox.encryption import readable
 
 _SCANNED_AT_ONCE: Final = 50_000
 """Ids in one statement."""
@@ -32,6 +33,11 @@ class WaitingEvent(NamedTuple):
     lane: str
     payload: str
     created_at: int
+
+    @property
+    def text(self) -> str:
+        """The event's JSON."""
+        return readable(self.payload)
 
 
 class Scan(NamedTuple):
@@ -74,13 +80,13 @@ class EventSearch:
 
     def position(self, event: WaitingEvent, most: int) -> Position:
         """How many earlier events of the event's person wait; looks at that many of the same shard at most."""
-        person = read_event(event.payload).get("distinct_id")
+        person = read_event(event.text).get("distinct_id")
         wanted = {"shard": event.shard, "project": event.project, "portion": _READ_AT_ONCE}
         ahead, seen, edge = 0, 0, event.id
         with self._connect() as connection:
             while seen < most:
                 rows = connection.execute(self._statements.read_ahead, {**wanted, "event": edge}).all()
-                ahead += sum(read_event(payload).get("distinct_id") == person for _, payload in rows)
+                ahead += sum(read_event(readable(payload)).get("distinct_id") == person for _, payload in rows)
                 seen += len(rows)
                 if len(rows) < _READ_AT_ONCE:
                     return Position(ahead, exact=True)

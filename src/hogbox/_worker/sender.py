@@ -23,6 +23,9 @@ from hogbox._wire.backoff import delay
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import Answer, Verdict
 from hogbox._worker.lease import Leases
+from hogbox._worker.opening import open_events
+from hogbox.encryption import VARIABLE, Cipher
+from hogbox.errors import UndecryptablePayload
 from hogbox.settings import DeliverySettings
 from hogbox.transport import Transport
 
@@ -30,6 +33,9 @@ log = logging.getLogger("hogbox.delivery")
 
 TURN_SECONDS: Final = 1.0
 """How long a sender keeps its shards before the worker may deal them anew."""
+
+_UNREADABLE: Final = str(UndecryptablePayload())
+_NO_KEYS: Final = f"events are encrypted, and this worker has no keys: start it with {VARIABLE}"
 
 _WELL_AFTER: Final = 10.0
 """Seconds without a failure after which the host counts as well again; keeps a flapping server out of the log."""
@@ -45,6 +51,7 @@ class Shared:
     delivered: int = 0
     dead: int = 0
     failing: bool = False
+    locked: bool = False
     failed_at: float = 0.0
 
 
@@ -92,6 +99,7 @@ class Sender:
         shared: Shared,
         leases: Leases,
         stopping: Callable[[], bool],
+        cipher: Cipher,
     ) -> None:
         self._store = store
         self._transport = transport
@@ -99,6 +107,7 @@ class Sender:
         self._shared = shared
         self._leases = leases
         self._stopping = stopping
+        self._cipher = cipher
 
     def deliver(self, ready: Sequence[Ready], share: bool) -> Outcome:
         """Deliver the shards' events until none is left, one has to wait, or the turn is over.
@@ -126,10 +135,31 @@ class Sender:
         with self._shared.lock:
             held = self._shared.holds.held(time.monotonic())
         rows = self._store.read_events(turn.fences, held, limits.events, limits.bytes)
-        for batch in group_batches(rows, limits):
+        more = len(rows) >= limits.events or total_bytes(rows) >= limits.bytes
+        opened = open_events(rows, self._cipher)
+        self._give_up(opened.unreadable, turn)
+        for batch in group_batches(opened.rows, limits):
             if not self._deliver_batch(batch, turn):
                 return False
-        return len(rows) >= limits.events or total_bytes(rows) >= limits.bytes
+        if opened.locked:
+            self._put_off(opened.locked, turn)
+        return more and not opened.locked
+
+    def _give_up(self, unreadable: Sequence[Waiting], turn: Turn) -> None:
+        """Set aside, as they are stored, the events that none of the keys opens."""
+        if unreadable:
+            turn.sent = True
+            self._settle(Step((), tuple(unreadable), ()), turn, Answer(Verdict.REFUSED, None, _UNREADABLE))
+
+    def _put_off(self, shards: Collection[int], turn: Turn) -> None:
+        """Leave shards whose next event is encrypted to a worker that has keys, or to this one once it was mended."""
+        base, cap = self._settings.retry_base_seconds, self._settings.retry_cap_seconds
+        seconds = delay(turn.attempt(shards), base=base, cap=cap, random=random(), retry_after=None)  # noqa: S311
+        with self._shared.lock:
+            first, self._shared.locked = not self._shared.locked, True
+        if first:
+            log.error("%s: the events wait", _NO_KEYS)
+        self._store.postpone(shards, turn.fences, seconds, _NO_KEYS)
 
     def _deliver_batch(self, batch: tuple[Waiting, ...], turn: Turn) -> bool:
         """Send one batch, in parts where the server refuses it; False where the turn should end."""
@@ -170,7 +200,8 @@ class Sender:
                 self._store.clear_retry(recovered, turn.fences)
         for row in step.dead:
             self._store.bury(row, turn.fences, answer.reason, answer.status)
-            log.warning("event %s of project %s is a dead letter: %s", row.uuid, shorten(row.project), answer.reason)
+            name = row.uuid or f"in row {row.id}"
+            log.warning("event %s of project %s is a dead letter: %s", name, shorten(row.project), answer.reason)
         with self._shared.lock:
             self._shared.delivered += len(step.delivered)
             self._shared.dead += len(step.dead)

@@ -15,6 +15,7 @@ from hogbox.cli.event import event
 from hogbox.cli.flags import flags_app
 from hogbox.cli.forget import forget
 from hogbox.cli.import_events import import_events
+from hogbox.cli.keygen import keygen
 from hogbox.cli.migrate import migrate
 from hogbox.cli.refresh import refresh
 from hogbox.cli.worker import worker
@@ -27,7 +28,7 @@ def build_app() -> typer.Typer:
     """The command with everything that is installed: commands of other packages join it by entry point."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.callback()(_root)
-    for command in (migrate, worker, deliver, refresh, event, forget):
+    for command in (migrate, worker, deliver, refresh, event, forget, keygen):
         app.command()(command)
     app.add_typer(dead_app(), name="dead")
     app.command("import")(import_events)

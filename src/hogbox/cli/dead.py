@@ -129,7 +129,7 @@ def retry(
     def hopeful(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
         nonlocal hopeless
         for letter in letters:
-            if not force and (why := refused_again(letter.payload)):
+            if not force and (why := refused_again(letter.text)):
                 hopeless += 1
                 typer.echo(f"{letter.id} stays: {printable(why)}", err=True)
             else:

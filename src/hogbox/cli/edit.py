@@ -20,6 +20,7 @@ from hogbox._events.letter import mend, pretty
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import select_letters
+from hogbox.encryption import Cipher
 from hogbox.errors import InvalidEvent, UsageError
 
 Retry = Annotated[bool, typer.Option("--retry", help="Put it back into the outbox at once.")]
@@ -49,13 +50,12 @@ def edit(
         store = DeadLetterStore(database)
         letter = _one(store, which)
         path = _write(letter)
-        accept = partial(
-            mend, payload=letter.payload, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force
-        )
-        if (event := _edited(path, pretty(letter.payload), accept)) is None:
+        accept = partial(mend, payload=letter.text, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force)
+        if (event := _edited(path, pretty(letter.text), accept)) is None:
             typer.echo("nothing was changed")
             return
         row = to_row(event, letter.project)._replace(lane=letter.lane)
+        row = row._replace(payload=Cipher.load(os.environ).seal(row.payload))
         if not store.replace(letter, row, event["uuid"], retry=retry):
             raise UsageError(f"dead letter {letter.id} was taken or changed meanwhile; your text is kept in {path}")
         path.unlink()
@@ -89,7 +89,7 @@ def _write(letter: DeadLetter) -> Path:
     """A new file with the event, which nobody else may read."""
     handle, name = tempfile.mkstemp(prefix=f"hogbox-dead-letter-{letter.id}-", suffix=".json")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(pretty(letter.payload))
+        file.write(pretty(letter.text))
     return Path(name)
 
 

@@ -74,7 +74,7 @@ def _look(database: Database, uuid: str, scan: int) -> dict[str, Any]:
 def _waiting(search: EventSearch, found: WaitingEvent) -> dict[str, Any]:
     position = search.position(found, _AHEAD)
     now = search.circumstances(found)
-    event = read_event(found.payload)
+    event = read_event(found.text)
     return {
         "id": found.id,
         "event": event.get("event"),

@@ -15,7 +15,7 @@ HEAD: Final = ("ID", "DIED", "STATUS", "PROJECT", "EVENT", "DISTINCT ID", "UUID"
 
 def cells(letter: DeadLetter) -> tuple[str, ...]:
     """A row of the list."""
-    event = read_event(letter.payload)
+    event = read_event(letter.text)
     return (
         str(letter.id),
         age_of(letter.died_at),
@@ -30,7 +30,7 @@ def cells(letter: DeadLetter) -> tuple[str, ...]:
 
 def facts(letter: DeadLetter) -> dict[str, Any]:
     """What there is to know but for the event, for JSON."""
-    event = read_event(letter.payload)
+    event = read_event(letter.text)
     return {
         "id": letter.id,
         "uuid": letter.event_uuid,
@@ -48,7 +48,7 @@ def facts(letter: DeadLetter) -> dict[str, Any]:
 
 def payload_of(letter: DeadLetter) -> Any:
     """The event; the text where it is none."""
-    return read_event(letter.payload) or letter.payload
+    return read_event(letter.text) or letter.text
 
 
 def in_full(letter: DeadLetter) -> str:
@@ -56,4 +56,4 @@ def in_full(letter: DeadLetter) -> str:
     names = ("id", "uuid", "project", "status", "reason", "created_at", "died_at")
     told = facts(letter)
     lines = [f"{name + ':':12}{'-' if told[name] is None else told[name]}" for name in names]
-    return printable("\n".join([*lines, "", pretty(letter.payload)]))
+    return printable("\n".join([*lines, "", pretty(letter.text)]))

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hogbox.encryption import open_payload
+
 _OF_HOGBOX: Final = frozenset(
     {
         "$geoip_disable",
@@ -88,5 +90,5 @@ def to_dead_letter(row: Sequence[Any]) -> DeadLetter:
 
 
 def _decode(payload: str) -> dict[str, Any]:
-    event: dict[str, Any] = msgspec.json.decode(payload)
+    event: dict[str, Any] = msgspec.json.decode(open_payload(payload))
     return {**event, "timestamp": datetime.fromisoformat(event["timestamp"])}

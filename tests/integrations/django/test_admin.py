@@ -12,6 +12,7 @@ from django.contrib.auth.models import Permission  # type: ignore[import-untyped
 from django.db import DatabaseError, connections  # type: ignore[import-untyped]
 from django.test import Client, override_settings  # type: ignore[import-untyped]
 
+from hogbox.encryption import VARIABLE, Cipher, new_key
 from hogbox.integrations.django import posthog
 from hogbox.integrations.django.dead_letter import retry
 from hogbox.integrations.django.models import OutboxEvent
@@ -80,6 +81,24 @@ def test_the_outbox_shows_what_waits(site: TestDatabase, admin: Client) -> None:
     assert "phc_django" not in one
     assert "order placed" in text_of(admin, "/admin/hogbox/outboxevent/?q=placed")
     assert "order placed" not in text_of(admin, "/admin/hogbox/outboxevent/?q=nothing")
+
+
+def test_encrypted_events_are_shown_and_put_back_where_their_key_is(
+    site: TestDatabase, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key()
+    sealed = Cipher.load({VARIABLE: key}).seal
+    capture("order placed")
+    (row,) = site.rows("posthog_outbox")
+    site.execute("UPDATE posthog_outbox SET payload = :sealed", sealed=sealed(row["payload"]))
+    assert "order placed" not in text_of(admin, "/admin/hogbox/outboxevent/")
+    bury(site)
+    assert "not put back" in act(admin, ids(site))
+    monkeypatch.setenv(VARIABLE, key)
+    assert "order placed" in text_of(admin, DEAD)
+    assert "order placed" in text_of(admin, f"{DEAD}{ids(site)[0]}/change/")
+    assert "1 event waits again" in act(admin, ids(site))
+    assert "order placed" in text_of(admin, "/admin/hogbox/outboxevent/")
 
 
 def test_dead_letters_are_shown_with_their_reasons(site: TestDatabase, admin: Client) -> None:

@@ -112,6 +112,7 @@ def test_every_argument_of_the_client_is_a_key(site: TestDatabase) -> None:
         "FLAGS_TIMEZONE": "Europe/Berlin",
         "PROPERTIES_COMPLETE": True,
         "TRACK_EXPOSURES": False,
+        "EXCEPTION_LOCALS": True,
     }
     assert sorted(setting) == sorted(ARGUMENTS)
     with override_settings(HOGBOX=setting):

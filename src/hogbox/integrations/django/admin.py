@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString  # type: ignore[import-untyped]
 from django.utils.translation import ngettext  # type: ignore[import-untyped]
 
 from hogbox._wire.host import shorten
+from hogbox.encryption import open_payload, readable
+from hogbox.errors import UndecryptablePayload
 from hogbox.integrations.django.dead_letter import read_event, retry
 from hogbox.integrations.django.models import DeadLetter, FlagDefinitions, OutboxEvent, Refresh, moment
 
@@ -50,12 +52,12 @@ class EventAdmin(ReadOnlyAdmin):
     @admin.display  # type: ignore[untyped-decorator]
     def event(self, row: Any) -> str:
         """The event's name."""
-        return str(read_event(row.payload).get("event", ""))
+        return str(read_event(readable(row.payload)).get("event", ""))
 
     @admin.display(description="distinct id")  # type: ignore[untyped-decorator]
     def distinct_id(self, row: Any) -> str:
         """Whose event it is."""
-        return str(read_event(row.payload).get("distinct_id", ""))
+        return str(read_event(readable(row.payload)).get("distinct_id", ""))
 
     @admin.display(description="captured at", ordering="created_at")  # type: ignore[untyped-decorator]
     def captured_at(self, row: Any) -> datetime | None:
@@ -140,6 +142,6 @@ class FlagDefinitionsAdmin(ReadOnlyAdmin):
 
 
 def _pretty(text: str) -> SafeString:
-    with suppress(ValueError):
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    with suppress(ValueError, UndecryptablePayload):
+        text = json.dumps(json.loads(open_payload(text)), indent=2, ensure_ascii=False)
     return format_html("<pre>{}</pre>", text)

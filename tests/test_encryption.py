@@ -1,0 +1,120 @@
+"""Encryption of payloads: keys, rotation, what is said of wrong ones, and that no key shows."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from hogbox import PostHog
+from hogbox._store.database import Database
+from hogbox.cli.app import build_app
+from hogbox.encryption import VARIABLE, Cipher, is_sealed, new_key, open_payload
+from hogbox.errors import ConfigurationError, UndecryptablePayload
+from hogbox.settings import DeliverySettings
+from hogbox.worker import Worker
+from tests.fixtures.database import TestDatabase
+
+OLD, NEW = new_key(), new_key()
+PLAIN = '{"uuid":"01990f6a-3c4e-7b51-9a55-0d2a6f0b7c11"}'
+
+
+def cipher(*keys: str) -> Cipher:
+    return Cipher.load({VARIABLE: ", ".join(keys)})
+
+
+@given(st.text())
+def test_what_is_sealed_opens_again(text: str) -> None:
+    sealed = cipher(OLD).seal(text)
+    assert is_sealed(sealed)
+    assert sealed.isascii()
+    assert cipher(OLD).open(sealed) == text
+
+
+def test_without_keys_payloads_are_stored_as_they_are() -> None:
+    assert Cipher.load({}).seal(PLAIN) == Cipher.load({VARIABLE: " "}).seal(PLAIN) == PLAIN
+    assert not Cipher.load({}).has_keys
+
+
+def test_the_first_key_encrypts_and_all_decrypt() -> None:
+    both = cipher(NEW, OLD)
+    assert both.open(cipher(OLD).seal(PLAIN)) == PLAIN
+    assert cipher(NEW).open(both.seal(PLAIN)) == PLAIN
+    assert both.open(PLAIN) == PLAIN
+
+
+@pytest.mark.parametrize("keys", [[], [NEW]])
+def test_a_payload_whose_key_is_not_here_says_so(keys: list[str]) -> None:
+    sealed = cipher(OLD).seal(PLAIN)
+    with pytest.raises(UndecryptablePayload, match=VARIABLE):
+        cipher(*keys).open(sealed)
+
+
+@pytest.mark.parametrize("spoiled", ["fernet:", "fernet:ä", "fernet:{}"])
+def test_a_payload_that_was_changed_is_not_opened(spoiled: str) -> None:
+    with pytest.raises(UndecryptablePayload):
+        cipher(OLD).open(spoiled)
+    sealed = cipher(OLD).seal(PLAIN)
+    with pytest.raises(UndecryptablePayload):
+        cipher(OLD).open(f"{sealed[:-9]}AAAA{sealed[-5:]}")
+
+
+def test_a_stored_payload_is_opened_with_the_keys_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, OLD)
+    assert open_payload(cipher(OLD).seal(PLAIN)) == open_payload(PLAIN) == PLAIN
+
+
+@pytest.mark.parametrize("wrong", ["x", f"{OLD},", f"{OLD},{NEW[:-4]}", "schlüssel"])
+def test_p9_what_is_no_key_is_refused_at_construction_and_not_shown(
+    wrong: str, sqlite_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, wrong)
+    number = wrong.count(",") + 1
+    said = f"^key {number} of {number} in {VARIABLE} is none"
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        PostHog(sqlite_database.engine, project_token="phc_test")
+    with pytest.raises(ConfigurationError, match=said):
+        Worker(Database(sqlite_database.engine, "posthog_"), "http://127.0.0.1:1", DeliverySettings())
+    assert caught.value.__cause__ is None
+    for key in (OLD, NEW[:-4], "schlüssel"):
+        assert key not in str(caught.value)
+
+
+def test_p9_a_cipher_shows_no_key_and_is_not_stored() -> None:
+    assert repr(cipher(OLD)) == "Cipher(with keys)"
+    with pytest.raises(TypeError, match="not to be stored"):
+        pickle.dumps(cipher(OLD))
+
+
+def test_without_the_library_the_variable_is_an_error_and_its_absence_none() -> None:
+    code = f"""
+import os, sys
+sys.modules["cryptography"] = sys.modules["cryptography.fernet"] = None
+from hogbox import PostHog
+from hogbox.errors import MissingDependency
+PostHog("sqlite://", project_token="phc_test")
+os.environ["{VARIABLE}"] = "{OLD}"
+try:
+    PostHog("sqlite://", project_token="phc_test")
+except MissingDependency as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{VARIABLE} is set, which needs cryptography: pip install 'hogbox[encryption]'\n"
+
+
+def test_a_process_without_keys_does_not_load_the_library() -> None:
+    code = "import sys; from hogbox import PostHog; PostHog('sqlite://', project_token='phc_test')\n"
+    check = "assert not [name for name in sys.modules if name.startswith('cryptography')]"
+    subprocess.run([sys.executable, "-c", code + check], check=True)
+
+
+def test_keygen_prints_a_key() -> None:
+    result = CliRunner().invoke(build_app(), ["keygen"])
+    assert result.exit_code == 0
+    assert cipher(result.output.strip()).has_keys
