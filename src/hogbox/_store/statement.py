@@ -231,7 +231,9 @@ def _settle(tables: Tables) -> Delete:
 
 def _clear_retry(tables: Tables) -> Update:
     """Forget that deliveries of shards failed."""
-    return update(tables.shards).where(_held(tables)).values(attempt=0, not_before=0, last_error=None, last_error_at=None)
+    return (
+        update(tables.shards).where(_held(tables)).values(attempt=0, not_before=0, last_error=None, last_error_at=None)
+    )
 
 
 def _postpone(tables: Tables) -> Update:

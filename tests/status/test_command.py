@@ -1,0 +1,67 @@
+"""`hogbox status`: what it prints, and how it exits where it can't be asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from hogbox import PostHog
+from tests.fixtures.database import TestDatabase
+from tests.status.conftest import Run
+
+
+def test_without_tables_or_a_database_it_exits_with_3(run: Run, tmp_path: Path) -> None:
+    empty = run("status", "-d", f"sqlite:///{tmp_path}/empty.db")
+    assert (empty.exit_code, empty.stdout) == (3, "")
+    assert "run `hogbox migrate`" in empty.stderr
+    unreachable = run("status", "-d", "postgresql://nobody:hidden@127.0.0.1:1/none")
+    assert unreachable.exit_code == 3
+    assert "the database fails" in unreachable.stderr
+    assert "hidden" not in unreachable.output
+    assert run("status").exit_code == 3
+
+
+def test_people_are_told_what_is_wrong_first(run: Run, sqlite_database: TestDatabase) -> None:
+    PostHog(sqlite_database.engine, project_token="phc_command_of_the_tests").capture(None, "paid", distinct_id="u1")
+    shown = run("status", "-d", sqlite_database.url, COLUMNS="100")
+    assert shown.exit_code == 1
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "degraded"
+    assert lines[1] == "  degraded: events wait, and no worker is alive to deliver them"
+    assert lines[2] == "    see docs/how-to/run-a-worker.md"
+    assert "  1 events wait, the oldest for 0 s; 0 a minute are settled: nothing is delivered" in shown.stdout
+    assert "phc_command_of_the_tests" not in shown.stdout
+
+
+def test_settings_are_shown_with_their_source_and_no_secret(run: Run, sqlite_database: TestDatabase) -> None:
+    shown = run(
+        "status",
+        "--json",
+        "-d",
+        sqlite_database.url,
+        POSTHOG_PERSONAL_API_KEY="phs_never_shown",
+        POSTHOG_HOST="http://user:hidden@127.0.0.1:8010",
+        HOGBOX_LEASE_SECONDS="40",
+    )
+    settings = json.loads(shown.stdout)["settings"]
+    assert settings["HOGBOX_DATABASE_URL"]["source"] == "argument"
+    assert settings["POSTHOG_PERSONAL_API_KEY"] == {"value": "set", "source": "environment"}
+    assert settings["HOGBOX_LEASE_SECONDS"] == {"value": "40.0", "source": "environment"}
+    assert settings["HOGBOX_SENDERS"] == {"value": "4", "source": "default"}
+    assert "never_shown" not in shown.stdout
+    assert "hidden" not in shown.stdout
+
+
+def test_watching_goes_on_until_it_is_interrupted(sqlite_database: TestDatabase) -> None:
+    command = [sys.executable, "-m", "hogbox", "status", "--watch", "--json", "-d", sqlite_database.url]
+    watching = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    assert watching.stdout
+    with watching.stdout as lines:
+        levels = [json.loads(lines.readline())["level"] for _ in range(2)]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=30) == 0
+    assert levels == ["healthy", "healthy"]
