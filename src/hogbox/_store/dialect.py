@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -371,6 +371,22 @@ def forgettable(connection: Connection) -> Iterator[None]:
     finally:
         cursor.execute(f"PRAGMA synchronous = {before}")
         cursor.close()
+
+
+class SqliteModes(NamedTuple):
+    """How a SQLite file is used. `busy_timeout` is in seconds."""
+
+    journal: str
+    busy_timeout: float
+
+
+def sqlite_modes(connection: Connection) -> SqliteModes | None:
+    """How this connection uses its SQLite file; None on other databases."""
+    if connection.dialect.name != "sqlite":
+        return None
+    journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+    timeout = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+    return SqliteModes(str(journal), int(timeout or 0) / 1000)
 
 
 class ChangeSignal:

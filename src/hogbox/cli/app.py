@@ -10,6 +10,7 @@ import typer
 
 from hogbox import __version__
 from hogbox.cli.deliver import deliver
+from hogbox.cli.doctor import doctor
 from hogbox.cli.migrate import migrate
 from hogbox.cli.refresh import refresh
 from hogbox.cli.status import status
@@ -23,7 +24,7 @@ def build_app() -> typer.Typer:
     """The command with everything that is installed: commands of other packages join it by entry point."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.callback()(_root)
-    for command in (migrate, worker, deliver, refresh, status):
+    for command in (migrate, worker, deliver, refresh, status, doctor):
         app.command()(command)
     for found in sorted(entry_points(group="hogbox.commands"), key=lambda entry: entry.name):
         try:
