@@ -13,7 +13,7 @@ from hogbox._wire.host import shorten
 RUN_A_WORKER: Final = "docs/how-to/run-a-worker.md"
 WRONG_KEY: Final = "docs/how-to/mend-a-wrong-key.md"
 DEAD_LETTERS: Final = "docs/how-to/dead-letters.md"
-POSTHOG_DOWN: Final = "docs/how-to/when-posthog-does-not-answer.md"
+SERVER_DOWN: Final = "docs/how-to/when-posthog-does-not-answer.md"
 DEFINITIONS: Final = "docs/how-to/when-definitions-stop.md"
 
 _LATE: Final = 300.0
@@ -125,7 +125,7 @@ def _retries(standing: Standing) -> Iterator[Finding]:
         f"PostHog does not take events ({hide_tokens(worst.last_error or 'unknown', standing)}): {len(failing)} "
         f"shards are tried again by themselves, after {worst.attempt} failed attempts"
     )
-    yield Finding("posthog_fails", level, text, POSTHOG_DOWN)
+    yield Finding("posthog_fails", level, text, SERVER_DOWN)
 
 
 def failing_shards(standing: Standing) -> list[Shard]:
