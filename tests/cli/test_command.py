@@ -102,8 +102,8 @@ def test_a_bad_setting_is_a_sentence(hogbox: Hogbox, setting: str, value: str, m
 def test_migrate_creates_the_tables_and_says_so(hogbox: Hogbox, empty_database: TestDatabase) -> None:
     first = hogbox("migrate", "--database-url", empty_database.url)
     again = hogbox("migrate", HOGBOX_DATABASE_URL=empty_database.url)
-    assert (first.returncode, first.stdout, first.stderr) == (0, "hogbox's tables are created (version 2)\n", "")
-    assert (again.returncode, again.stdout) == (0, "hogbox's tables are up to date (version 2)\n")
+    assert (first.returncode, first.stdout, first.stderr) == (0, "hogbox's tables are created (version 3)\n", "")
+    assert (again.returncode, again.stdout) == (0, "hogbox's tables are up to date (version 3)\n")
     assert empty_database.count("posthog_shards") == 64
 
 
