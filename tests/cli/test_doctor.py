@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,7 +78,15 @@ def test_without_being_asked_no_event_is_sent(
     assert "test event" not in checks
 
 
+def test_a_file_that_is_not_there_is_not_made(hogbox: Hogbox, tmp_path: Path, emulator: Emulator) -> None:
+    code, checks = examined(hogbox, "-d", f"sqlite:///{tmp_path}/absent.db", "--host", emulator.url)
+    assert code == 2
+    assert "there is no file" in checks["database"][1]
+    assert not (tmp_path / "absent.db").exists()
+
+
 def test_a_database_without_tables(hogbox: Hogbox, empty_database: TestDatabase, emulator: Emulator) -> None:
+    empty_database.engine.connect().close()
     code, checks = examined(hogbox, "-d", empty_database.url, "--host", emulator.url)
     assert code == 2
     assert checks["tables"] == ("problem", "there are none", "run `hogbox migrate`, or correct HOGBOX_TABLE_PREFIX")

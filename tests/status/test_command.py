@@ -15,6 +15,11 @@ from tests.status.conftest import Run
 
 
 def test_without_tables_or_a_database_it_exits_with_3(run: Run, tmp_path: Path) -> None:
+    absent = run("status", "-d", f"sqlite:///{tmp_path}/empty.db")
+    assert absent.exit_code == 3
+    assert "there is no file" in absent.stderr
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty.db").touch()
     empty = run("status", "-d", f"sqlite:///{tmp_path}/empty.db")
     assert (empty.exit_code, empty.stdout) == (3, "")
     assert "run `hogbox migrate`" in empty.stderr

@@ -12,6 +12,7 @@ from hogbox._delivery.share import Lease
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit, forgettable, transactional, writers_turn
+from hogbox._store.hold_statement import HoldStatements
 
 Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
@@ -55,6 +56,7 @@ class DeliveryStore:
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
         self._statements = database.statements
+        self._holds = HoldStatements(database.tables)
         self._worker = worker
         self._turn = writers_turn(database.engine)
         self.held: frozenset[str] = frozenset()
@@ -75,21 +77,21 @@ class DeliveryStore:
         self._run(self._statements.renew_leases, {"worker": self._worker, "lease": _ms(lease)})
         self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
         self._run(self._statements.forget_exposures, {"grace": _ms(forget_after)})
-        self._run(self._statements.forget_holds, {"grace": _ms(forget_after)})
+        self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
         with self._connect() as connection:
-            self.held = frozenset(connection.scalars(self._statements.read_held))
+            self.held = frozenset(connection.scalars(self._holds.read_held))
         return bool(known)
 
     def hold(self, project: str, delay: float, attempt: int, status: int | None, reason: str) -> None:
         """Say that the project's token is refused, and that it is left alone for so many seconds."""
         why = {"project": project, "attempt": attempt, "status": status, "reason": _storable(reason)}
         dialect = self._database.engine.dialect.name
-        self._run(self._statements.hold_project[dialect], {**why, "delay": _ms(delay)})
+        self._run(self._holds.hold_project[dialect], {**why, "delay": _ms(delay)})
         self.held |= {project}
 
     def release(self, project: str) -> None:
         """Say that the project's token is accepted again, whichever worker held it back."""
-        self._run(self._statements.release_project, {"held": project})
+        self._run(self._holds.release_project, {"held": project})
         self.held -= {project}
 
     def read_leases(self, alive_within: float) -> tuple[list[str], list[Lease]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -310,6 +311,15 @@ def require_shared(engine: Engine) -> None:
         raise ConfigurationError(
             "a database in memory belongs to one connection, and a worker needs several: use a file, sqlite:///app.db"
         )
+
+
+def require_file(engine: Engine) -> None:
+    """Raise TablesMissing where a SQLite file is not there: connecting would make an empty one."""
+    name = engine.url.database or ""
+    if engine.dialect.name != "sqlite" or _in_memory(engine.url) or name.startswith("file:"):
+        return
+    if not Path(name).exists():
+        raise TablesMissing(f"there is no file {name}: correct HOGBOX_DATABASE_URL, or run `hogbox migrate`")
 
 
 def _in_memory(url: URL) -> bool:

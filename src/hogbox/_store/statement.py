@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from hogbox._store.dialect import ByDialect, delete_by_id, epoch_ms, octets, upsert
+from hogbox._store.dialect import delete_by_id, epoch_ms, octets
 from hogbox._store.table import Tables
 
 EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
@@ -64,10 +64,6 @@ class Statements:
         self.postpone = _postpone(tables)
         self.note_error = _note_error(tables)
         self.bury = _bury(tables)
-        self.hold_project = _hold_project(tables)
-        self.release_project = _release_project(tables)
-        self.read_held = _read_held(tables)
-        self.forget_holds = _forget_holds(tables)
 
 
 def _insert_event(tables: Tables) -> Insert:
@@ -272,31 +268,6 @@ def _bury(tables: Tables) -> Insert:
         epoch_ms(),
     ).where(outbox.id == bindparam("event"))
     return insert(tables.dead_letters).inline().from_select(names, event)
-
-
-def _hold_project(tables: Tables) -> ByDialect:
-    """Say that a project's token is refused, and for how many milliseconds it is left alone; since when stays."""
-    holds = tables.holds.c
-    known: dict[str, Any] = {
-        name: bindparam(name, type_=holds[name].type) for name in ("project", "attempt", "status", "reason")
-    }
-    news = {"until": epoch_ms() + _milliseconds("delay"), **{n: v for n, v in known.items() if n != "project"}}
-    return upsert(tables.holds, {**known, **news, "held_at": epoch_ms()}, news)
-
-
-def _release_project(tables: Tables) -> Delete:
-    """Say that a project's token is accepted again."""
-    return delete(tables.holds).where(tables.holds.c.project == bindparam("held"))
-
-
-def _read_held(tables: Tables) -> Select[str]:
-    """The projects of which some worker said that their token is refused."""
-    return select(tables.holds.c.project)
-
-
-def _forget_holds(tables: Tables) -> Delete:
-    """Remove the holds that nobody renewed though they ended so many milliseconds ago: no event of theirs waits."""
-    return delete(tables.holds).where(tables.holds.c.until < epoch_ms() - _milliseconds("grace"))
 
 
 def _held(tables: Tables) -> ColumnElement[bool]:

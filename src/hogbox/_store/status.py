@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 
 from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit
+from hogbox._store.dialect import autocommit, require_file
 from hogbox._store.status_statement import StatusStatements
 
 COUNTED: Final = 20_000
@@ -117,6 +117,7 @@ class StatusStore:
 
     def read(self) -> Standing:
         """How things stand. Raises TablesError where the tables can't be used."""
+        require_file(self._database.engine)
         self._database.check()
         with autocommit(self._database.engine).connect() as connection:
             return Standing(

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hogbox._store.database import Database, read_version
-from hogbox._store.dialect import SqliteModes, epoch_ms, sqlite_modes, transactional
+from hogbox._store.dialect import SqliteModes, epoch_ms, require_file, sqlite_modes, transactional
 from hogbox._store.trial_statement import try_tables
 
 
@@ -27,7 +27,11 @@ class Trial:
         self._database = database
 
     def version(self) -> int | None:
-        """The version of hogbox's tables, or None where there are none. Raises what the database raises."""
+        """The version of hogbox's tables, or None where there are none.
+
+        Raises what the database raises, and TablesMissing for a SQLite file that is not there.
+        """
+        require_file(self._database.engine)
         with self._database.engine.connect() as connection:
             return read_version(connection, self._database.tables)
 
