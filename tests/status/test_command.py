@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 from hogbox import PostHog
+from hogbox._store.database import Database
+from hogbox._store.definition import DefinitionStore
+from hogbox._store.delivery import DeliveryStore, Done
 from tests.fixtures.database import TestDatabase
 from tests.status.conftest import Run
 
@@ -70,3 +73,39 @@ def test_watching_goes_on_until_it_is_interrupted(sqlite_database: TestDatabase)
         watching.send_signal(signal.SIGINT)
         assert watching.wait(timeout=30) == 0
     assert levels == ["healthy", "healthy"]
+
+
+def test_people_are_shown_everything_that_programs_are(run: Run, sqlite_database: TestDatabase) -> None:
+    own = Database(sqlite_database.url, "posthog_")
+    worker, definitions = DeliveryStore(own, "w1"), DefinitionStore(own, "phc_shown_to_people")
+    posthog = PostHog(sqlite_database.engine, project_token="phc_shown_to_people")
+    for _ in range(3):
+        posthog.capture(None, "paid", distinct_id="u1")
+    worker.announce("shop-1", 42, "0.1.0")
+    worker.claim(range(64), lease=60)
+    (ready,) = worker.read_ready()
+    (first, *_) = worker.read_events([ready.shard], (), 10, 10_000)
+    worker.heartbeat(60, 120, Done(7, 1, 540))
+    worker.bury(first, {ready.shard: ready.fence}, "HTTP 400: poison", 400)
+    worker.postpone([ready.shard], {ready.shard: ready.fence}, 50, "HTTP 503: down")
+    worker.hold("phc_shown_to_people", 55, 2, 403, "HTTP 403: no [phc_shown_to_people]")
+    definitions.enter()
+    definitions.claim("w1", 60)
+    definitions.note("error", "auth", unchanged="unchanged")
+    own.close()
+    shown = run("status", "-d", sqlite_database.url, COLUMNS="160").stdout
+    assert shown.startswith("broken\n")
+    for line in (
+        "2 events wait, the oldest for ",
+        "540 a minute are settled: empty in 0 s at this rate",
+        "phc_show…  2",
+        "shop-1  42   0.1.0",
+        "phc_show…  2       0 s    in 55 s      HTTP 403: no [phc_show…]",
+        "HTTP 503: down",
+        "HTTP 400: poison",
+        "phc_show…: nothing stored",
+        "last refresh error/auth 0 s ago by w1",
+        "1 polls made, 1 if each worker polled alone",
+    ):
+        assert line in shown, shown
+    assert "phc_shown" not in shown

@@ -121,19 +121,29 @@ def _dead(dead: dict[str, object]) -> Iterable[RenderableType]:
 def _definitions(definitions: Sequence[dict[str, object]]) -> list[RenderableType]:
     found: list[RenderableType] = []
     for one in definitions:
-        outcome = "/".join(str(part) for part in (one["last_status"] or "none yet", one["last_reason"]) if part)
-        revision = f"revision {one['revision']}" if one["revision"] is not None else "nothing stored"
-        due = _number(one["next_poll_in_seconds"])
-        following = "not planned" if due is None else f"in {seconds(due)}" if due > 0 else f"due {seconds(due)} ago"
-        age, last = (seconds(_number(one[name])) for name in ("age_seconds", "last_seconds"))
-        found.append(
-            Text(
-                f"  {one['project']}: {revision}, {age} old, {'with' if one['etag'] else 'without'} an ETag; "
-                f"last refresh {outcome} {last} ago by {one['polled_by'] or 'nobody'}; next poll {following}; "
-                f"{one['polls']} polls made, {one['polls_alone']} if each worker polled alone"
-            )
-        )
+        found.append(Text(f"  {one['project']}: {_stored(one)}; {_refreshed(one)}; {_polls(one)}"))
     return found
+
+
+def _stored(one: dict[str, object]) -> str:
+    if one["revision"] is None:
+        return "nothing stored"
+    age = seconds(_number(one["age_seconds"]))
+    return f"revision {one['revision']}, {age} old, {'with' if one['etag'] else 'without'} an ETag"
+
+
+def _refreshed(one: dict[str, object]) -> str:
+    due = _number(one["next_poll_in_seconds"])
+    following = "not planned" if due is None else f"in {seconds(due)}" if due > 0 else f"due {seconds(due)} ago"
+    if one["last_status"] is None:
+        return f"never refreshed; next poll {following}"
+    outcome = "/".join(str(part) for part in (one["last_status"], one["last_reason"]) if part)
+    last = seconds(_number(one["last_seconds"]))
+    return f"last refresh {outcome} {last} ago by {one['polled_by'] or 'nobody'}; next poll {following}"
+
+
+def _polls(one: dict[str, object]) -> str:
+    return f"{one['polls']} polls made, {one['polls_alone']} if each worker polled alone"
 
 
 def _again(one: dict[str, object]) -> str:
