@@ -119,10 +119,7 @@ def _dead(dead: dict[str, object]) -> Iterable[RenderableType]:
 
 
 def _definitions(definitions: Sequence[dict[str, object]]) -> list[RenderableType]:
-    found: list[RenderableType] = []
-    for one in definitions:
-        found.append(Text(f"  {one['project']}: {_stored(one)}; {_refreshed(one)}; {_polls(one)}"))
-    return found
+    return [Text(f"  {one['project']}: {_stored(one)}; {_refreshed(one)}; {_polls(one)}") for one in definitions]
 
 
 def _stored(one: dict[str, object]) -> str:
