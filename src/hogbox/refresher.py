@@ -172,10 +172,10 @@ class Refresher:
 
     def _refresh(self, key: Secret, pause: Pause, *, loudly: bool) -> Refresh:
         stored = self._store.read()
-        finding = self._ask(key, stored, pause)
+        finding, requests = self._ask(key, stored, pause)
         if finding.store is not None:
             self._keep(finding.store, stored)
-        self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED)
+        self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED, requests=requests)
         result = Refresh(finding.status, finding.reason, finding.detail)
         self._say(result, loudly)
         return result
@@ -191,7 +191,7 @@ class Refresher:
             self._history.record()
         self._history.trim(kept, self._settings.flag_history_bytes)
 
-    def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> Finding:
+    def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> tuple[Finding, int]:
         token = self._settings.project_token
         # Where what is stored can't be read here, it is no use to hear that it has not changed.
         etag = stored.etag if stored and readable(stored.data, self._parse) else None
@@ -204,8 +204,9 @@ class Refresher:
         )
         return self._fetch(request, around, pause)
 
-    def _fetch(self, request: DefinitionsRequest, around: Circumstances, pause: Pause) -> Finding:
-        """The finding of the last answer: while PostHog is busy or fails, it is asked again."""
+    def _fetch(self, request: DefinitionsRequest, around: Circumstances, pause: Pause) -> tuple[Finding, int]:
+        """The finding of the last answer, and the requests made: while PostHog is busy or fails, it is asked again."""
+        requests = 1
         with DefinitionsTransport(self._settings.host) as transport:
             try:
                 reply = transport.get(request)
@@ -213,12 +214,13 @@ class Refresher:
                     if not worth_retrying(reply):
                         break
                     _go_on(pause, delay)
+                    requests += 1
                     reply = transport.get(request)
             except NoReply as error:
                 _go_on(pause, 0)
-                return no_reply(str(error), around)
+                return no_reply(str(error), around), requests
         _go_on(pause, 0)
-        return interpret(reply, around, self._parse)
+        return interpret(reply, around, self._parse), requests
 
     def _say(self, result: Refresh, loudly: bool) -> None:
         """Log what became of a refresh; one that the clock began only where it differs from the last."""

@@ -60,6 +60,14 @@ class NoReply(Exception):
     """No answer came; the message says why."""
 
 
+def reach(host: str, timeout: float) -> int:
+    """The status of whatever the host answers to a plain request for its root. Raises NoReply where nothing comes."""
+    try:
+        return httpx.get(f"{host}/", timeout=timeout, headers={"User-Agent": USER_AGENT}).status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise NoReply(_described(error)) from error
+
+
 class DefinitionsTransport:
     """Asks one host for definitions. Never follows a redirect: the key is for this host only."""
 

@@ -94,8 +94,8 @@ class Worker:
         self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes))
         self._store = DeliveryStore(database, self.id)
         self._senders = min(settings.senders, most_writers(database.engine))
-        self._leases = Leases(self.id, self._store, settings.lease_seconds)
         self._retention = Retention(DeadLetterStore(database), settings.dead_letter_days)
+        self._leases = Leases(self.id, self._store, settings.lease_seconds, self._shared.count)
         self._refresher = refresher
         self._stopping = False
         self._wake: SimpleQueue[None] = SimpleQueue()

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from hogbox._store.database import Database
 from hogbox._store.delivery import DeliveryStore
+from hogbox._store.status import StatusStore
 from hogbox._store.table import Tables
 from hogbox.schema import create_tables
 from tests.fixtures.database import BACKENDS, TestDatabase, make_database
@@ -99,3 +100,17 @@ def test_settling_looks_only_at_the_events_that_it_takes(full: TestDatabase) -> 
         "mariadb": "posthog_outbox range PRIMARY",
     }[full.backend]
     assert any(by_id in step for step in steps), steps
+
+
+def test_the_status_is_read_by_keys_and_indexes_however_many_events_wait(full: TestDatabase) -> None:
+    """All of its statements that touch the outbox: the oldest events, the sample, the newest id, the shards."""
+    looked = statements(full, lambda _: StatusStore(Database(full.engine, "posthog_")).read())
+    over_outbox = [(sql, parameters) for sql, parameters in looked if "posthog_outbox" in sql]
+    assert len(over_outbox) == 4
+    explain = "EXPLAIN QUERY PLAN" if full.backend == "sqlite" else "EXPLAIN"
+    whole_table = ("Seq Scan on posthog_outbox", "posthog_outbox ALL", "USE TEMP B-TREE FOR ORDER BY")
+    with full.engine.connect() as connection:
+        for sql, parameters in over_outbox:
+            rows = connection.exec_driver_sql(f"{explain} {sql}", parameters)
+            steps = [" ".join(map(str, row)) for row in rows]
+            assert not [step for step in steps if any(words in step for words in whole_table)], steps

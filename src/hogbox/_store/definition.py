@@ -79,9 +79,12 @@ class DefinitionStore:
         claim = {"project": self._project, "claimant": holder, "interval": _ms(interval)}
         self._run(self._by_dialect(self._statements.move_due), claim)
 
-    def note(self, status: str, reason: str | None, *, unchanged: str) -> None:
-        """Keep what became of a refresh. `unchanged` is the status that says that what is stored is still right."""
-        outcome = {"status": status, "reason": reason, "unchanged": unchanged}
+    def note(self, status: str, reason: str | None, *, unchanged: str, requests: int = 1) -> None:
+        """Keep what became of a refresh that took so many requests.
+
+        `unchanged` is the status that says that what is stored is still right.
+        """
+        outcome = {"status": status, "reason": reason, "unchanged": unchanged, "requests": requests}
         self._run(self._statements.note_refresh, {"wanted": self._project, **outcome})
 
     def _by_dialect(self, statement: ByDialect) -> UpdateBase:

@@ -12,6 +12,7 @@ from hogbox._delivery.share import Lease
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit, forgettable, transactional, writers_turn
+from hogbox._store.hold_statement import HoldStatements
 
 Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
@@ -38,31 +39,60 @@ class Ready(NamedTuple):
     oldest: int
 
 
+class Done(NamedTuple):
+    """What a worker has done: events delivered, events that are dead letters, and events settled a minute lately."""
+
+    delivered: int
+    dead: int
+    per_minute: int
+
+
+NOTHING_DONE: Final = Done(0, 0, 0)
+
+
 class DeliveryStore:
     """What one worker, `worker`, does with the outbox and its shards. Safe to use from several threads."""
 
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
         self._statements = database.statements
+        self._holds = HoldStatements(database.tables)
         self._worker = worker
         self._turn = writers_turn(database.engine)
+        self.held: frozenset[str] = frozenset()
+        """The projects that some worker held back at the last heartbeat."""
 
     def announce(self, host: str, pid: int, version: str) -> None:
         """Enter this worker among those alive."""
         row = {"id": self._worker, "host": host[:255], "pid": pid, "version": version}
         self._run(self._statements.announce_worker, row)
 
-    def heartbeat(self, lease: float, forget_after: float) -> bool:
+    def heartbeat(self, lease: float, forget_after: float, done: Done = NOTHING_DONE) -> bool:
         """Stay alive and keep the leases for so many seconds; False where this worker is no longer listed.
 
         Workers that were silent for `forget_after` seconds are removed from the list, and exposures that expired as
-        long ago are forgotten.
+        long ago are forgotten, as are holds that nobody renewed.
         """
-        known = self._run(self._statements.touch_worker, {"worker": self._worker})
+        known = self._run(self._statements.touch_worker, {"worker": self._worker, **done._asdict()})
         self._run(self._statements.renew_leases, {"worker": self._worker, "lease": _ms(lease)})
         self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
         self._run(self._statements.forget_exposures, {"grace": _ms(forget_after)})
+        self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
+        with self._connect() as connection:
+            self.held = frozenset(connection.scalars(self._holds.read_held))
         return bool(known)
+
+    def hold(self, project: str, delay: float, attempt: int, status: int | None, reason: str) -> None:
+        """Say that the project's token is refused, and that it is left alone for so many seconds."""
+        why = {"project": project, "attempt": attempt, "status": status, "reason": _storable(reason)}
+        dialect = self._database.engine.dialect.name
+        self._run(self._holds.hold_project[dialect], {**why, "delay": _ms(delay)})
+        self.held |= {project}
+
+    def release(self, project: str) -> None:
+        """Say that the project's token is accepted again, whichever worker held it back."""
+        self._run(self._holds.release_project, {"held": project})
+        self.held -= {project}
 
     def read_leases(self, alive_within: float) -> tuple[list[str], list[Lease]]:
         """The workers seen within so many seconds, and every shard's lease."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -356,6 +357,15 @@ def require_shared(engine: Engine) -> None:
         )
 
 
+def require_file(engine: Engine) -> None:
+    """Raise TablesMissing where a SQLite file is not there: connecting would make an empty one."""
+    name = engine.url.database or ""
+    if engine.dialect.name != "sqlite" or _in_memory(engine.url) or name.startswith("file:"):
+        return
+    if not Path(name).exists():
+        raise TablesMissing(f"there is no file {name}: correct HOGBOX_DATABASE_URL, or run `hogbox migrate`")
+
+
 def _in_memory(url: URL) -> bool:
     return url.database in (None, "", ":memory:") or "mode=memory" in str(url)
 
@@ -415,6 +425,22 @@ def forgettable(connection: Connection) -> Iterator[None]:
     finally:
         cursor.execute(f"PRAGMA synchronous = {before}")
         cursor.close()
+
+
+class SqliteModes(NamedTuple):
+    """How a SQLite file is used. `busy_timeout` is in seconds."""
+
+    journal: str
+    busy_timeout: float
+
+
+def sqlite_modes(connection: Connection) -> SqliteModes | None:
+    """How this connection uses its SQLite file; None on other databases."""
+    if connection.dialect.name != "sqlite":
+        return None
+    journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+    timeout = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+    return SqliteModes(str(journal), int(timeout or 0) / 1000)
 
 
 class ChangeSignal:

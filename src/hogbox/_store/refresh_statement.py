@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Update, bindparam, case, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, Update, bindparam, case, func, select, update
 
 from hogbox._store.dialect import ByDialect, epoch_ms, upsert
 from hogbox._store.table import Tables
@@ -105,9 +105,14 @@ def _move_due(tables: Tables) -> ByDialect:
 
 
 def _note_refresh(tables: Tables) -> Update:
-    """Keep what became of a project's refresh, for those who look."""
+    """Keep what became of a project's refresh, and count its requests, for those who look.
+
+    Had each of the workers polled for itself, each would have sent as many.
+    """
     refreshes = tables.refreshes.c
     status = bindparam("status", type_=refreshes.last_status.type)
+    listed = select(func.count()).select_from(tables.workers).scalar_subquery()
+    workers = func.coalesce(func.nullif(listed, 0), 1)
     return (
         update(tables.refreshes)
         .where(refreshes.project == bindparam("wanted"))
@@ -116,6 +121,8 @@ def _note_refresh(tables: Tables) -> Update:
             last_reason=bindparam("reason"),
             last_at=epoch_ms(),
             unchanged_at=case((status == bindparam("unchanged"), epoch_ms()), else_=refreshes.unchanged_at),
+            polls=func.coalesce(refreshes.polls, 0) + _number("requests"),
+            polls_alone=func.coalesce(refreshes.polls_alone, 0) + _number("requests") * workers,
         )
     )
 

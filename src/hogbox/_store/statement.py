@@ -86,8 +86,10 @@ def _announce_worker(tables: Tables) -> Insert:
 
 
 def _touch_worker(tables: Tables) -> Update:
-    """Say that a worker is still alive."""
-    return update(tables.workers).where(tables.workers.c.id == bindparam("worker")).values(seen_at=epoch_ms())
+    """Say that a worker is still alive, and what it has done so far."""
+    names = ("delivered", "dead", "per_minute")
+    done: dict[str, Any] = {name: bindparam(name) for name in names}
+    return update(tables.workers).where(tables.workers.c.id == bindparam("worker")).values(seen_at=epoch_ms(), **done)
 
 
 def _forget_worker(tables: Tables) -> Delete:
@@ -225,7 +227,9 @@ def _settle(tables: Tables) -> Delete:
 
 def _clear_retry(tables: Tables) -> Update:
     """Forget that deliveries of shards failed."""
-    return update(tables.shards).where(_held(tables)).values(attempt=0, not_before=0, last_error=None)
+    return (
+        update(tables.shards).where(_held(tables)).values(attempt=0, not_before=0, last_error=None, last_error_at=None)
+    )
 
 
 def _postpone(tables: Tables) -> Update:
@@ -237,13 +241,14 @@ def _postpone(tables: Tables) -> Update:
             attempt=tables.shards.c.attempt + 1,
             not_before=epoch_ms() + _milliseconds("delay"),
             last_error=bindparam("error"),
+            last_error_at=epoch_ms(),
         )
     )
 
 
 def _note_error(tables: Tables) -> Update:
     """Keep what last went wrong with shards, for those who look."""
-    return update(tables.shards).where(_held(tables)).values(last_error=bindparam("error"))
+    return update(tables.shards).where(_held(tables)).values(last_error=bindparam("error"), last_error_at=epoch_ms())
 
 
 def _bury(tables: Tables) -> Insert:

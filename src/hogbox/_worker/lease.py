@@ -6,14 +6,15 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox import __version__
+from hogbox._delivery.pace import Pace
 from hogbox._delivery.share import choose_shards
-from hogbox._store.delivery import DeliveryStore
+from hogbox._store.delivery import DeliveryStore, Done
 
 log = logging.getLogger("hogbox.worker")
 
@@ -22,9 +23,12 @@ _HEARTBEATS: Final = 6
 
 
 class Leases:
-    """The shards that one worker holds. Used by the worker's own thread only, but for `deadline`."""
+    """The shards that one worker holds. Used by the worker's own thread only, but for `deadline`.
 
-    def __init__(self, worker: str, store: DeliveryStore, seconds: float) -> None:
+    `count` says how many events the worker has delivered, and how many it has made dead letters.
+    """
+
+    def __init__(self, worker: str, store: DeliveryStore, seconds: float, count: Callable[[], tuple[int, int]]) -> None:
         self.recalled: set[int] = set()
         """Shards to give back, for other workers to claim, as soon as nothing of theirs is under way."""
         self.deadline = 0.0
@@ -35,6 +39,8 @@ class Leases:
         self._store = store
         self._seconds = seconds
         self._held: set[int] = set()
+        self._count = count
+        self._pace = Pace()
 
     def keep(self) -> bool:
         """When it is time: say that the worker is alive, prolong its leases, move towards its fair share of the shards.
@@ -44,7 +50,9 @@ class Leases:
         now = time.monotonic()
         if now < self.next_beat:
             return False
-        if not self._store.heartbeat(self._seconds, forget_after=2 * self._seconds):
+        delivered, dead = self._count()
+        done = Done(delivered, dead, self._pace.per_minute(now, delivered + dead))
+        if not self._store.heartbeat(self._seconds, forget_after=2 * self._seconds, done=done):
             self._store.announce(socket.gethostname(), os.getpid(), __version__)
         self.deadline = now + self._seconds
         self.next_beat = now + self._seconds / _HEARTBEATS

@@ -54,6 +54,11 @@ class Shared:
     locked: bool = False
     failed_at: float = 0.0
 
+    def count(self) -> tuple[int, int]:
+        """How many events are delivered, and how many are dead letters."""
+        with self.lock:
+            return self.delivered, self.dead
+
 
 class Outcome(Enum):
     """How a turn ended."""
@@ -237,6 +242,7 @@ class Sender:
             )
         shards = {row.shard for part in pending for row in part.rows}
         self._store.note_error(shards, turn.fences, f"token {shorten(project)} refused: {answer.reason}")
+        self._store.hold(project, seconds, attempt, answer.status, answer.reason)
 
     def _shrink(self, part: Part) -> None:
         """The server takes less than was thought: later batches are no larger than half of what it refused."""
@@ -248,6 +254,8 @@ class Sender:
             taken_back = self._shared.holds.accept(project)
             recovered = self._shared.failing and time.monotonic() - self._shared.failed_at > _WELL_AFTER
             self._shared.failing = self._shared.failing and not recovered
+        if taken_back or project in self._store.held:
+            self._store.release(project)
         if taken_back:
             log.info("PostHog accepts the token %s again", shorten(project))
         if recovered:

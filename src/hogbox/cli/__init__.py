@@ -18,9 +18,14 @@ def main() -> None:
     try:
         build_app()()
     except HogboxError as error:
-        sys.exit(f"hogbox: {_chain(error)}")
+        sys.exit(f"hogbox: {describe(error)}")
     except SQLAlchemyError as error:
-        sys.exit(f"hogbox: the database fails: {_sentence(error)}")
+        sys.exit(f"hogbox: {describe(error)}")
+
+
+def describe(error: HogboxError | SQLAlchemyError) -> str:
+    """What went wrong, for people."""
+    return _chain(error) if isinstance(error, HogboxError) else f"the database fails: {_sentence(error)}"
 
 
 def _chain(error: BaseException) -> str:

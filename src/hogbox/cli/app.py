@@ -11,6 +11,7 @@ import typer
 from hogbox import __version__
 from hogbox.cli.dead import dead_app
 from hogbox.cli.deliver import deliver
+from hogbox.cli.doctor import doctor
 from hogbox.cli.event import event
 from hogbox.cli.flags import flags_app
 from hogbox.cli.forget import forget
@@ -18,6 +19,7 @@ from hogbox.cli.import_events import import_events
 from hogbox.cli.keygen import keygen
 from hogbox.cli.migrate import migrate
 from hogbox.cli.refresh import refresh
+from hogbox.cli.status import status
 from hogbox.cli.worker import worker
 from hogbox.errors import MissingDependency
 
@@ -28,7 +30,7 @@ def build_app() -> typer.Typer:
     """The command with everything that is installed: commands of other packages join it by entry point."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.callback()(_root)
-    for command in (migrate, worker, deliver, refresh, event, forget, keygen):
+    for command in (migrate, worker, deliver, refresh, status, doctor, event, forget, keygen):
         app.command()(command)
     app.add_typer(dead_app(), name="dead")
     app.command("import")(import_events)

@@ -1,24 +1,23 @@
-"""`manage.py hogbox_status`: what waits, what died, how fresh the flag definitions are, and who delivers."""
+"""`manage.py hogbox_status`: what waits, what died, how fresh the flag definitions are, who delivers, what is wrong."""
 
 from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hogbox._store.database import Database
-from hogbox._store.delivery import DeliveryStore
+from hogbox._store.status import Definitions
 from hogbox._wire.host import shorten
 from hogbox.integrations.django.command import HogboxCommand, open_database
 from hogbox.integrations.django.configuration import configuration
-from hogbox.integrations.django.models import DeadLetter, FlagDefinitions, OutboxEvent, Refresh, moment
+from hogbox.status import Status, read_status
 
 
 class Command(HogboxCommand):
     """Prints how things stand."""
 
-    help = "Print the backlog, the dead letters, the flag definitions and the workers that are alive."
+    help = "Print the backlog, the dead letters, the flag definitions, the workers that are alive, and what is wrong."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Those of its own."""
@@ -28,42 +27,46 @@ class Command(HogboxCommand):
         """Run. Raises TablesError where the tables can't be used."""
         configured = configuration()
         with open_database(configured) as database:
-            database.check()
-            status = _status(database, configured.delivery.lease_seconds)
-        self.stdout.write(json.dumps(status, default=str) if options["json"] else "\n".join(_lines(status)))
+            status = read_status(database, lease=configured.delivery.lease_seconds)
+        told = _told(status, datetime.now(UTC))
+        self.stdout.write(json.dumps(told, default=str) if options["json"] else "\n".join(_lines(told)))
 
 
-def _status(database: Database, lease_seconds: float) -> dict[str, Any]:
-    oldest = OutboxEvent.objects.order_by("id").values_list("created_at", flat=True).first()
-    workers, _ = DeliveryStore(database, "status").read_leases(lease_seconds)
+def _told(status: Status, now: datetime) -> dict[str, Any]:
+    standing = status.standing
     return {
-        "waiting": OutboxEvent.objects.count(),
-        "oldest_captured_at": moment(oldest),
-        "dead_letters": DeadLetter.objects.count(),
-        "definitions": [_definitions(row) for row in FlagDefinitions.objects.order_by("project")],
-        "workers": workers,
+        "level": status.level.name.lower(),
+        "findings": [
+            {"what": one.what, "level": one.level.name.lower(), "text": one.text, "page": one.page}
+            for one in status.findings
+        ],
+        "waiting": standing.backlog.events,
+        "oldest_captured_at": _moment(now, standing.backlog.oldest),
+        "dead_letters": sum(reason.events for reason in standing.dead),
+        "definitions": [_definitions(one, now) for one in standing.definitions if one.revision is not None],
+        "workers": [worker.id for worker in status.living],
     }
 
 
-def _definitions(row: FlagDefinitions) -> dict[str, Any]:
-    last = Refresh.objects.filter(project=row.project).first()
+def _definitions(one: Definitions, now: datetime) -> dict[str, Any]:
     return {
-        "project": shorten(row.project),
-        "revision": row.revision,
-        "fetched_at": moment(row.fetched_at),
-        "last_refresh": last and last.last_status,
-        "last_reason": last and last.last_reason,
-        "last_refresh_at": last and moment(last.last_at),
+        "project": shorten(one.project),
+        "revision": one.revision,
+        "right_at": _moment(now, one.age),
+        "last_refresh": one.last_status,
+        "last_reason": one.last_reason,
+        "last_refresh_at": _moment(now, one.last),
     }
 
 
-def _lines(status: dict[str, Any]) -> list[str]:
-    since = status["oldest_captured_at"]
+def _lines(told: dict[str, Any]) -> list[str]:
+    since = told["oldest_captured_at"]
     return [
-        f"waiting: {status['waiting']}" + (f", the oldest since {_text(since)}" if since else ""),
-        f"dead letters: {status['dead_letters']}",
-        *map(_definitions_line, status["definitions"] or [{}]),
-        f"workers alive: {', '.join(status['workers']) or 'none'}",
+        f"waiting: {told['waiting']}" + (f", the oldest since {_text(since)}" if since else ""),
+        f"dead letters: {told['dead_letters']}",
+        *map(_definitions_line, told["definitions"] or [{}]),
+        f"workers alive: {', '.join(told['workers']) or 'none'}",
+        *(f"{one['level']}: {one['text']}: see {one['page']}" for one in told["findings"]),
     ]
 
 
@@ -73,6 +76,10 @@ def _definitions_line(one: dict[str, Any]) -> str:
     last = " ".join(filter(None, (one["last_refresh"], one["last_reason"]))) or "never"
     at = f" at {_text(one['last_refresh_at'])}" if one["last_refresh_at"] else ""
     return f"flag definitions of {one['project']}: revision {one['revision']}, last refresh {last}{at}"
+
+
+def _moment(now: datetime, age: float | None) -> datetime | None:
+    return None if age is None else now - timedelta(seconds=age)
 
 
 def _text(moment: datetime) -> str:

@@ -1,0 +1,67 @@
+"""Trying out a database before anything depends on it. Everything is rolled back."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from hogbox._store.database import Database, read_version
+from hogbox._store.dialect import SqliteModes, epoch_ms, require_file, sqlite_modes, transactional
+from hogbox._store.trial_statement import try_tables
+
+
+class Refused(NamedTuple):
+    """What the database said when a table's rows were to be written."""
+
+    table: str
+    error: str
+
+
+class Trial:
+    """Asks one database; each question opens and ends a transaction of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def version(self) -> int | None:
+        """The version of hogbox's tables, or None where there are none.
+
+        Raises what the database raises, and TablesMissing for a SQLite file that is not there.
+        """
+        require_file(self._database.engine)
+        with self._database.engine.connect() as connection:
+            return read_version(connection, self._database.tables)
+
+    def clock_difference(self) -> float:
+        """By how many seconds the database's clock is ahead of this machine's; below zero where it is behind."""
+        with self._database.engine.connect() as connection:
+            began = time.time()
+            theirs = connection.scalar(select(epoch_ms())) or 0
+            return theirs / 1000 - (began + time.time()) / 2
+
+    def refused(self) -> list[Refused]:
+        """The tables that this process may not write to as it has to; empty where all is allowed."""
+        found = []
+        for table, statements in try_tables(self._database.tables):
+            with transactional(self._database.engine).connect() as connection:
+                try:
+                    for statement in statements:
+                        connection.execute(statement)
+                except SQLAlchemyError as error:
+                    found.append(Refused(table.name, said(error)))
+                finally:
+                    connection.rollback()
+        return found
+
+    def sqlite_modes(self) -> SqliteModes | None:
+        """How the file is opened; None on other databases."""
+        with self._database.engine.connect() as connection:
+            return sqlite_modes(connection)
+
+
+def said(error: SQLAlchemyError) -> str:
+    """What the driver said, without what SQLAlchemy adds."""
+    return " ".join(str(error.orig if isinstance(error, DBAPIError) and error.orig else error).split())

@@ -1,0 +1,90 @@
+"""`hogbox status`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from sqlalchemy.exc import SQLAlchemyError
+
+from hogbox.cli import describe
+from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
+from hogbox.cli.status_page import page_of
+from hogbox.effective import effective_settings
+from hogbox.errors import HogboxError
+from hogbox.settings import DeliverySettings
+from hogbox.status import Status, document, read_status
+
+CANNOT_BE_ASKED: Final = 3
+_PAUSE: Final = 1.0
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Look again every second, until Ctrl-C.")]
+
+
+def status(
+    database_url: DatabaseUrl = None, table_prefix: TablePrefix = None, as_json: AsJson = False, watch: Watch = False
+) -> None:
+    """Show how things stand: what waits, what is held back, what died, who delivers, how fresh flag definitions are.
+
+    Names what is wrong, and the page that says how to repair it. Changes nothing. Exits with 0 where all is well, 1
+    where something needs attention (degraded), 2 where events or flags don't come through until somebody acts (broken),
+    3 where the database can't be asked.
+
+    Example: hogbox status --database-url sqlite:///app.db
+    """
+    try:
+        level = _show(database_url, table_prefix, as_json, watch)
+    except (HogboxError, SQLAlchemyError) as error:
+        typer.echo(f"hogbox: {describe(error)}", err=True)
+        raise typer.Exit(CANNOT_BE_ASKED) from None
+    raise typer.Exit(level)
+
+
+def _show(database_url: str | None, table_prefix: str | None, as_json: bool, watch: bool) -> int:
+    settings = load_settings(database_url, None, table_prefix)
+    delivery = DeliverySettings.load(os.environ)
+    arguments = {"HOGBOX_DATABASE_URL": database_url, "HOGBOX_TABLE_PREFIX": table_prefix}
+    effective = effective_settings(settings, delivery, os.environ, arguments)
+    given = settings.definitions_key is not None
+    with closing(open_database(settings)) as database:
+
+        def look() -> Status:
+            return read_status(database, lease=delivery.lease_seconds, key_given=given, settings=effective)
+
+        if not watch:
+            seen = look()
+            _print(seen, as_json)
+            return seen.level
+        return _watch(look, as_json)
+
+
+def _print(seen: Status, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(document(seen), ensure_ascii=False))
+    else:
+        Console().print(page_of(seen))
+
+
+def _watch(look: Callable[[], Status], as_json: bool) -> int:
+    seen = look()
+    try:
+        if as_json:
+            while True:
+                _print(seen, as_json)
+                time.sleep(_PAUSE)
+                seen = look()
+        with Live(page_of(seen), auto_refresh=False) as live:
+            while True:
+                time.sleep(_PAUSE)
+                seen = look()
+                live.update(page_of(seen), refresh=True)
+    except KeyboardInterrupt:
+        return seen.level

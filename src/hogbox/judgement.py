@@ -1,0 +1,193 @@
+"""Whether all is well: findings about how things stand, each with the page that says how to repair it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from hogbox._store.status import Definitions, Shard, Standing, WorkerRow
+from hogbox._wire.host import shorten
+
+RUN_A_WORKER: Final = "docs/how-to/run-a-worker.md"
+WRONG_KEY: Final = "docs/how-to/mend-a-wrong-key.md"
+DEAD_LETTERS: Final = "docs/how-to/dead-letters.md"
+SERVER_DOWN: Final = "docs/how-to/when-posthog-does-not-answer.md"
+DEFINITIONS: Final = "docs/how-to/when-definitions-stop.md"
+
+_LATE: Final = 300.0
+"""Seconds after which a waiting event is late where nothing explains it."""
+
+_UNATTENDED: Final = 120.0
+"""Seconds for which events may wait without a worker: `hogbox deliver` may come every minute."""
+
+_MANY_ATTEMPTS: Final = 10
+"""With the usual settings ten attempts take five minutes."""
+
+_OVERDUE_INTERVALS: Final = 3.0
+_WELL: Final = ("updated", "unchanged")
+
+
+class Level(IntEnum):
+    """How bad it is. The number is the exit code of `hogbox status`."""
+
+    HEALTHY = 0
+    """Nothing is to be done."""
+
+    DEGRADED = 1
+    """Nothing is lost, and what can go on goes on; look at it today."""
+
+    BROKEN = 2
+    """Some events are not delivered, or some flags not known, until somebody repairs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be. `what` is a word for programs, `text` a sentence, `page` the repair."""
+
+    what: str
+    level: Level
+    text: str
+    page: str
+
+
+def judge(standing: Standing, *, lease: float, key_given: bool) -> tuple[Finding, ...]:
+    """What is wrong, the worst first. `lease` is for workers of which nothing tells how long theirs is.
+
+    `key_given`: a key for definitions is set where this is asked, so that some should be there.
+    """
+    found = [
+        *_workers(standing, lease),
+        *_held(standing),
+        *_retries(standing),
+        *_late(standing, lease),
+        *_dead(standing),
+        *(finding for one in standing.definitions for finding in _definitions(one)),
+    ]
+    if key_given and not standing.definitions:
+        text = "flag definitions were never fetched: run a worker that has the key and the project's token"
+        found.append(Finding("definitions_missing", Level.DEGRADED, text, DEFINITIONS))
+    return tuple(sorted(found, key=lambda finding: -finding.level))
+
+
+def overall(findings: tuple[Finding, ...]) -> Level:
+    """The worst of all."""
+    return max((finding.level for finding in findings), default=Level.HEALTHY)
+
+
+def lease_of(worker: WorkerRow, shards: tuple[Shard, ...], default: float) -> float:
+    """How long this worker's leases are: each heartbeat prolongs them to that, so that its own shards tell."""
+    left = [shard.lease_left + worker.silent for shard in shards if shard.owner == worker.id]
+    return max(left) if left else default
+
+
+def alive(worker: WorkerRow, shards: tuple[Shard, ...], default: float) -> bool:
+    """Whether a worker was heard of within its lease."""
+    return worker.silent <= lease_of(worker, shards, default)
+
+
+def _workers(standing: Standing, lease: float) -> Iterator[Finding]:
+    living = [worker for worker in standing.workers if alive(worker, standing.shards, lease)]
+    for worker in standing.workers:
+        owned = [shard for shard in standing.shards if shard.owner == worker.id]
+        # Six heartbeats to a lease: three in a row are missing.
+        if worker.silent > lease_of(worker, standing.shards, lease) / 2:
+            waiting = any(shard.waiting for shard in owned)
+            text = (
+                f"worker {worker.id} (process {worker.pid} on {worker.host}) has fallen silent: no heartbeat for "
+                f"{worker.silent:.0f} s, and it owns {len(owned)} shards{', where events wait' if waiting else ''}"
+            )
+            yield Finding("worker_silent", Level.DEGRADED, text, RUN_A_WORKER)
+    if standing.backlog.events and not living:
+        level = Level.BROKEN if (standing.backlog.oldest or 0) > _UNATTENDED else Level.DEGRADED
+        yield Finding("no_worker", level, "events wait, and no worker is alive to deliver them", RUN_A_WORKER)
+
+
+def _held(standing: Standing) -> Iterator[Finding]:
+    for hold in standing.holds:
+        # Without events this is of the past: they were given another token, or purged.
+        if waiting := standing.backlog.by_project.get(hold.project):
+            text = (
+                f"PostHog refuses the token {shorten(hold.project)} ({hide_tokens(hold.reason, standing)}): "
+                f"{waiting} of its events are held back"
+            )
+            yield Finding("project_held", Level.BROKEN, text, WRONG_KEY)
+
+
+def _retries(standing: Standing) -> Iterator[Finding]:
+    failing = failing_shards(standing)
+    if not failing:
+        return
+    worst = max(failing, key=lambda shard: shard.attempt)
+    level = Level.BROKEN if worst.attempt >= _MANY_ATTEMPTS else Level.DEGRADED
+    text = (
+        f"PostHog does not take events ({hide_tokens(worst.last_error or 'unknown', standing)}): {len(failing)} "
+        f"shards are tried again by themselves, after {worst.attempt} failed attempts"
+    )
+    yield Finding("posthog_fails", level, text, SERVER_DOWN)
+
+
+def failing_shards(standing: Standing) -> list[Shard]:
+    """The shards whose events wait because their delivery failed."""
+    return [shard for shard in standing.shards if shard.attempt and shard.waiting]
+
+
+def _late(standing: Standing, lease: float) -> Iterator[Finding]:
+    """Events that wait for long, where nothing else says why."""
+    backlog = standing.backlog
+    working = any(alive(worker, standing.shards, lease) for worker in standing.workers)
+    explained = failing_shards(standing) or any(hold.project in backlog.by_project for hold in standing.holds)
+    if working and not explained and (backlog.oldest or 0) > _LATE:
+        text = f"the oldest event has waited for {backlog.oldest:.0f} s though workers are alive: they fall behind"
+        yield Finding("late", Level.DEGRADED, text, RUN_A_WORKER)
+
+
+def _dead(standing: Standing) -> Iterator[Finding]:
+    if standing.dead:
+        count, most = sum(reason.events for reason in standing.dead), standing.dead[0]
+        why = hide_tokens(most.reason, standing)
+        yield Finding(
+            "dead_letters",
+            Level.DEGRADED,
+            f"{count} events are dead letters, most of them because: {why}",
+            DEAD_LETTERS,
+        )
+
+
+def _definitions(one: Definitions) -> Iterator[Finding]:
+    """What is wrong with one project's definitions: without any that are good no flag is known, which is worse."""
+    whose = f"flag definitions of {shorten(one.project)}"
+    if one.last_reason == "quota" or one.last_status == "empty":
+        why = (
+            "the quota of flag requests is used up (402)" if one.last_reason == "quota" else "PostHog had none to give"
+        )
+        level = Level.BROKEN if one.last_reason == "quota" else Level.DEGRADED
+        yield Finding("flags_unknown", level, f"{whose}: {why}, so that no flag is known", DEFINITIONS)
+    elif one.last_status and one.last_status not in _WELL:
+        outcome = f"{one.last_status}/{one.last_reason}" if one.last_reason else one.last_status
+        level = Level.BROKEN if one.revision is None else Level.DEGRADED
+        kept = "none are stored" if one.age is None else f"those that are stored are {one.age:.0f} s old"
+        yield Finding("definitions_fail", level, f"{whose}: the last refresh came to {outcome}; {kept}", DEFINITIONS)
+    if overdue := overdue_by(one):
+        text = f"{whose} are no longer refreshed: the next refresh was due {overdue:.0f} s ago"
+        yield Finding("definitions_stopped", Level.DEGRADED, text, DEFINITIONS)
+
+
+def overdue_by(one: Definitions) -> float:
+    """The seconds since a refresh was due that nobody makes; 0 where one may still come.
+
+    The interval is the time between the last refresh and the next one.
+    """
+    if one.due is None or one.last is None:
+        return 0.0
+    interval = max(1.0, one.due + one.last)
+    return -one.due if -one.due > _OVERDUE_INTERVALS * interval else 0.0
+
+
+def hide_tokens(text: str, standing: Standing) -> str:
+    """What a server said, without the tokens of projects that it may have repeated."""
+    holders = {hold.project for hold in standing.holds}
+    for project in {*standing.backlog.by_project, *holders, *(one.project for one in standing.definitions)}:
+        text = text.replace(project, shorten(project))
+    return text

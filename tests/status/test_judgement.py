@@ -1,0 +1,99 @@
+"""When things are well, degraded or broken: a pure judgement of the facts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hogbox._store.status import Backlog, DeadReason, Definitions, Hold, Shard, Standing, WorkerRow
+from hogbox.judgement import Level, judge, overall
+
+NOBODY = Shard(0, None, -1e9, 0.0, 0, None, None, False)
+WORKER = WorkerRow("w1", "host", 7, "0.1", 500.0, 1.0, 10, 0, 60)
+FRESH = Definitions("phc_a_project", 3, 10.0, True, 50.0, "w1", "unchanged", None, 10.0, 9, 27)
+
+
+def owned(left: float = 29.0, **changes: Any) -> Shard:
+    return NOBODY._replace(owner="w1", lease_left=left, **changes)
+
+
+def standing(**changes: Any) -> Standing:
+    return Standing(Backlog(0, {}, None, False), (owned(),), (WORKER,), (), (), ())._replace(**changes)
+
+
+def waiting(oldest: float, *projects: str) -> Backlog:
+    return Backlog(len(projects), dict.fromkeys(projects, 1), oldest, False)
+
+
+def found(facts: Standing) -> list[tuple[str, Level]]:
+    return [(finding.what, finding.level) for finding in judge(facts, lease=30, key_given=False)]
+
+
+def test_nothing_wrong_is_healthy() -> None:
+    assert overall(judge(standing(definitions=(FRESH,)), lease=30, key_given=True)) is Level.HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"workers": (), "backlog": waiting(5, "phc_a")}, [("no_worker", Level.DEGRADED)]),
+        ({"workers": (), "backlog": waiting(500, "phc_a")}, [("no_worker", Level.BROKEN)]),
+        ({"workers": ()}, []),
+        ({"backlog": waiting(500, "phc_a")}, [("late", Level.DEGRADED)]),
+        ({"dead": (DeadReason("odd", 400, 1, 9.0),)}, [("dead_letters", Level.DEGRADED)]),
+    ],
+)
+def test_what_waits_and_what_died(changes: dict[str, Any], expected: list[tuple[str, Level]]) -> None:
+    assert found(standing(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("silent", "left", "expected"),
+    [
+        (14.0, 16.0, []),
+        (16.0, 14.0, ["worker_silent"]),
+        (1.2, 0.8, ["worker_silent"]),
+        (16.0, 284.0, []),
+        (400.0, -100.0, ["worker_silent"]),
+    ],
+)
+def test_a_worker_is_silent_by_its_own_lease(silent: float, left: float, expected: list[str]) -> None:
+    facts = standing(workers=(WORKER._replace(silent=silent),), shards=(owned(left),))
+    assert [what for what, _ in found(facts)] == expected
+
+
+def test_a_hold_without_events_is_of_the_past() -> None:
+    hold = Hold("phc_wrong", 100.0, -50.0, 3, 403, "no")
+    assert found(standing(holds=(hold,), backlog=waiting(5, "phc_right"))) == []
+    assert found(standing(holds=(hold,), backlog=waiting(5, "phc_wrong"))) == [("project_held", Level.BROKEN)]
+
+
+@pytest.mark.parametrize(("attempt", "level"), [(1, Level.DEGRADED), (10, Level.BROKEN)])
+def test_an_outage_is_worse_the_longer_it_lasts(attempt: int, level: Level) -> None:
+    failing = owned(attempt=attempt, waiting=True, last_error="HTTP 503")
+    assert found(standing(shards=(failing,), backlog=waiting(900, "phc_a"))) == [("posthog_fails", level)]
+    assert found(standing(shards=(failing._replace(waiting=False),))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"last_status": "error", "last_reason": "quota"}, [("flags_unknown", Level.BROKEN)]),
+        ({"last_status": "empty"}, [("flags_unknown", Level.DEGRADED)]),
+        ({"last_status": "error", "last_reason": "auth"}, [("definitions_fail", Level.DEGRADED)]),
+        ({"last_status": "error", "last_reason": "auth", "revision": None}, [("definitions_fail", Level.BROKEN)]),
+        ({"due": -170.0, "last": 230.0}, []),
+        ({"due": -190.0, "last": 250.0}, [("definitions_stopped", Level.DEGRADED)]),
+    ],
+)
+def test_definitions(changes: dict[str, Any], expected: list[tuple[str, Level]]) -> None:
+    assert found(standing(definitions=(FRESH._replace(**changes),))) == expected
+
+
+def test_the_worst_comes_first() -> None:
+    hold = Hold("phc_wrong", 100.0, 50.0, 3, 403, "no phc_wrong_or_right")
+    facts = standing(holds=(hold,), backlog=waiting(5, "phc_wrong"), dead=(DeadReason("says phc_wrong", 400, 1, 9.0),))
+    findings = judge(facts, lease=30, key_given=True)
+    assert [finding.what for finding in findings] == ["project_held", "dead_letters", "definitions_missing"]
+    assert "phc_wrong" not in "".join(finding.text for finding in findings)
