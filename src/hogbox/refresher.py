@@ -33,6 +33,7 @@ from hogbox._wire.host import shorten
 from hogbox._wire.key import Secret, objection
 from hogbox.machine import process_name
 from hogbox.settings import SWITCH_VARIABLE, Settings, polling_disabled, polling_interval
+from hogbox.telemetry import Refreshed, Telemetry
 from hogbox.transport import USER_AGENT, DefinitionsTransport, NoReply
 
 log = logging.getLogger("hogbox.refresh")
@@ -85,11 +86,13 @@ class Refresher:
         *,
         parse: Parse | None = None,
         environment: Mapping[str, str] = os.environ,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._parse = parse or _parse
         self._environment = environment
+        self._telemetry = telemetry or Telemetry()
         self._store = DefinitionStore(database, settings.project_token)
         self._said: str | None = None
         self._bad_interval: str | None = None
@@ -168,12 +171,15 @@ class Refresher:
         return Refresh(Status.SKIPPED, Reason.MISSING_KEYS, f"{missing} is not set")
 
     def _refresh(self, key: Secret, pause: Pause, *, loudly: bool) -> Refresh:
+        began = time.perf_counter()
         stored = self._store.read()
         finding = self._ask(key, stored, pause)
         if finding.store is not None:
             self._store.store(finding.store.data, finding.store.etag, stored)
         self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED)
         result = Refresh(finding.status, finding.reason, finding.detail)
+        seconds = time.perf_counter() - began
+        self._telemetry.emit(Refreshed(shorten(self._settings.project_token), result.status, result.reason, seconds))
         self._say(result, loudly)
         return result
 

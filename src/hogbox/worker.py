@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._delivery.batch import Limits
+from hogbox._delivery.health import Health
 from hogbox._store.database import Database
 from hogbox._store.delivery import DeliveryStore, Ready
 from hogbox._store.dialect import ChangeSignal, most_writers, require_shared
@@ -30,6 +31,7 @@ from hogbox._worker.sender import Outcome, Sender, Shared
 from hogbox.machine import process_name
 from hogbox.refresher import Refresher
 from hogbox.settings import DeliverySettings
+from hogbox.telemetry import LeasesChanged, Telemetry
 from hogbox.transport import Transport
 
 log = logging.getLogger("hogbox.worker")
@@ -79,14 +81,21 @@ class Worker:
     """
 
     def __init__(
-        self, database: Database, host: str, settings: DeliverySettings, refresher: Refresher | None = None
+        self,
+        database: Database,
+        host: str,
+        settings: DeliverySettings,
+        refresher: Refresher | None = None,
+        *,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.id = process_name()
         require_shared(database.engine)
         self._database = database
         self._host = host
         self._settings = settings
-        self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes))
+        self._telemetry = telemetry or Telemetry()
+        self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes), self._telemetry)
         self._store = DeliveryStore(database, self.id)
         self._senders = min(settings.senders, most_writers(database.engine))
         self._leases = Leases(self.id, self._store, settings.lease_seconds)
@@ -100,6 +109,8 @@ class Worker:
         self._resting: dict[int, float] = {}
         self._parallel = 1
         self._unwell = False
+        self._beat: float | None = None
+        self._told_held = 0
 
     def run(self) -> None:
         """Deliver and refresh until `stop` is called; then finish what is under way and give the shards back.
@@ -151,6 +162,13 @@ class Worker:
         self._stopping = True
         self._wake.put(None)
 
+    def health(self) -> Health:
+        """How it is now. May be asked by any thread."""
+        now, beat = time.monotonic(), self._beat
+        age = None if beat is None else now - beat
+        leases = self._leases
+        return Health(age, self._unwell, leases.deadline > now, leases.held, self._stopping)
+
     def hint(self) -> None:
         """Say that events may be committed soon: for some seconds the worker looks often."""
         now = time.monotonic()
@@ -168,7 +186,7 @@ class Worker:
     def _work(self, finished: Callable[[], bool], beside: AbstractContextManager[object]) -> None:
         settings = self._settings
         with ExitStack() as stack:
-            transport = Transport(self._host, settings.request_timeout_seconds, self._senders)
+            transport = Transport(self._host, settings.request_timeout_seconds, self._senders, self._telemetry)
             stack.enter_context(transport)
             changes = ChangeSignal(self._database.engine)
             stack.callback(changes.close)
@@ -179,6 +197,7 @@ class Worker:
             stack.enter_context(beside)
             log.info("worker %s delivers to %s", self.id, self._host)
             self._loop(finished, changes, lambda turn, share: pool.submit(sender.deliver, turn, share))
+        self._tell_leases(0)
         log.info("worker %s has ended: %d delivered, %d dead", self.id, self._shared.delivered, self._shared.dead)
 
     def _loop(
@@ -188,6 +207,7 @@ class Worker:
         submit: Submit,
     ) -> None:
         while True:
+            self._beat = time.monotonic()
             try:
                 if finished():
                     return
@@ -239,6 +259,12 @@ class Worker:
         if self._leases.keep():
             self._look_at = 0.0
         self._leases.return_recalled(self._busy())
+        self._tell_leases(self._leases.held)
+
+    def _tell_leases(self, held: int) -> None:
+        if held != self._told_held:
+            self._telemetry.emit(LeasesChanged(self.id, held))
+        self._told_held = held
 
     def _should_look(self, changes: ChangeSignal) -> bool:
         if self._stopping or len(self._turns) >= self._senders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -15,9 +16,12 @@ from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties
 from hogbox._client.step import Plan
 from hogbox._events.exposure import FlagFacts
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
+from hogbox._wire.host import shorten
 from hogbox.errors import LocalEvaluationNotConfigured, RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult
 from hogbox.settings import Settings
+from hogbox.telemetry import ANSWERED, INCONCLUSIVE, LOCAL, FlagsAsked, FlagsEvaluated, Telemetry
+from hogbox.telemetry import REMOTE as FROM_POSTHOG
 
 log = logging.getLogger("hogbox")
 
@@ -64,6 +68,7 @@ class FlagReader:
         exposures: Exposures,
         kinds: Container[type],
         usual: Usual,
+        telemetry: Telemetry,
     ) -> None:
         self._disabled = settings.disabled
         self._has_key = settings.personal_api_key is not None
@@ -72,6 +77,8 @@ class FlagReader:
         self._exposures = exposures
         self._kinds = kinds
         self.usual = usual
+        self._telemetry = telemetry
+        self._project = shorten(settings.project_token)
 
     def read_plain(
         self,
@@ -92,9 +99,12 @@ class FlagReader:
         known = {} if properties is None else properties
         if type(known) is not dict:
             return None
-        return flag_set.evaluate_plain(
+        result = flag_set.evaluate_plain(
             key, distinct_id, known, self.usual.properties_complete if complete is None else complete
         )
+        if self._telemetry.handlers and result is not None:
+            self._tell_evaluated(result)
+        return result
 
     def person(
         self,
@@ -123,6 +133,7 @@ class FlagReader:
         if person is None:
             return None
         result = None if local is None else local.evaluate(key, person)
+        self._tell_evaluated(result)
         if result is not None and result.value is not None:
             if self.tracks(track) and local is not None:
                 yield from self._exposures.note(ctx, exposure_of(result, person, local))
@@ -147,6 +158,7 @@ class FlagReader:
                     **person._asdict(), keys=None if wanted is None else [key for key in wanted if key in known]
                 )
             )
+            self._tell_evaluated(*results.values())
         if fallback == REMOTE:
             yield from self._fill(
                 results, person, None if local is None else wanted or list(local.flag_set.keys), wanted
@@ -165,7 +177,8 @@ class FlagReader:
         """The person's flags as they are now."""
         sight = yield from self.sight(ctx, None)
         local = sight.flags if person else None
-        return View(local, person or NOBODY, datetime.now(UTC), sight.stamp and sight.stamp.revision)
+        tell = self._tell_evaluated if self._telemetry.handlers else None
+        return View(local, person or NOBODY, datetime.now(UTC), sight.stamp and sight.stamp.revision, tell)
 
     def told(
         self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
@@ -236,7 +249,27 @@ class FlagReader:
 
         None for nobody, and where the client is disabled. Raises RemoteEvaluationError. All remote reads ask here.
         """
-        return None if self._disabled or person is None else (yield from self._remote.ask(person, keys))
+        if self._disabled or person is None:
+            return None
+        began = time.perf_counter()
+        try:
+            answer = yield from self._remote.ask(person, keys)
+        except RemoteEvaluationError as error:
+            self._telemetry.emit(FlagsAsked(self._project, error.reason, time.perf_counter() - began))
+            raise
+        self._telemetry.emit(FlagsAsked(self._project, ANSWERED, time.perf_counter() - began))
+        if decided := sum(flag.value is not None for flag in answer.flags.values()):
+            self._telemetry.emit(FlagsEvaluated(self._project, FROM_POSTHOG, decided))
+        return answer
+
+    def _tell_evaluated(self, *results: FlagResult | Result | None) -> None:
+        """Count what was evaluated here; None is a flag without definitions."""
+        if not self._telemetry.handlers:
+            return
+        decided = sum(result is not None and result.value is not None for result in results)
+        for outcome, flags in ((LOCAL, decided), (INCONCLUSIVE, len(results) - decided)):
+            if flags:
+                self._telemetry.emit(FlagsEvaluated(self._project, outcome, flags))
 
     def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Plan[RemoteFlag | None]:
         """What PostHog says of a flag that is inconclusive here; a failure of it is a warning (P8)."""

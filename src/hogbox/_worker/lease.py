@@ -36,6 +36,11 @@ class Leases:
         self._seconds = seconds
         self._held: set[int] = set()
 
+    @property
+    def held(self) -> int:
+        """How many shards it holds."""
+        return len(self._held)
+
     def keep(self) -> bool:
         """When it is time: say that the worker is alive, prolong its leases, move towards its fair share of the shards.
 

@@ -23,6 +23,7 @@ from hogbox._wire.host import shorten
 from hogbox._wire.verdict import Answer, Verdict
 from hogbox._worker.lease import Leases
 from hogbox.settings import DeliverySettings
+from hogbox.telemetry import DEAD, DELIVERED, EventsSettled, Telemetry
 from hogbox.transport import Transport
 
 log = logging.getLogger("hogbox.delivery")
@@ -39,6 +40,7 @@ class Shared:
     """What the senders of one worker know together. Changed under the lock."""
 
     limits: Limits
+    telemetry: Telemetry
     lock: threading.Lock = field(default_factory=threading.Lock)
     holds: Holds = field(default_factory=Holds)
     delivered: int = 0
@@ -169,6 +171,10 @@ class Sender:
         with self._shared.lock:
             self._shared.delivered += len(step.delivered)
             self._shared.dead += len(step.dead)
+        for outcome, rows in ((DELIVERED, step.delivered), (DEAD, step.dead)):
+            if rows:
+                settled = EventsSettled(shorten(rows[0].project), outcome, len(rows), answer.status)
+                self._shared.telemetry.emit(settled)
 
     def _retry(self, pending: Sequence[Part], turn: Turn, answer: Answer) -> None:
         """Put the shards off; give their events up only where a limit of attempts says so."""
