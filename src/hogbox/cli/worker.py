@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import Annotated, Final
 
+import typer
+
+from hogbox._store.database import Database
 from hogbox.cli.option import (
     DatabaseUrl,
     Host,
@@ -17,7 +21,19 @@ from hogbox.cli.option import (
 )
 from hogbox.refresher import Refresher
 from hogbox.settings import DeliverySettings
+from hogbox.telemetry import Telemetry
 from hogbox.worker import Worker
+
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Serve /metrics, /healthz and /readyz at this port; 0 picks a free one."),
+]
+MetricsHost = Annotated[
+    str, typer.Option(help="Address to serve them at. There is no authentication: keep it inside of your network.")
+]
+
+_SHORTEST_PATIENCE: Final = 30.0
+"""Seconds that the worker's loop may stand still: a statement of its own may take long."""
 
 
 def worker(
@@ -25,6 +41,8 @@ def worker(
     host: Host = None,
     project_token: ProjectToken = None,
     table_prefix: TablePrefix = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
     verbose: Verbose = False,
 ) -> None:
     """Deliver events to PostHog until SIGTERM or SIGINT; then finish what is under way and give the shards back.
@@ -39,5 +57,21 @@ def worker(
     settings = load_settings(database_url, host, table_prefix, project_token)
     log_to_stderr(verbose)
     with closing(open_database(settings)) as database:
-        refresher = Refresher(database, settings)
-        Worker(database, settings.host, DeliverySettings.load(os.environ), refresher).run_until_signal()
+        telemetry, delivery = Telemetry(), DeliverySettings.load(os.environ)
+        refresher = Refresher(database, settings, telemetry=telemetry)
+        process = Worker(database, settings.host, delivery, refresher, telemetry=telemetry)
+        patience = max(_SHORTEST_PATIENCE, delivery.lease_seconds)
+        with _serving(metrics_host, metrics_port, database, process, telemetry, patience):
+            process.run_until_signal()
+
+
+def _serving(
+    host: str, port: int | None, database: Database, process: Worker, telemetry: Telemetry, patience: float
+) -> AbstractContextManager[object]:
+    """The server of metrics, where there is a port for it."""
+    if port is None:
+        return nullcontext()
+    from hogbox._metrics.collector import Collector
+    from hogbox._metrics.server import MetricsServer
+
+    return MetricsServer(host, port, Collector(database, telemetry), process.health, patience)
