@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -15,8 +16,9 @@ class Kind(Enum):
     HISTOGRAM = "histogram"
 
 
-class Metric(NamedTuple):
-    """One metric. `bounds` are the upper bounds of a histogram's buckets, without the infinite one."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """One metric, one of those below. `bounds` are those of a histogram's buckets, without the infinite one."""
 
     name: str
     kind: Kind

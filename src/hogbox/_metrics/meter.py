@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections.abc import Collection
 from typing import Final
 
-from hogbox._metrics.family import (
-    BATCH_BYTES,
-    BATCH_EVENTS,
-    EVALUATIONS,
-    EVENTS,
-    FLAG_REQUEST_SECONDS,
-    OF_THIS_PROCESS,
-    REFRESH_SECONDS,
-    REFRESHES,
-    REQUEST_SECONDS,
-    WORKER_LEASES,
-    Distribution,
-    Family,
-    Kind,
-    Metric,
-    Sample,
-)
-from hogbox.telemetry import (
-    Event,
-    EventsSettled,
-    FlagsAsked,
-    FlagsEvaluated,
-    LeasesChanged,
-    Refreshed,
-    RequestDone,
-)
+from hogbox._metrics.count import Count, counts_of
+from hogbox._metrics.family import OF_THIS_PROCESS, WORKER_LEASES, Distribution, Family, Kind, Metric, Sample
+from hogbox.telemetry import Event, LeasesChanged
 
-_MOST_SERIES: Final = 1000
+MOST_SERIES: Final = 1000
 """Of one metric: from then on what is new is counted together, as `other`, so that nothing grows without end."""
 
 OTHER: Final = "other"
-
-NO_ANSWER: Final = "none"
 
 
 class _Buckets:
@@ -54,11 +30,11 @@ class _Buckets:
         self._sum += value
 
     def read(self) -> Distribution:
-        within, count = [], 0
+        within, total = [], 0
         for one in self._counts:
-            count += one
-            within.append(count)
-        return Distribution(tuple(within[:-1]), count, self._sum)
+            total += one
+            within.append(total)
+        return Distribution(tuple(within[:-1]), total, self._sum)
 
 
 class Meter:
@@ -66,60 +42,45 @@ class Meter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._numbers: dict[str, dict[tuple[str, ...], float]] = {}
-        self._buckets: dict[str, dict[tuple[str, ...], _Buckets]] = {}
+        self._numbers: dict[Metric, dict[tuple[str, ...], float]] = {}
+        self._buckets: dict[Metric, dict[tuple[str, ...], _Buckets]] = {}
         self._held: dict[str, int] = {}
         for metric in OF_THIS_PROCESS:
             if metric.kind is Kind.HISTOGRAM:
-                self._buckets[metric.name] = {}
+                self._buckets[metric] = {}
             else:
-                self._numbers[metric.name] = {}
+                self._numbers[metric] = {}
 
     def __call__(self, event: Event) -> None:
         """Count this."""
+        counts = counts_of(event)
         with self._lock:
-            match event:
-                case FlagsEvaluated(project, outcome, flags):
-                    self._add(EVALUATIONS, (project, outcome), flags)
-                case RequestDone():
-                    self._count_request(event)
-                case EventsSettled(project, outcome, events, _):
-                    self._add(EVENTS, (project, outcome), events)
-                case LeasesChanged(worker, held):
-                    self._held[worker] = held
-                case Refreshed(project, status, _, seconds):
-                    self._add(REFRESHES, (project, status), 1)
-                    self._observe(REFRESH_SECONDS, (project,), seconds)
-                case FlagsAsked(project, outcome, seconds):
-                    self._observe(FLAG_REQUEST_SECONDS, (project, outcome), seconds)
+            if isinstance(event, LeasesChanged):
+                self._held[event.worker] = event.held
+            for count in counts:
+                self._add(count)
 
     def collect(self) -> list[Family]:
         """All metrics of this process, as they are now."""
         with self._lock:
-            self._numbers[WORKER_LEASES.name][()] = sum(self._held.values())
+            self._numbers[WORKER_LEASES][()] = sum(self._held.values())
             return [Family(metric, self._samples(metric)) for metric in OF_THIS_PROCESS]
 
     def _samples(self, metric: Metric) -> list[Sample]:
         if metric.kind is Kind.HISTOGRAM:
-            return [Sample(labels, buckets.read()) for labels, buckets in self._buckets[metric.name].items()]
-        return [Sample(labels, value) for labels, value in self._numbers[metric.name].items()]
+            return [Sample(labels, buckets.read()) for labels, buckets in self._buckets[metric].items()]
+        return [Sample(labels, value) for labels, value in self._numbers[metric].items()]
 
-    def _count_request(self, done: RequestDone) -> None:
-        status = NO_ANSWER if done.status is None else str(done.status)
-        self._observe(REQUEST_SECONDS, (done.project, status), done.seconds)
-        self._observe(BATCH_EVENTS, (), done.events)
-        self._observe(BATCH_BYTES, (), done.bytes)
+    def _add(self, count: Count) -> None:
+        metric, labels, amount = count
+        if metric.kind is Kind.HISTOGRAM:
+            buckets = self._buckets[metric]
+            buckets.setdefault(_bounded(labels, buckets), _Buckets(metric.bounds)).add(amount)
+        else:
+            numbers = self._numbers[metric]
+            labels = _bounded(labels, numbers)
+            numbers[labels] = numbers.get(labels, 0) + amount
 
-    def _add(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
-        series = self._numbers[metric.name]
-        if labels not in series and len(series) >= _MOST_SERIES:
-            labels = (OTHER,) * len(labels)
-        series[labels] = series.get(labels, 0) + amount
 
-    def _observe(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
-        series = self._buckets[metric.name]
-        if labels not in series:
-            if len(series) >= _MOST_SERIES:
-                labels = (OTHER,) * len(labels)
-            series.setdefault(labels, _Buckets(metric.bounds))
-        series[labels].add(value)
+def _bounded(labels: tuple[str, ...], series: Collection[tuple[str, ...]]) -> tuple[str, ...]:
+    return labels if labels in series or len(series) < MOST_SERIES else (OTHER,) * len(labels)
