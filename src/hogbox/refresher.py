@@ -217,12 +217,13 @@ class Refresher:
         last, self._said = self._said, str(result)
         well, was_well = result.status in _WELL, last is None or last in _WELL
         project = shorten(self._settings.project_token)
+        facts = {"project": project, "status": result.status, "reason": result.reason}
         if not well and (loudly or last != self._said):
-            log.warning("flag definitions of project %s: %s: %s", project, result, result.detail)
+            log.warning("flag definitions of project %s: %s: %s", project, result, result.detail, extra=facts)
         elif well and not was_well:
-            log.info("flag definitions of project %s are refreshed again", project)
+            log.info("flag definitions of project %s are refreshed again", project, extra=facts)
         elif result.status == Status.UPDATED:
-            log.info("flag definitions of project %s are updated", project)
+            log.info("flag definitions of project %s are updated", project, extra=facts)
 
 
 def _go_on(pause: Pause, seconds: float) -> None:

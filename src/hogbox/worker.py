@@ -48,6 +48,10 @@ _REST: Final = 1.0
 _IDLE_SHARE: Final = 20
 """Times the duration of a search in vain: passing over the events of held projects costs little, however many wait."""
 
+_WELL_AFTER: Final = 5.0
+"""Seconds without a failure after which the database counts as well again, to the log: one where just writing fails
+would otherwise fill it."""
+
 _TOGETHER: Final = 0.01
 """Shards that were put off together are due within a few milliseconds: one request serves them all."""
 
@@ -109,6 +113,9 @@ class Worker:
         self._resting: dict[int, float] = {}
         self._parallel = 1
         self._unwell = False
+        self._said_unwell = False
+        self._failed_at = 0.0
+        self._puzzle: str | None = None
         self._beat: float | None = None
         self._told_held = 0
 
@@ -195,10 +202,11 @@ class Worker:
             stack.callback(self.stop)
             sender = Sender(self._store, transport, settings, self._shared, self._leases, self._is_stopping)
             stack.enter_context(beside)
-            log.info("worker %s delivers to %s", self.id, self._host)
+            log.info("worker %s delivers to %s", self.id, self._host, extra={"worker": self.id, "host": self._host})
             self._loop(finished, changes, lambda turn, share: pool.submit(sender.deliver, turn, share))
         self._tell_leases(0)
-        log.info("worker %s has ended: %d delivered, %d dead", self.id, self._shared.delivered, self._shared.dead)
+        facts = {"worker": self.id, "delivered": self._shared.delivered, "dead": self._shared.dead}
+        log.info("worker %s has ended: %d delivered, %d dead", *facts.values(), extra=facts)
 
     def _loop(
         self,
@@ -248,7 +256,7 @@ class Worker:
             if isinstance(error, SQLAlchemyError):
                 raise error
             if error is not None:
-                log.error("a delivery failed in a way that hogbox did not foresee", exc_info=error)
+                self._puzzled(error)
 
     def _adapt(self, outcome: Outcome) -> None:
         """More requests at once while there is a backlog; one for all shards while there is none."""
@@ -314,14 +322,26 @@ class Worker:
         return max(0.0, min(pulse, due - now))
 
     def _trouble(self, error: SQLAlchemyError) -> None:
-        if not self._unwell:
-            log.warning("the database fails; trying again every %.0f s: %s", _REST, error)
-        self._unwell = True
+        if not self._said_unwell:
+            log.warning("the database fails; trying again every %.0f s: %s", _REST, error, extra={"worker": self.id})
+        self._unwell = self._said_unwell = True
+        self._failed_at = time.monotonic()
 
     def _well(self) -> None:
-        if self._unwell:
-            log.info("the database answers again")
         self._unwell = False
+        if self._said_unwell and time.monotonic() - self._failed_at > _WELL_AFTER:
+            self._said_unwell = False
+            log.info("the database answers again", extra={"worker": self.id})
+
+    def _puzzled(self, error: BaseException) -> None:
+        """Say what failed; not again where the same fails again."""
+        if repr(error) != self._puzzle:
+            log.error(
+                "a delivery failed in a way that hogbox did not foresee; if the same fails again it is not said again",
+                exc_info=error,
+                extra={"worker": self.id},
+            )
+        self._puzzle = repr(error)
 
 
 def _split(ready: Sequence[Ready], turns: int) -> list[Sequence[Ready]]:

@@ -27,6 +27,9 @@ log = logging.getLogger("hogbox")
 
 REMOTE: Final = "remote"
 
+_MOST_SAID: Final = 1000
+"""Flags of which the log says one by one that PostHog can't evaluate them."""
+
 _NOT_CONFIGURED: Final = (
     "no flag definitions were ever stored, and no key for them is set: set POSTHOG_PERSONAL_API_KEY for a worker, or "
     "ask PostHog for each flag with evaluate_flag, evaluate_flag_payload or evaluate_all_flags"
@@ -79,6 +82,9 @@ class FlagReader:
         self.usual = usual
         self._telemetry = telemetry
         self._project = shorten(settings.project_token)
+        self._falls_back_in_vain = False
+        self._uncomputed: set[str] = set()
+        self._told_of_no_flags = False
 
     def read_plain(
         self,
@@ -194,8 +200,11 @@ class FlagReader:
         try:
             view = yield from self.view(ctx, Person(person, groups))
         except LocalEvaluationNotConfigured as error:
-            log.warning("an event tells of no flags: %s", error)
+            if not self._told_of_no_flags:
+                log.warning("an event tells of no flags: %s", error, extra={"project": self._project})
+            self._told_of_no_flags = True
             return None
+        self._told_of_no_flags = False
         return Flags(view).event_properties()
 
     def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Plan[RemoteFlag | None]:
@@ -258,9 +267,26 @@ class FlagReader:
             self._telemetry.emit(FlagsAsked(self._project, error.reason, time.perf_counter() - began))
             raise
         self._telemetry.emit(FlagsAsked(self._project, ANSWERED, time.perf_counter() - began))
+        if self._falls_back_in_vain:
+            self._falls_back_in_vain = False
+            log.info("PostHog answers questions for flags again", extra={"project": self._project})
         if decided := sum(flag.value is not None for flag in answer.flags.values()):
             self._telemetry.emit(FlagsEvaluated(self._project, FROM_POSTHOG, decided))
         return answer
+
+    def _unanswered(self, error: RemoteEvaluationError) -> None:
+        """Say that reads fall back to PostHog in vain, when that begins; `answer` says when it is over."""
+        first, self._falls_back_in_vain = not self._falls_back_in_vain, True
+        if first:
+            facts = {"project": self._project, "reason": error.reason}
+            log.warning("flags are inconclusive here, and their defaults are given: %s", error, extra=facts)
+
+    def _not_computed(self, key: str, error: RemoteEvaluationError) -> None:
+        """Say that PostHog answers, but can't evaluate this flag; once for each."""
+        if key not in self._uncomputed and len(self._uncomputed) < _MOST_SAID:
+            self._uncomputed.add(key)
+            facts = {"project": self._project, "reason": error.reason}
+            log.warning("flag %r is inconclusive here, and %s", key, error, extra=facts)
 
     def _tell_evaluated(self, *results: FlagResult | Result | None) -> None:
         """Count what was evaluated here; None is a flag without definitions."""
@@ -276,7 +302,10 @@ class FlagReader:
         try:
             return (yield from self.ask(ctx, key, person, track))
         except RemoteEvaluationError as error:
-            log.warning("flag %r is inconclusive here, and %s", key, error)
+            if error.reason == ERRORS_WHILE_COMPUTING:
+                self._not_computed(key, error)
+            else:
+                self._unanswered(error)
             return None
 
     def _fill(
@@ -291,7 +320,7 @@ class FlagReader:
         try:
             answer = yield from self.answer(person, missing)
         except RemoteEvaluationError as error:
-            log.warning("flags are inconclusive here, and %s", error)
+            self._unanswered(error)
             return
         if answer is not None:
             results.update({key: flag for key, flag in answer.flags.items() if missing is None or key in missing})
