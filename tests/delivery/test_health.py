@@ -16,6 +16,7 @@ WELL = Health(beat_age=0.1, database_fails=False, leased=True, held=64, stopping
         (WELL._replace(held=0), None, None),
         (WELL._replace(beat_age=None), None, "the worker has not begun"),
         (WELL._replace(stopping=True), None, "the worker is about to end"),
+        (WELL._replace(stopping=True, beat_age=61.0), None, "the worker is about to end"),
         (WELL._replace(database_fails=True), None, "the database fails"),
         (WELL._replace(leased=False), None, "the worker has no valid leases"),
         (WELL._replace(beat_age=61.0), "the worker has stood still for 61 s", "the worker has stood still for 61 s"),

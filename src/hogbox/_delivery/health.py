@@ -19,8 +19,11 @@ class Health(NamedTuple):
 
 
 def illness(health: Health, patience: float) -> str | None:
-    """Why the process should be started anew; None where it should not. A database that fails is no reason."""
-    if health.beat_age is not None and health.beat_age > patience:
+    """Why the process should be started anew; None where it should not.
+
+    A database that fails is no reason, and neither is a worker that finishes what is under way before it ends.
+    """
+    if not health.stopping and health.beat_age is not None and health.beat_age > patience:
         return f"the worker has stood still for {health.beat_age:.0f} s"
     return None
 

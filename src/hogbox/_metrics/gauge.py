@@ -64,7 +64,9 @@ class Gauges:
             self._unwell = True
             return [Family(DATABASE_UP, [Sample((), 0)])]
         self._unwell = False
-        self._projects |= dict.fromkeys(shorten(one.project) for one in measures.backlog[:_MOST_PROJECTS])
+        for one in measures.backlog:
+            if len(self._projects) < _MOST_PROJECTS:
+                self._projects[shorten(one.project)] = None
         return families_of(measures, self._projects)
 
 

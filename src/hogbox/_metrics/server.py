@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from types import TracebackType
@@ -14,11 +15,31 @@ from typing import Final, NamedTuple, Self
 from hogbox._delivery.health import Health, hindrance, illness
 from hogbox._metrics.collector import Collector
 from hogbox._metrics.text import CONTENT_TYPE, render
+from hogbox._store.database import Database
 from hogbox.errors import ConfigurationError
+from hogbox.telemetry import Telemetry
 
 log = logging.getLogger("hogbox.metrics")
 
 _PLAIN: Final = "text/plain; charset=utf-8"
+
+
+_SHORTEST_PATIENCE: Final = 30.0
+"""Seconds that a worker's loop may stand still at least: a statement of its own may take long."""
+
+
+def serve(
+    host: str,
+    port: int | None,
+    database: Database,
+    telemetry: Telemetry,
+    health: Callable[[], Health],
+    lease_seconds: float,
+) -> AbstractContextManager[object]:
+    """The server of one worker's metrics and health; nothing where there is no port."""
+    if port is None:
+        return nullcontext()
+    return MetricsServer(host, port, Collector(database, telemetry), health, max(_SHORTEST_PATIENCE, lease_seconds))
 
 
 class Answer(NamedTuple):

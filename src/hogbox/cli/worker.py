@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, closing, nullcontext
-from typing import Annotated, Final
+from contextlib import closing
+from typing import Annotated
 
 import typer
 
-from hogbox._store.database import Database
 from hogbox.cli.option import (
     DatabaseUrl,
     Host,
@@ -32,9 +31,6 @@ MetricsHost = Annotated[
     str, typer.Option(help="Address to serve them at. There is no authentication: keep it inside of your network.")
 ]
 
-_SHORTEST_PATIENCE: Final = 30.0
-"""Seconds that the worker's loop may stand still: a statement of its own may take long."""
-
 
 def worker(
     database_url: DatabaseUrl = None,
@@ -54,24 +50,14 @@ def worker(
 
     Example: hogbox worker --database-url postgresql://app@localhost/app
     """
+    # Imported when a worker is started: it takes as long as some other commands do.
+    from hogbox._metrics.server import serve
+
     settings = load_settings(database_url, host, table_prefix, project_token)
     log_to_stderr(verbose)
     with closing(open_database(settings)) as database:
         telemetry, delivery = Telemetry(), DeliverySettings.load(os.environ)
         refresher = Refresher(database, settings, telemetry=telemetry)
         process = Worker(database, settings.host, delivery, refresher, telemetry=telemetry)
-        patience = max(_SHORTEST_PATIENCE, delivery.lease_seconds)
-        with _serving(metrics_host, metrics_port, database, process, telemetry, patience):
+        with serve(metrics_host, metrics_port, database, telemetry, process.health, delivery.lease_seconds):
             process.run_until_signal()
-
-
-def _serving(
-    host: str, port: int | None, database: Database, process: Worker, telemetry: Telemetry, patience: float
-) -> AbstractContextManager[object]:
-    """The server of metrics, where there is a port for it."""
-    if port is None:
-        return nullcontext()
-    from hogbox._metrics.collector import Collector
-    from hogbox._metrics.server import MetricsServer
-
-    return MetricsServer(host, port, Collector(database, telemetry), process.health, patience)
