@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple, TypeAlias
 
 log = logging.getLogger("hogbox.telemetry")
@@ -92,22 +93,23 @@ class Telemetry:
     """Tells handlers. May be shared by clients and workers, and by threads."""
 
     def __init__(self) -> None:
-        self.handlers: tuple[Handler, ...] = ()
-        """Whom it tells; what costs something to say is said only where there is one. To be changed with `attach`."""
-        self._blamed: tuple[Handler, ...] = ()
+        self.handlers: Final[list[Handler]] = []
+        """Whom it tells, always the same list: what costs something to say is said only where there is one."""
+        self._blamed: list[Handler] = []
 
     def attach(self, handler: Handler) -> None:
         """Tell this handler too, from now on. One that is attached already is not told twice."""
         if handler not in self.handlers:
-            self.handlers = (*self.handlers, handler)
+            self.handlers.append(handler)
 
     def detach(self, handler: Handler) -> None:
         """Tell it no more. Does nothing where it is not attached."""
-        self.handlers = tuple(one for one in self.handlers if one != handler)
+        with suppress(ValueError):
+            self.handlers.remove(handler)
 
     def emit(self, event: Event) -> None:
         """Tell all handlers. Raises nothing."""
-        for handler in self.handlers:
+        for handler in tuple(self.handlers):
             try:
                 handler(event)
             except Exception:
@@ -116,5 +118,5 @@ class Telemetry:
     def _blame(self, handler: Handler, event: Event) -> None:
         """Say once that a handler fails; it is told on."""
         if handler not in self._blamed:
-            self._blamed = (*self._blamed, handler)
+            self._blamed.append(handler)
             log.exception("the telemetry handler %r failed at %s; it is not said again", handler, type(event).__name__)

@@ -167,7 +167,7 @@ def test_a_handler_is_told_once_however_often_it_is_attached_and_never_after_it_
     telemetry.detach(handler)
     telemetry.emit(LeasesChanged("w", 2))
     assert told == [LeasesChanged("w", 1)]
-    assert telemetry.handlers == ()
+    assert telemetry.handlers == []
 
 
 def test_both_clients_have_it() -> None:

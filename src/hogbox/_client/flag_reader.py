@@ -81,7 +81,10 @@ class FlagReader:
         self._kinds = kinds
         self.usual = usual
         self._telemetry = telemetry
+        self._handlers = telemetry.handlers
         self._project = shorten(settings.project_token)
+        self._one_local = FlagsEvaluated(self._project, LOCAL, 1)
+        self._one_inconclusive = FlagsEvaluated(self._project, INCONCLUSIVE, 1)
         self._falls_back_in_vain = False
         self._uncomputed: set[str] = set()
         self._told_of_no_flags = False
@@ -108,8 +111,8 @@ class FlagReader:
         result = flag_set.evaluate_plain(
             key, distinct_id, known, self.usual.properties_complete if complete is None else complete
         )
-        if self._telemetry.handlers and result is not None:
-            self._tell_evaluated(result)
+        if self._handlers and result is not None:
+            self._telemetry.emit(self._one_inconclusive if result.value is None else self._one_local)
         return result
 
     def person(
@@ -183,7 +186,7 @@ class FlagReader:
         """The person's flags as they are now."""
         sight = yield from self.sight(ctx, None)
         local = sight.flags if person else None
-        tell = self._tell_evaluated if self._telemetry.handlers else None
+        tell = self._tell_evaluated if self._handlers else None
         return View(local, person or NOBODY, datetime.now(UTC), sight.stamp and sight.stamp.revision, tell)
 
     def told(
@@ -290,7 +293,7 @@ class FlagReader:
 
     def _tell_evaluated(self, *results: FlagResult | Result | None) -> None:
         """Count what was evaluated here; None is a flag without definitions."""
-        if not self._telemetry.handlers:
+        if not self._handlers:
             return
         decided = sum(result is not None and result.value is not None for result in results)
         for outcome, flags in ((LOCAL, decided), (INCONCLUSIVE, len(results) - decided)):

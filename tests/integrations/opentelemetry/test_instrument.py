@@ -143,7 +143,7 @@ def test_what_it_returns_undoes_it(posthog: PostHog, observed: Observed) -> None
     posthog.deliver()
     assert observed.exporter.get_finished_spans() == ()
     assert observed.points() == {}
-    assert posthog.telemetry.handlers == ()
+    assert posthog.telemetry.handlers == []
 
 
 def test_without_an_sdk_it_costs_nothing_and_harms_nothing(posthog: PostHog, emulator: Emulator) -> None:
