@@ -21,6 +21,7 @@ from hogbox._events.hook import BeforeSend
 from hogbox.context import require_person, whose
 from hogbox.errors import InvalidEvent
 from hogbox.settings import DeliverySettings
+from hogbox.telemetry import Telemetry
 from hogbox.transport import AsyncFlagsTransport
 
 if TYPE_CHECKING:
@@ -108,6 +109,11 @@ class AsyncPostHog(AsyncFlagMethods):
     def discarded(self) -> Discarded:
         """How many events were captured here but not written, by reason."""
         return self._recorder.discarded
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """What this client, its worker and its refreshes do, for handlers that are attached to it."""
+        return self._parts.telemetry
 
     async def capture(
         self,

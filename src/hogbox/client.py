@@ -19,6 +19,7 @@ from hogbox._events.hook import BeforeSend
 from hogbox.context import require_person, whose
 from hogbox.errors import ConfigurationError, InvalidEvent
 from hogbox.settings import DeliverySettings
+from hogbox.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -127,6 +128,11 @@ class PostHog(FlagMethods):
     def discarded(self) -> Discarded:
         """How many events were captured here but not written, by reason."""
         return self._recorder.discarded
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """What this client, its worker and its refreshes do, for handlers that are attached to it."""
+        return self._parts.telemetry
 
     def capture(
         self,

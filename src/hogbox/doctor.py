@@ -26,6 +26,7 @@ from hogbox._wire.verdict import Verdict
 from hogbox.effective import shown_url
 from hogbox.errors import HogboxError
 from hogbox.settings import SWITCH_VARIABLE, DeliverySettings, Settings, polling_disabled, polling_interval
+from hogbox.telemetry import Telemetry
 from hogbox.transport import USER_AGENT, DefinitionsTransport, NoReply, Transport, reach
 
 _CLOCK_TOLERANCE: Final = 2.0
@@ -184,7 +185,7 @@ def _test_event(settings: Settings) -> Check:
         "timestamp": datetime.now(UTC).isoformat(),
         "properties": {"$process_person_profile": False},
     }
-    with Transport(settings.host, _PATIENCE, 1) as transport:
+    with Transport(settings.host, _PATIENCE, 1, Telemetry()) as transport:
         answer = transport.send_batch(settings.project_token, [encode(event)])
     reason = answer.reason.replace(settings.project_token, shorten(settings.project_token))
     if answer.verdict is Verdict.DELIVERED:

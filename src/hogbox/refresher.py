@@ -35,6 +35,7 @@ from hogbox._wire.host import shorten
 from hogbox._wire.key import Secret, objection
 from hogbox.machine import process_name
 from hogbox.settings import SWITCH_VARIABLE, Settings, polling_disabled, polling_interval
+from hogbox.telemetry import Refreshed, Telemetry
 from hogbox.transport import USER_AGENT, DefinitionsTransport, NoReply
 
 log = logging.getLogger("hogbox.refresh")
@@ -87,11 +88,13 @@ class Refresher:
         *,
         parse: Parse | None = None,
         environment: Mapping[str, str] = os.environ,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._parse = parse or _parse
         self._environment = environment
+        self._telemetry = telemetry or Telemetry()
         self._store = DefinitionStore(database, settings.project_token)
         self._history = HistoryStore(database, settings.project_token)
         self._said: str | None = None
@@ -171,12 +174,15 @@ class Refresher:
         return Refresh(Status.SKIPPED, Reason.MISSING_KEYS, f"{missing} is not set")
 
     def _refresh(self, key: Secret, pause: Pause, *, loudly: bool) -> Refresh:
+        began = time.perf_counter()
         stored = self._store.read()
         finding, requests = self._ask(key, stored, pause)
         if finding.store is not None:
             self._keep(finding.store, stored)
         self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED, requests=requests)
         result = Refresh(finding.status, finding.reason, finding.detail)
+        seconds = time.perf_counter() - began
+        self._telemetry.emit(Refreshed(shorten(self._settings.project_token), result.status, result.reason, seconds))
         self._say(result, loudly)
         return result
 
@@ -227,12 +233,13 @@ class Refresher:
         last, self._said = self._said, str(result)
         well, was_well = result.status in _WELL, last is None or last in _WELL
         project = shorten(self._settings.project_token)
+        facts = {"project": project, "status": result.status, "reason": result.reason}
         if not well and (loudly or last != self._said):
-            log.warning("flag definitions of project %s: %s: %s", project, result, result.detail)
+            log.warning("flag definitions of project %s: %s: %s", project, result, result.detail, extra=facts)
         elif well and not was_well:
-            log.info("flag definitions of project %s are refreshed again", project)
+            log.info("flag definitions of project %s are refreshed again", project, extra=facts)
         elif result.status == Status.UPDATED:
-            log.info("flag definitions of project %s are updated", project)
+            log.info("flag definitions of project %s are updated", project, extra=facts)
 
 
 def _go_on(pause: Pause, seconds: float) -> None:

@@ -16,10 +16,12 @@ import httpx
 
 from hogbox import __version__
 from hogbox._wire.backoff import parse_retry_after
-from hogbox._wire.batch import batch_request
+from hogbox._wire.batch import Request, batch_request
 from hogbox._wire.definitions import DefinitionsRequest, Reply
 from hogbox._wire.flags import CONNECTION_ERROR, TIMEOUT, FlagsRequest
+from hogbox._wire.host import shorten
 from hogbox._wire.verdict import Answer, judge, no_answer
+from hogbox.telemetry import RequestDone, Telemetry
 
 USER_AGENT: Final = f"hogbox/{__version__}"
 
@@ -30,10 +32,11 @@ DEFINITIONS_TIMEOUT: Final = 10.0
 class Transport:
     """Sends capture requests to one host and judges the answers; never raises for what the network does."""
 
-    def __init__(self, host: str, timeout: float, connections: int) -> None:
+    def __init__(self, host: str, timeout: float, connections: int, telemetry: Telemetry) -> None:
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._host = host
         self._client = httpx.Client(timeout=timeout, limits=limits)
+        self._telemetry = telemetry
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +50,23 @@ class Transport:
         """Send these encoded events, in this order, and judge the answer. `historical`: they are a backfill."""
         now = datetime.now(UTC)
         request = batch_request(token, payloads, sent_at=now.isoformat(), user_agent=USER_AGENT, historical=historical)
+        began = time.perf_counter()
+        answer = self._post(request)
+        seconds = time.perf_counter() - began
+        self._telemetry.emit(
+            RequestDone(
+                shorten(token),
+                answer.status,
+                answer.verdict.value,
+                answer.reason,
+                seconds,
+                len(payloads),
+                len(request.body),
+            )
+        )
+        return answer
+
+    def _post(self, request: Request) -> Answer:
         try:
             response = self._client.post(f"{self._host}{request.path}", content=request.body, headers=request.headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

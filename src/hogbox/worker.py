@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._delivery.batch import Limits
+from hogbox._delivery.health import Health
 from hogbox._store.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore, Ready
@@ -34,6 +35,7 @@ from hogbox.encryption import Cipher
 from hogbox.machine import process_name
 from hogbox.refresher import Refresher
 from hogbox.settings import DeliverySettings
+from hogbox.telemetry import LeasesChanged, Telemetry
 from hogbox.transport import Transport
 
 log = logging.getLogger("hogbox.worker")
@@ -49,6 +51,10 @@ _GATHER: Final = 0.03
 _REST: Final = 1.0
 _IDLE_SHARE: Final = 20
 """Times the duration of a search in vain: passing over the events of held projects costs little, however many wait."""
+
+_WELL_AFTER: Final = 5.0
+"""Seconds without a failure after which the database counts as well again, to the log: one where just writing fails
+would otherwise fill it."""
 
 _TOGETHER: Final = 0.01
 """Shards that were put off together are due within a few milliseconds: one request serves them all."""
@@ -83,7 +89,13 @@ class Worker:
     """
 
     def __init__(
-        self, database: Database, host: str, settings: DeliverySettings, refresher: Refresher | None = None
+        self,
+        database: Database,
+        host: str,
+        settings: DeliverySettings,
+        refresher: Refresher | None = None,
+        *,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.id = process_name()
         require_shared(database.engine)
@@ -91,7 +103,8 @@ class Worker:
         self._host = host
         self._settings = settings
         self._cipher = Cipher.load(os.environ)
-        self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes))
+        self._telemetry = telemetry or Telemetry()
+        self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes), self._telemetry)
         self._store = DeliveryStore(database, self.id)
         self._senders = min(settings.senders, most_writers(database.engine))
         self._retention = Retention(DeadLetterStore(database), settings.dead_letter_days)
@@ -106,6 +119,11 @@ class Worker:
         self._resting: dict[int, float] = {}
         self._parallel = 1
         self._unwell = False
+        self._said_unwell = False
+        self._failed_at = 0.0
+        self._puzzle: str | None = None
+        self._beat: float | None = None
+        self._told_held = 0
 
     def run(self) -> None:
         """Deliver and refresh until `stop` is called; then finish what is under way and give the shards back.
@@ -157,6 +175,13 @@ class Worker:
         self._stopping = True
         self._wake.put(None)
 
+    def health(self) -> Health:
+        """How it is now. May be asked by any thread."""
+        now, beat = time.monotonic(), self._beat
+        age = None if beat is None else now - beat
+        leases = self._leases
+        return Health(age, self._unwell, leases.deadline > now, leases.held, self._stopping)
+
     def hint(self) -> None:
         """Say that events may be committed soon: for some seconds the worker looks often."""
         now = time.monotonic()
@@ -174,7 +199,7 @@ class Worker:
     def _work(self, finished: Callable[[], bool], beside: AbstractContextManager[object]) -> None:
         settings = self._settings
         with ExitStack() as stack:
-            transport = Transport(self._host, settings.request_timeout_seconds, self._senders)
+            transport = Transport(self._host, settings.request_timeout_seconds, self._senders, self._telemetry)
             stack.enter_context(transport)
             changes = ChangeSignal(self._database.engine)
             stack.callback(changes.close)
@@ -184,9 +209,11 @@ class Worker:
             shared, leases, stopping = self._shared, self._leases, self._is_stopping
             sender = Sender(self._store, transport, settings, shared, leases, stopping, self._cipher)
             stack.enter_context(beside)
-            log.info("worker %s delivers to %s", self.id, self._host)
+            log.info("worker %s delivers to %s", self.id, self._host, extra={"worker": self.id, "host": self._host})
             self._loop(finished, changes, lambda turn, share: pool.submit(sender.deliver, turn, share))
-        log.info("worker %s has ended: %d delivered, %d dead", self.id, self._shared.delivered, self._shared.dead)
+        self._tell_leases(0)
+        facts = {"worker": self.id, "delivered": self._shared.delivered, "dead": self._shared.dead}
+        log.info("worker %s has ended: %d delivered, %d dead", *facts.values(), extra=facts)
 
     def _loop(
         self,
@@ -195,6 +222,7 @@ class Worker:
         submit: Submit,
     ) -> None:
         while True:
+            self._beat = time.monotonic()
             try:
                 if finished():
                     return
@@ -236,7 +264,7 @@ class Worker:
             if isinstance(error, SQLAlchemyError):
                 raise error
             if error is not None:
-                log.error("a delivery failed in a way that hogbox did not foresee", exc_info=error)
+                self._puzzled(error)
 
     def _adapt(self, outcome: Outcome) -> None:
         """More requests at once while there is a backlog; one for all shards while there is none."""
@@ -247,6 +275,12 @@ class Worker:
         if self._leases.keep():
             self._look_at = 0.0
         self._leases.return_recalled(self._busy())
+        self._tell_leases(self._leases.held)
+
+    def _tell_leases(self, held: int) -> None:
+        if held != self._told_held:
+            self._telemetry.emit(LeasesChanged(self.id, held))
+        self._told_held = held
 
     def _should_look(self, changes: ChangeSignal) -> bool:
         if self._stopping or len(self._turns) >= self._senders:
@@ -296,14 +330,26 @@ class Worker:
         return max(0.0, min(pulse, due - now))
 
     def _trouble(self, error: SQLAlchemyError) -> None:
-        if not self._unwell:
-            log.warning("the database fails; trying again every %.0f s: %s", _REST, error)
-        self._unwell = True
+        if not self._said_unwell:
+            log.warning("the database fails; trying again every %.0f s: %s", _REST, error, extra={"worker": self.id})
+        self._unwell = self._said_unwell = True
+        self._failed_at = time.monotonic()
 
     def _well(self) -> None:
-        if self._unwell:
-            log.info("the database answers again")
         self._unwell = False
+        if self._said_unwell and time.monotonic() - self._failed_at > _WELL_AFTER:
+            self._said_unwell = False
+            log.info("the database answers again", extra={"worker": self.id})
+
+    def _puzzled(self, error: BaseException) -> None:
+        """Say what failed; not again where the same fails again."""
+        if repr(error) != self._puzzle:
+            log.error(
+                "a delivery failed in a way that hogbox did not foresee; if the same fails again it is not said again",
+                exc_info=error,
+                extra={"worker": self.id},
+            )
+        self._puzzle = repr(error)
 
 
 def _split(ready: Sequence[Ready], turns: int) -> list[Sequence[Ready]]:

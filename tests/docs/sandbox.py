@@ -25,6 +25,9 @@ from tests.docs.page import ROOT, Block, Page
 PORT = "8010"
 """The port of the emulator in the pages; here it becomes a free one."""
 
+METRICS_PORT = "9464"
+"""The port of a worker's metrics; the same."""
+
 PATIENCE = 30.0
 
 
@@ -36,6 +39,7 @@ class Sandbox:
         self._monkeypatch = monkeypatch
         self._stack = stack
         self._port = _port(page, stack)
+        self._metrics_port = _free_port()
         self._module = ModuleType("page")
         self._printed = ""
         monkeypatch.setitem(sys.modules, "page", self._module)
@@ -48,7 +52,7 @@ class Sandbox:
 
     def run(self, block: Block) -> None:
         """Run the block, or do what its comment says in place of that."""
-        text = block.text.replace(PORT, str(self._port))
+        text = block.text.replace(PORT, str(self._port)).replace(METRICS_PORT, str(self._metrics_port))
         match block.directive, block.language:
             case "not run" | "signature", _:
                 return
@@ -125,10 +129,14 @@ def sandbox(page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 def _port(page: Page, stack: contextlib.ExitStack) -> int:
     """The port of an emulator that runs, or a free one where the page starts an emulator of its own."""
     if any(block.directive == "background until" and "hogbox emulator" in block.text for block in page.blocks):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            return int(free.getsockname()[1])
+        return _free_port()
     return stack.enter_context(Emulator()).port
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _listen(process: subprocess.Popen[str], text: str, said: threading.Event, heard: list[str]) -> None:

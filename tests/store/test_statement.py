@@ -14,6 +14,7 @@ from hogbox._store.dialect import ByDialect, octets, table_exists
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, RENEWED_EXPOSURE, FlagStatements
 from hogbox._store.history_statement import HistoryStatements
 from hogbox._store.inspection_statement import InspectionStatements
+from hogbox._store.measure_statement import MeasureStatements
 from hogbox._store.portable import Portable
 from hogbox._store.refresh_statement import RefreshStatements
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
@@ -26,6 +27,7 @@ REFRESHES = RefreshStatements(TABLES)
 HISTORY = HistoryStatements(TABLES)
 FLAGS = FlagStatements(TABLES)
 INSPECTION = InspectionStatements(TABLES)
+MEASURES = MeasureStatements(TABLES)
 
 
 def dialect_of(url: str) -> Dialect:
@@ -70,6 +72,12 @@ def test_every_statement_of_refreshes_has_a_spelling_in_every_dialect(
     statement = getattr(statements, name)
     spelt = statement[dialect.name] if isinstance(statement, ByDialect) else statement
     assert str(spelt.compile(dialect=dialect))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("name", sorted(vars(MEASURES)))
+def test_every_statement_of_measures_has_a_spelling_in_every_dialect(name: str, dialect: Dialect) -> None:
+    assert str(getattr(MEASURES, name).compile(dialect=dialect))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -15,13 +16,19 @@ from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties
 from hogbox._client.step import Plan
 from hogbox._events.exposure import FlagFacts
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
+from hogbox._wire.host import shorten
 from hogbox.errors import LocalEvaluationNotConfigured, RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult
 from hogbox.settings import Settings
+from hogbox.telemetry import ANSWERED, INCONCLUSIVE, LOCAL, FlagsAsked, FlagsEvaluated, Telemetry
+from hogbox.telemetry import REMOTE as FROM_POSTHOG
 
 log = logging.getLogger("hogbox")
 
 REMOTE: Final = "remote"
+
+_MOST_SAID: Final = 1000
+"""Flags of which the log says one by one that PostHog can't evaluate them."""
 
 _NOT_CONFIGURED: Final = (
     "no flag definitions were ever stored, and no key for them is set: set POSTHOG_PERSONAL_API_KEY for a worker, or "
@@ -64,6 +71,7 @@ class FlagReader:
         exposures: Exposures,
         kinds: Container[type],
         usual: Usual,
+        telemetry: Telemetry,
     ) -> None:
         self._disabled = settings.disabled
         self._has_key = settings.personal_api_key is not None
@@ -72,6 +80,14 @@ class FlagReader:
         self._exposures = exposures
         self._kinds = kinds
         self.usual = usual
+        self._telemetry = telemetry
+        self._handlers = telemetry.handlers
+        self._project = shorten(settings.project_token)
+        self._one_local = FlagsEvaluated(self._project, LOCAL, 1)
+        self._one_inconclusive = FlagsEvaluated(self._project, INCONCLUSIVE, 1)
+        self._falls_back_in_vain = False
+        self._uncomputed: set[str] = set()
+        self._told_of_no_flags = False
 
     def read_plain(
         self,
@@ -92,9 +108,12 @@ class FlagReader:
         known = {} if properties is None else properties
         if type(known) is not dict:
             return None
-        return flag_set.evaluate_plain(
+        result = flag_set.evaluate_plain(
             key, distinct_id, known, self.usual.properties_complete if complete is None else complete
         )
+        if self._handlers and result is not None:
+            self._telemetry.emit(self._one_inconclusive if result.value is None else self._one_local)
+        return result
 
     def person(
         self,
@@ -123,6 +142,7 @@ class FlagReader:
         if person is None:
             return None
         result = None if local is None else local.evaluate(key, person)
+        self._tell_evaluated(result)
         if result is not None and result.value is not None:
             if self.tracks(track) and local is not None:
                 yield from self._exposures.note(ctx, exposure_of(result, person, local))
@@ -147,6 +167,7 @@ class FlagReader:
                     **person._asdict(), keys=None if wanted is None else [key for key in wanted if key in known]
                 )
             )
+            self._tell_evaluated(*results.values())
         if fallback == REMOTE:
             yield from self._fill(
                 results, person, None if local is None else wanted or list(local.flag_set.keys), wanted
@@ -165,7 +186,8 @@ class FlagReader:
         """The person's flags as they are now."""
         sight = yield from self.sight(ctx, None)
         local = sight.flags if person else None
-        return View(local, person or NOBODY, datetime.now(UTC), sight.stamp and sight.stamp.revision)
+        tell = self._tell_evaluated if self._handlers else None
+        return View(local, person or NOBODY, datetime.now(UTC), sight.stamp and sight.stamp.revision, tell)
 
     def told(
         self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
@@ -181,8 +203,11 @@ class FlagReader:
         try:
             view = yield from self.view(ctx, Person(person, groups))
         except LocalEvaluationNotConfigured as error:
-            log.warning("an event tells of no flags: %s", error)
+            if not self._told_of_no_flags:
+                log.warning("an event tells of no flags: %s", error, extra={"project": self._project})
+            self._told_of_no_flags = True
             return None
+        self._told_of_no_flags = False
         return Flags(view).event_properties()
 
     def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Plan[RemoteFlag | None]:
@@ -236,14 +261,54 @@ class FlagReader:
 
         None for nobody, and where the client is disabled. Raises RemoteEvaluationError. All remote reads ask here.
         """
-        return None if self._disabled or person is None else (yield from self._remote.ask(person, keys))
+        if self._disabled or person is None:
+            return None
+        began = time.perf_counter()
+        try:
+            answer = yield from self._remote.ask(person, keys)
+        except RemoteEvaluationError as error:
+            self._telemetry.emit(FlagsAsked(self._project, error.reason, time.perf_counter() - began))
+            raise
+        self._telemetry.emit(FlagsAsked(self._project, ANSWERED, time.perf_counter() - began))
+        if self._falls_back_in_vain:
+            self._falls_back_in_vain = False
+            log.info("PostHog answers questions for flags again", extra={"project": self._project})
+        if decided := sum(flag.value is not None for flag in answer.flags.values()):
+            self._telemetry.emit(FlagsEvaluated(self._project, FROM_POSTHOG, decided))
+        return answer
+
+    def _unanswered(self, error: RemoteEvaluationError) -> None:
+        """Say that reads fall back to PostHog in vain, when that begins; `answer` says when it is over."""
+        first, self._falls_back_in_vain = not self._falls_back_in_vain, True
+        if first:
+            facts = {"project": self._project, "reason": error.reason}
+            log.warning("flags are inconclusive here, and their defaults are given: %s", error, extra=facts)
+
+    def _not_computed(self, key: str, error: RemoteEvaluationError) -> None:
+        """Say that PostHog answers, but can't evaluate this flag; once for each."""
+        if key not in self._uncomputed and len(self._uncomputed) < _MOST_SAID:
+            self._uncomputed.add(key)
+            facts = {"project": self._project, "reason": error.reason}
+            log.warning("flag %r is inconclusive here, and %s", key, error, extra=facts)
+
+    def _tell_evaluated(self, *results: FlagResult | Result | None) -> None:
+        """Count what was evaluated here; None is a flag without definitions."""
+        if not self._handlers:
+            return
+        decided = sum(result is not None and result.value is not None for result in results)
+        for outcome, flags in ((LOCAL, decided), (INCONCLUSIVE, len(results) - decided)):
+            if flags:
+                self._telemetry.emit(FlagsEvaluated(self._project, outcome, flags))
 
     def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Plan[RemoteFlag | None]:
         """What PostHog says of a flag that is inconclusive here; a failure of it is a warning (P8)."""
         try:
             return (yield from self.ask(ctx, key, person, track))
         except RemoteEvaluationError as error:
-            log.warning("flag %r is inconclusive here, and %s", key, error)
+            if error.reason == ERRORS_WHILE_COMPUTING:
+                self._not_computed(key, error)
+            else:
+                self._unanswered(error)
             return None
 
     def _fill(
@@ -258,7 +323,7 @@ class FlagReader:
         try:
             answer = yield from self.answer(person, missing)
         except RemoteEvaluationError as error:
-            log.warning("flags are inconclusive here, and %s", error)
+            self._unanswered(error)
             return
         if answer is not None:
             results.update({key: flag for key, flag in answer.flags.items() if missing is None or key in missing})

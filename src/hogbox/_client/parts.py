@@ -25,6 +25,7 @@ from hogbox._events.hook import BeforeSend
 from hogbox._store.database import Database
 from hogbox.encryption import Cipher
 from hogbox.settings import DeliverySettings, Settings
+from hogbox.telemetry import Telemetry
 from hogbox.transport import FlagsTransport
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Parts:
         self._delivery = given.delivery or DeliverySettings.load(os.environ)
         source = settings.database_url if database is None or isinstance(database, str) else database
         self.database = Database(source, settings.table_prefix)
+        self.telemetry = Telemetry()
         bounds = settings.outbox_bounds
         self.room = Room(self.database.tables, bounds, settings.outbox_full) if any(bounds) else None
         """What keeps the outbox within its bounds, where there are any."""
@@ -90,14 +92,14 @@ class Parts:
         settings, tables = self.settings, self.database.tables
         cache = FlagCache(tables, settings.project_token, self._timezone, settings.definitions_max_age_seconds)
         exposures = Exposures(tables, self.recorder, self.outbox, settings, self.room)
-        return FlagReader(settings, cache, Remote(settings), exposures, kinds, self._usual)
+        return FlagReader(settings, cache, Remote(settings), exposures, kinds, self._usual, self.telemetry)
 
     @cached_property
     def refresher(self) -> Refresher:
         """What keeps the project's flag definitions fresh."""
         from hogbox.refresher import Refresher
 
-        return Refresher(self.database, self.settings)
+        return Refresher(self.database, self.settings, telemetry=self.telemetry)
 
     def create_tables(self) -> None:
         """Create hogbox's tables, or bring older ones up to date."""
@@ -109,7 +111,7 @@ class Parts:
         """A worker to deliver the events that wait now."""
         from hogbox.worker import Worker
 
-        return Worker(self.database, self.settings.host, self._delivery)
+        return Worker(self.database, self.settings.host, self._delivery, telemetry=self.telemetry)
 
     def shutdown(self, timeout: float | None) -> None:
         """End the worker thread, and close connections."""
@@ -120,6 +122,6 @@ class Parts:
     def _make_worker(self) -> Worker:
         from hogbox.worker import Worker
 
-        worker = Worker(self.database, self.settings.host, self._delivery, self.refresher)
+        worker = Worker(self.database, self.settings.host, self._delivery, self.refresher, telemetry=self.telemetry)
         self.database.check()
         return worker

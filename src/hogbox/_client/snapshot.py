@@ -26,6 +26,8 @@ class View(NamedTuple):
     person: Person
     now: datetime
     revision: int | None = None
+    tell: Callable[[FlagResult], object] | None = None
+    """Is told of each flag when it is evaluated."""
 
 
 class Flags:
@@ -36,7 +38,7 @@ class Flags:
     are tracked: then a value's first read writes in the transaction that it was taken in.
     """
 
-    __slots__ = ("_expose", "_local", "_now", "_person", "_results", "readable", "revision")
+    __slots__ = ("_expose", "_local", "_now", "_person", "_results", "_tell", "readable", "revision")
 
     revision: int | None
     """Counts the changes of the definitions that this was taken of; None where none were ever stored."""
@@ -51,6 +53,7 @@ class Flags:
         self._person = view.person
         self._now = view.now
         self._expose = expose
+        self._tell = view.tell
         self._results: dict[str, FlagResult] = {}
 
     def __repr__(self) -> str:
@@ -124,6 +127,8 @@ class Flags:
         result = self._results.get(key)
         if result is None:
             result = self._results[key] = self._local.evaluate(key, self._person, self._now)
+            if self._tell is not None:
+                self._tell(result)
         return result
 
 

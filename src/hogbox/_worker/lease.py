@@ -42,6 +42,11 @@ class Leases:
         self._count = count
         self._pace = Pace()
 
+    @property
+    def held(self) -> int:
+        """How many shards it holds."""
+        return len(self._held)
+
     def keep(self) -> bool:
         """When it is time: say that the worker is alive, prolong its leases, move towards its fair share of the shards.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from random import random
@@ -27,6 +27,7 @@ from hogbox._worker.opening import open_events
 from hogbox.encryption import VARIABLE, Cipher
 from hogbox.errors import UndecryptablePayload
 from hogbox.settings import DeliverySettings
+from hogbox.telemetry import DEAD, DELIVERED, EventsSettled, Telemetry
 from hogbox.transport import Transport
 
 log = logging.getLogger("hogbox.delivery")
@@ -46,6 +47,7 @@ class Shared:
     """What the senders of one worker know together. Changed under the lock."""
 
     limits: Limits
+    telemetry: Telemetry
     lock: threading.Lock = field(default_factory=threading.Lock)
     holds: Holds = field(default_factory=Holds)
     delivered: int = 0
@@ -205,18 +207,22 @@ class Sender:
                 self._store.clear_retry(recovered, turn.fences)
         for row in step.dead:
             self._store.bury(row, turn.fences, answer.reason, answer.status)
-            name = row.uuid or f"in row {row.id}"
-            log.warning("event %s of project %s is a dead letter: %s", name, shorten(row.project), answer.reason)
+        if step.dead:
+            _say_dead(step.dead, answer)
         with self._shared.lock:
             self._shared.delivered += len(step.delivered)
             self._shared.dead += len(step.dead)
+        for outcome, rows in ((DELIVERED, step.delivered), (DEAD, step.dead)):
+            if rows:
+                settled = EventsSettled(shorten(rows[0].project), outcome, len(rows), answer.status)
+                self._shared.telemetry.emit(settled)
 
     def _retry(self, pending: Sequence[Part], turn: Turn, answer: Answer) -> None:
         """Put the shards off; give their events up only where a limit of attempts says so."""
         rows = [row for part in pending for row in part.rows]
         shards = {row.shard for row in rows}
         attempt = turn.attempt(shards)
-        self._unwell(answer)
+        self._unwell(answer, _facts(rows, answer, attempt))
         if 0 < self._settings.max_attempts <= attempt:
             reason = Answer(answer.verdict, answer.status, f"given up after {attempt} attempts: {answer.reason}")
             self._settle(Step((), tuple(rows), ()), turn, reason)
@@ -232,15 +238,16 @@ class Sender:
             attempt = self._shared.holds.attempts(project) + 1
             seconds = delay(attempt, base=base, cap=cap, random=random(), retry_after=answer.retry_after)  # noqa: S311
             self._shared.holds.refuse(project, time.monotonic() + seconds)
-        if attempt == 1 or seconds > cap / 2:
+        shards = {row.shard for part in pending for row in part.rows}
+        if attempt == 1:
             log.error(
                 "PostHog refuses the token %s of a project (%s): its events are kept, and tried again within %.0f s; "
                 "mend the project or its token",
                 shorten(project),
                 answer.reason,
                 cap,
+                extra=_facts(pending[0].rows, answer, attempt),
             )
-        shards = {row.shard for part in pending for row in part.rows}
         self._store.note_error(shards, turn.fences, f"token {shorten(project)} refused: {answer.reason}")
         self._store.hold(project, seconds, attempt, answer.status, answer.reason)
 
@@ -257,13 +264,31 @@ class Sender:
         if taken_back or project in self._store.held:
             self._store.release(project)
         if taken_back:
-            log.info("PostHog accepts the token %s again", shorten(project))
+            log.info("PostHog accepts the token %s again", shorten(project), extra={"project": shorten(project)})
         if recovered:
-            log.info("PostHog takes events again")
+            log.info("PostHog takes events again", extra={"project": shorten(project)})
 
-    def _unwell(self, answer: Answer) -> None:
+    def _unwell(self, answer: Answer, facts: Mapping[str, object]) -> None:
         with self._shared.lock:
             first, self._shared.failing = not self._shared.failing, True
             self._shared.failed_at = time.monotonic()
         if first:
-            log.warning("PostHog does not take events (%s): they wait in the outbox and are sent again", answer.reason)
+            log.warning(
+                "PostHog does not take events (%s): they wait in the outbox and are sent again",
+                answer.reason,
+                extra=facts,
+            )
+
+
+def _say_dead(rows: Sequence[Waiting], answer: Answer) -> None:
+    """One line for all that died of the same."""
+    which = f"event {rows[0].uuid or f'in row {rows[0].id}'}" if len(rows) == 1 else f"{len(rows)} events"
+    what = "is a dead letter" if len(rows) == 1 else "are dead letters"
+    facts = _facts(rows, answer)
+    log.warning("%s of project %s %s: %s", which, facts["project"], what, answer.reason, extra=facts)
+
+
+def _facts(rows: Sequence[Waiting], answer: Answer, attempt: int | None = None) -> Mapping[str, object]:
+    """What a line of the log tells besides its words, for programs that read it."""
+    facts = {"project": shorten(rows[0].project), "status": answer.status, "events": len(rows)}
+    return facts if attempt is None else {**facts, "attempt": attempt}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from typing import Annotated
+
+import typer
 
 from hogbox.cli.option import (
     DatabaseUrl,
@@ -17,7 +20,16 @@ from hogbox.cli.option import (
 )
 from hogbox.refresher import Refresher
 from hogbox.settings import DeliverySettings
+from hogbox.telemetry import Telemetry
 from hogbox.worker import Worker
+
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Serve /metrics, /healthz and /readyz at this port; 0 picks a free one."),
+]
+MetricsHost = Annotated[
+    str, typer.Option(help="Address to serve them at. There is no authentication: keep it inside of your network.")
+]
 
 
 def worker(
@@ -25,6 +37,8 @@ def worker(
     host: Host = None,
     project_token: ProjectToken = None,
     table_prefix: TablePrefix = None,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
     verbose: Verbose = False,
 ) -> None:
     """Deliver events to PostHog until SIGTERM or SIGINT; then finish what is under way and give the shards back.
@@ -36,8 +50,14 @@ def worker(
 
     Example: hogbox worker --database-url postgresql://app@localhost/app
     """
+    # Imported when a worker is started: it takes as long as some other commands do.
+    from hogbox._metrics.server import serve
+
     settings = load_settings(database_url, host, table_prefix, project_token)
     log_to_stderr(verbose)
     with closing(open_database(settings)) as database:
-        refresher = Refresher(database, settings)
-        Worker(database, settings.host, DeliverySettings.load(os.environ), refresher).run_until_signal()
+        telemetry, delivery = Telemetry(), DeliverySettings.load(os.environ)
+        refresher = Refresher(database, settings, telemetry=telemetry)
+        process = Worker(database, settings.host, delivery, refresher, telemetry=telemetry)
+        with serve(metrics_host, metrics_port, database, telemetry, process.health, delivery.lease_seconds):
+            process.run_until_signal()

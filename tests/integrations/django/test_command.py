@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,16 @@ def test_a_worker_needs_a_database_that_threads_can_share(site: TestDatabase, ho
         wrapper.settings_dict["NAME"] = ":memory:"
         with pytest.raises(CommandError, match="a database in memory"):
             call_command("hogbox_worker", verbosity=0)
+
+
+@pytest.mark.parametrize("port", ["taken", "70000"])
+def test_metrics_are_served_where_they_can_be(site: TestDatabase, hogbox: Any, port: str) -> None:
+    with connected(site), socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        given = str(taken.getsockname()[1]) if port == "taken" else port
+        with pytest.raises(CommandError, match=f"metrics can't be served at 127.0.0.1, port {given} "):
+            call_command("hogbox_worker", "--metrics-port", given, verbosity=0)
 
 
 def test_another_url_of_the_database_may_be_used(site: TestDatabase, hogbox: dict[str, Any]) -> None:

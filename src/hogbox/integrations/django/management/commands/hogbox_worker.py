@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from typing import Any
 
+from hogbox._metrics.server import serve
 from hogbox.integrations.django.command import HogboxCommand, open_database
 from hogbox.integrations.django.configuration import configuration
 from hogbox.refresher import Refresher
+from hogbox.telemetry import Telemetry
 from hogbox.worker import Worker
 
 
@@ -18,10 +21,21 @@ class Command(HogboxCommand):
         "With a project token and a key for flag definitions they keep those fresh too."
     )
 
-    def handle(self, *_: Any, **__: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Those of its own."""
+        parser.add_argument("--metrics-port", type=int, help="Serve /metrics, /healthz and /readyz at this port.")
+        parser.add_argument(
+            "--metrics-host", default="127.0.0.1", help="Address to serve them at; there is no authentication."
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
         """Run. Raises ConfigurationError, or TablesError where the tables can't be used."""
+        host, port = options["metrics_host"], options["metrics_port"]
         configured = configuration()
         settings = configured.settings()
         with open_database(configured) as database:
-            refresher = Refresher(database, settings)
-            Worker(database, settings.host, configured.delivery, refresher).run_until_signal()
+            telemetry, delivery = Telemetry(), configured.delivery
+            refresher = Refresher(database, settings, telemetry=telemetry)
+            worker = Worker(database, settings.host, delivery, refresher, telemetry=telemetry)
+            with serve(host, port, database, telemetry, worker.health, delivery.lease_seconds):
+                worker.run_until_signal()

@@ -1,0 +1,81 @@
+"""Prometheus: hogbox's metrics in the application's own registry, beside its others.
+
+    REGISTRY.register(HogboxCollector(posthog))
+
+It counts what this client does from then on, and reads the database when it is scraped, at most every `max_age`
+seconds. Several clients of one database are counted together: `other.telemetry.attach(collector)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from hogbox._metrics.collector import MAX_AGE, Collector
+from hogbox._metrics.family import METRICS, Distribution, Family, Kind, Metric
+from hogbox.aio import AsyncPostHog
+from hogbox.client import PostHog
+from hogbox.errors import MissingDependency
+from hogbox.telemetry import Event
+
+try:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+    from prometheus_client.metrics_core import Metric as PrometheusMetric
+    from prometheus_client.registry import Collector as PrometheusCollector
+except ModuleNotFoundError as missing:
+    raise MissingDependency(
+        "hogbox.integrations.prometheus needs the Prometheus client: pip install 'hogbox[metrics]'"
+    ) from missing
+
+__all__ = ["HogboxCollector"]
+
+_INFINITE: Final = "+Inf"
+
+
+class HogboxCollector(PrometheusCollector):
+    """A collector of `prometheus_client`, and a handler of telemetry.
+
+    `max_age` is how old what was read from the database may be, in seconds. A database that fails makes
+    `hogbox_database_up` 0 and raises nothing.
+    """
+
+    def __init__(self, posthog: PostHog | AsyncPostHog, *, max_age: float = MAX_AGE) -> None:
+        self._collector = Collector(posthog._parts.database, posthog.telemetry, max_age)
+
+    def __call__(self, event: Event) -> None:
+        """Count what another client tells."""
+        self._collector.meter(event)
+
+    def describe(self) -> Iterable[PrometheusMetric]:
+        """The metrics without their values: to be registered asks no database."""
+        return [_metric(Family(metric, ())) for metric in METRICS]
+
+    def collect(self) -> Iterator[PrometheusMetric]:
+        """Every metric with its values."""
+        for family in self._collector.collect():
+            yield _metric(family)
+
+
+def _metric(family: Family) -> PrometheusMetric:
+    metric = family.metric
+    if metric.kind is Kind.HISTOGRAM:
+        return _histogram(family)
+    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    made = kind(metric.name, metric.help, labels=metric.labels)
+    for sample in family.samples:
+        if not isinstance(sample.value, Distribution):
+            made.add_metric(sample.labels, sample.value)
+    return made
+
+
+def _histogram(family: Family) -> PrometheusMetric:
+    made = HistogramMetricFamily(family.metric.name, family.metric.help, labels=family.metric.labels)
+    for sample in family.samples:
+        if isinstance(sample.value, Distribution):
+            made.add_metric(sample.labels, _buckets(family.metric, sample.value), sample.value.sum)
+    return made
+
+
+def _buckets(metric: Metric, value: Distribution) -> list[tuple[str, float]]:
+    within = zip(metric.bounds, value.within, strict=True)
+    return [*((str(bound), float(count)) for bound, count in within), (_INFINITE, float(value.total))]

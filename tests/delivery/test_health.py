@@ -1,0 +1,27 @@
+"""What a worker's process answers to those who watch it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hogbox._delivery.health import Health, hindrance, illness
+
+WELL = Health(beat_age=0.1, database_fails=False, leased=True, held=64, stopping=False)
+
+
+@pytest.mark.parametrize(
+    ("health", "ill", "hindered"),
+    [
+        (WELL, None, None),
+        (WELL._replace(held=0), None, None),
+        (WELL._replace(beat_age=None), None, "the worker has not begun"),
+        (WELL._replace(stopping=True), None, "the worker is about to end"),
+        (WELL._replace(stopping=True, beat_age=61.0), None, "the worker is about to end"),
+        (WELL._replace(database_fails=True), None, "the database fails"),
+        (WELL._replace(leased=False), None, "the worker has no valid leases"),
+        (WELL._replace(beat_age=61.0), "the worker has stood still for 61 s", "the worker has stood still for 61 s"),
+    ],
+)
+def test_who_is_well(health: Health, ill: str | None, hindered: str | None) -> None:
+    assert illness(health, 60.0) == ill
+    assert hindrance(health, 60.0) == hindered
