@@ -59,19 +59,21 @@ def stop_worker(stage: Stage) -> int:
     stage.begin(workers=0)
     answers: tuple[dict[str, Any], ...] = ({"status": 413}, {})
     while stage.producing():
-        _pile_up(stage)
-        fault = stage.emulator.fault(delay=0.3, times=1, **answers[stopped % 2])
-        if not stage.wait(partial(_fired, stage, fault.id, 1), 5.0):
+        fault = _pile_up(stage, worker, answers[stopped % 2])
+        if not stage.wait(partial(_fired, stage, fault, 1), 5.0):
             break
         _overtake(stage, worker)
         stopped += 1
     return stopped
 
 
-def _pile_up(stage: Stage) -> None:
-    """Have a few requests fail, so that the next one carries many events."""
-    fault = stage.emulator.fault(status=503, times=3)
-    stage.wait(partial(_fired, stage, fault.id, 3), 5.0)
+def _pile_up(stage: Stage, worker: Process, answer: dict[str, Any]) -> int:
+    """Stop the worker briefly, so that the request that is to be answered so carries many events."""
+    worker.send_signal(signal.SIGSTOP)
+    stage.pause(LEASE / 2)
+    fault = stage.emulator.fault(delay=0.3, times=1, **answer)
+    worker.send_signal(signal.SIGCONT)
+    return fault.id
 
 
 def _overtake(stage: Stage, worker: Process) -> None:

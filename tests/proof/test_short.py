@@ -22,9 +22,16 @@ def test_p1_to_p4_hold_in_the_short_form() -> None:
     assert "nothing lost, out of order or restamped" in result.stdout
 
 
-@pytest.mark.parametrize(("broken", "words"), [("no-order", "out of order"), ("early-delete", "lost")])
-def test_a_broken_build_is_noticed(broken: str, words: str) -> None:
-    result = prove("--short", "--faults", "server-down", "--databases", "sqlite", "--break", broken)
+@pytest.mark.parametrize(
+    ("broken", "fault", "words"),
+    [
+        ("no-order", "server-down", "out of order"),
+        ("early-delete", "server-down", "lost"),
+        ("fence", "worker-stopped", "sent again behind a later one"),
+    ],
+)
+def test_a_broken_build_is_noticed(broken: str, fault: str, words: str) -> None:
+    result = prove("--short", "--events", "400", "--faults", fault, "--databases", "sqlite", "--break", broken)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "BROKEN: " in result.stdout
     assert words in result.stdout
