@@ -43,6 +43,8 @@ def kill_producers(stage: Stage) -> int:
     stage.begin(workers=1)
     for _ in stage.every(1.5):
         alive = [producer for producer in stage.producers if producer.poll() is None]
+        if not (alive and stage.time_left()):
+            break
         stage.start_producer()
         stage.end(alive[0], signal.SIGKILL)
         killed += 1

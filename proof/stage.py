@@ -114,9 +114,9 @@ class Stage:
         self.producers.append(self._start(["proof.producer", *arguments], {}))
 
     def every(self, seconds: float) -> Iterator[int]:
-        """Once in so many seconds, while producers produce."""
+        """Once in so many seconds, while producers produce, and not long after they should have ended."""
         count = 0
-        while self.pause(seconds):
+        while self.pause(seconds) and time.monotonic() < self._ends + self.size.seconds:
             yield count
             count += 1
 
@@ -127,6 +127,10 @@ class Stage:
             self._supervise()
             time.sleep(_PACE)
         return self.producing()
+
+    def time_left(self) -> bool:
+        """Whether it is not yet time for producers to end."""
+        return time.monotonic() < self._ends
 
     def producing(self) -> bool:
         """Whether a producer is at work."""
