@@ -34,8 +34,8 @@ class Row:
 
     @property
     def good(self) -> bool:
-        """Whether every promise held, or there was nothing to show."""
-        return self.verdict is None or not self.verdict.broken
+        """Whether every promise held under a fault that struck, or there was nothing to show."""
+        return self.verdict is None or bool(self.faults and not self.verdict.broken)
 
     def cells(self) -> list[str]:
         """The row of the table."""
@@ -44,7 +44,7 @@ class Row:
             return [self.fault, self.database, *[""] * 7, f"not shown: {self.why}"]
         counts = [verdict.committed, self.rolled_back, verdict.delivered, verdict.repeats, verdict.dead]
         broken = ", ".join(f"{count} {name}" for name, count in verdict.broken.items())
-        words = f"BROKEN: {broken}" if broken else "kept"
+        words = f"BROKEN: {broken}" if broken else "kept" if self.faults else "no fault struck: try again"
         return [self.fault, self.database, *map(str, [*counts, verdict.waiting, self.faults]), words]
 
 
@@ -65,5 +65,5 @@ def total(rows: Sequence[Row]) -> str:
     committed = sum(row.verdict.committed for row in shown if row.verdict)
     faults = sum(row.faults for row in shown)
     bad = sum(not row.good for row in shown)
-    verdict = f"{bad} of them broke a promise" if bad else "nothing lost, out of order or restamped"
+    verdict = f"{bad} of them broke a promise, or met no fault" if bad else "nothing lost, out of order or restamped"
     return f"{len(shown)} scenarios, {committed:,} events committed, {faults:,} faults: {verdict}."

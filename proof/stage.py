@@ -86,6 +86,16 @@ class Stage:
         self._ends = time.monotonic() + self.size.seconds
         for _ in range(_PRODUCERS):
             self.start_producer()
+        self.wait(self._begun, _PATIENCE)
+        self._ends = time.monotonic() + self.size.seconds
+
+    def _begun(self) -> bool:
+        """Whether an event was committed: processes take their time to start."""
+        try:
+            with self._engine.connect() as connection:
+                return bool(read_committed(connection))
+        except SQLAlchemyError:
+            return False
 
     def at_work(self) -> bool:
         """Whether every worker has entered itself among those alive."""
