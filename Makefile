@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check nightly bench emulator format clean
+.PHONY: demo test check nightly proof bench emulator format clean
 
 demo: $(VENV)/demo.installed  ## The main job on SQLite: a shop, a failing server, a killed worker, a table
 	$(BIN)/python -m examples.shop
@@ -22,6 +22,9 @@ check: $(VENV)/dev.installed  ## Format, lint, types by two checkers, import con
 
 nightly: $(VENV)/dev.installed  ## What takes long: 200,000 comparisons with the official evaluator, full polling tests
 	HOGBOX_COMPARISONS=200000 HOGBOX_TEST_FULL=1 $(BIN)/python -m pytest tests/flags/test_difference.py tests/refresh $(ARGS)
+
+proof: $(VENV)/dev.installed  ## Every fault on every database: nothing lost, out of order, restamped; some minutes
+	$(BIN)/python -m proof $(ARGS)
 
 bench: $(VENV)/bench.installed  ## Side by side with the official client
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -14,6 +14,7 @@ from hogbox import PostHog
 from hogbox._store.database import Database
 from hogbox._store.delivery import DeliveryStore
 from hogbox._store.table import SCHEMA_VERSION
+from hogbox.emulator import Emulator
 from hogbox.errors import TablesError, TablesMissing, TablesNewer, TablesOutdated
 from hogbox.schema import check_tables, create_tables
 from tests.fixtures.database import TestDatabase
@@ -35,6 +36,15 @@ def database(empty_database: TestDatabase) -> TestDatabase:
     """A database with hogbox's tables that no other test sees."""
     create_tables(empty_database.engine)
     return empty_database
+
+
+def set_version(database: TestDatabase, version: int, oldest_compatible: int | None) -> None:
+    """Have the tables say that another version made them."""
+    database.execute(
+        "UPDATE posthog_schema SET version = :version, oldest_compatible = :oldest",
+        version=version,
+        oldest=oldest_compatible,
+    )
 
 
 def test_tables_are_made_once(empty_database: TestDatabase) -> None:
@@ -124,7 +134,7 @@ def test_missing_tables_are_named_with_what_to_do(empty_database: TestDatabase, 
 def test_tables_of_another_version_are_named_with_what_to_do(
     database: TestDatabase, action: str, version: int, kind: type[TablesError], message: str
 ) -> None:
-    database.execute("UPDATE posthog_schema SET version = :version", version=version)
+    set_version(database, version, oldest_compatible=version)
     with PostHog(database.url, project_token="phc_migrate") as posthog:
         with pytest.raises(kind) as caught:
             ACTIONS[action](posthog)
@@ -133,8 +143,25 @@ def test_tables_of_another_version_are_named_with_what_to_do(
         check_tables(database.engine)
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_newer_tables_will_do_where_their_migration_says_so(
+    database: TestDatabase, emulator: Emulator, action: str
+) -> None:
+    set_version(database, SCHEMA_VERSION + 1, oldest_compatible=SCHEMA_VERSION)
+    check_tables(database.engine)
+    with PostHog(database.url, project_token="phc_migrate", host=emulator.url) as posthog:
+        ACTIONS[action](posthog)
+    assert create_tables(database.engine) == (SCHEMA_VERSION + 1, SCHEMA_VERSION + 1)
+
+
+def test_newer_tables_that_do_not_say_so_will_not_do(database: TestDatabase) -> None:
+    set_version(database, SCHEMA_VERSION + 1, oldest_compatible=None)
+    with pytest.raises(TablesNewer):
+        check_tables(database.engine)
+
+
 def test_newer_tables_are_left_as_they_are(database: TestDatabase) -> None:
-    database.execute("UPDATE posthog_schema SET version = :version", version=SCHEMA_VERSION + 1)
+    set_version(database, SCHEMA_VERSION + 1, oldest_compatible=SCHEMA_VERSION + 1)
     with pytest.raises(TablesNewer) as caught:
         create_tables(database.engine)
     assert str(caught.value) == NEWER

@@ -9,7 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox._store.database import Database
+from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
+from hogbox._store.flag_statement import FlagStatements
 from hogbox._store.status import StatusStore
 from hogbox._store.table import Tables
 from hogbox.schema import create_tables
@@ -57,10 +59,7 @@ def statements(database: TestDatabase, act: Callable[[DeliveryStore], object]) -
 
 def plan(database: TestDatabase, act: Callable[[DeliveryStore], object]) -> list[str]:
     """The database's plan for the last statement that a store runs, a line for each step."""
-    sql, parameters = statements(database, act)[-1]
-    explain = "EXPLAIN QUERY PLAN" if database.backend == "sqlite" else "EXPLAIN"
-    with database.engine.connect() as connection:
-        return [" ".join(map(str, row)) for row in connection.exec_driver_sql(f"{explain} {sql}", parameters)]
+    return explained(database, *statements(database, act)[-1])
 
 
 @pytest.mark.parametrize("shards", [[7], range(64)], ids=["one shard", "all shards"])
@@ -114,3 +113,81 @@ def test_the_status_is_read_by_keys_and_indexes_however_many_events_wait(full: T
             rows = connection.exec_driver_sql(f"{explain} {sql}", parameters)
             steps = [" ".join(map(str, row)) for row in rows]
             assert not [step for step in steps if any(words in step for words in whole_table)], steps
+
+
+REFRESHES: dict[str, Callable[[DefinitionStore], object]] = {
+    "read_definitions": lambda store: store.read(),
+    "read_revision": lambda store: store.read_revision(),
+    "claim_refresh": lambda store: store.claim("w1", 60.0),
+    "read_due": lambda store: store.read_wait(),
+    "note_refresh": lambda store: store.note("fetched", None, unchanged="unchanged"),
+}
+FLAG_READS: dict[str, dict[str, object]] = {
+    "read_stamp": {"wanted": "phc_7"},
+    "read_text": {"wanted": "phc_7"},
+    "read_exposure": {"wanted": "exposure 7"},
+    "renew_exposure": {"wanted": "exposure 7", "lifetime": 1000},
+}
+MANY = 3000
+
+
+@pytest.fixture(scope="module")
+def flags(request: pytest.FixtureRequest, full: TestDatabase) -> TestDatabase:
+    """The same database, with the definitions of many projects and many exposures."""
+    tables = Tables("posthog_")
+    numbers = range(MANY)
+    definitions = [{"project": f"phc_{n}", "data": "{}", "fetched_at": 0, "revision": 1} for n in numbers]
+    with full.engine.begin() as connection:
+        connection.execute(sa.insert(tables.flag_definitions), definitions)
+        connection.execute(sa.insert(tables.refreshes), [{"project": f"phc_{n}", "due_at": 0} for n in numbers])
+        exposures = [{"id": f"exposure {n}", "expires_at": 2_000_000_000_000 + n} for n in numbers]
+        connection.execute(sa.insert(tables.exposures), exposures)
+    named = "posthog_flag_definitions, posthog_refreshes, posthog_exposures"
+    analyze = f"ANALYZE TABLE {named}" if full.backend == "mariadb" else "ANALYZE"
+    with full.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(analyze)
+    return full
+
+
+def explained(database: TestDatabase, sql: str, parameters: Any) -> list[str]:
+    """The database's plan for a statement, a line for each step."""
+    explain = "EXPLAIN QUERY PLAN" if database.backend == "sqlite" else "EXPLAIN"
+    with database.engine.connect() as connection:
+        return [" ".join(map(str, row)) for row in connection.exec_driver_sql(f"{explain} {sql}", parameters)]
+
+
+def whole_tables(steps: list[str]) -> list[str]:
+    """The steps that read a table from one end to the other."""
+    whole = [step for step in steps if "SCAN posthog" in step or "Seq Scan" in step or " ALL " in step]
+    return [step for step in whole if "posthog_workers" not in step]  # there are few, and all are counted
+
+
+@pytest.mark.parametrize("name", REFRESHES)
+def test_refreshes_find_their_project_by_its_key(flags: TestDatabase, name: str) -> None:
+    ran: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, sql: str, parameters: Any, *___: Any) -> None:
+        ran.append((sql, parameters))
+
+    sa.event.listen(flags.engine, "before_cursor_execute", note)
+    REFRESHES[name](DefinitionStore(Database(flags.engine, "posthog_"), "phc_7"))
+    sa.event.remove(flags.engine, "before_cursor_execute", note)
+    steps = explained(flags, *ran[-1])
+    assert not whole_tables(steps), steps
+
+
+@pytest.mark.parametrize("name", FLAG_READS)
+def test_reads_of_flags_and_exposures_find_their_row_by_its_key(flags: TestDatabase, name: str) -> None:
+    statement = getattr(FlagStatements(Tables("posthog_")), name)
+    compiled = statement.compile(flags.engine)
+    parameters = compiled.construct_params(FLAG_READS[name])
+    given = [parameters[key] for key in compiled.positiontup] if compiled.positional else parameters
+    steps = explained(flags, str(compiled), tuple(given) if compiled.positional else given)
+    assert not whole_tables(steps), steps
+
+
+def test_expired_exposures_are_found_by_their_index(flags: TestDatabase) -> None:
+    ran = statements(flags, lambda store: store.heartbeat(60.0, 120.0))
+    (statement,) = [one for one in ran if "posthog_exposures" in one[0]]
+    steps = explained(flags, *statement)
+    assert any("posthog_exposures_expires_at" in step for step in steps), steps

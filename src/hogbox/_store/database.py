@@ -63,16 +63,20 @@ class Database:
             yield connection
 
     def check(self) -> None:
-        """Raise TablesMissing, TablesOutdated or TablesNewer unless the tables are those of this version."""
+        """Raise TablesMissing, TablesOutdated or TablesNewer unless the tables are those of this version.
+
+        Newer ones will do where the migration that made them says so.
+        """
         if self._checked:
             return
         with self.engine.connect() as connection:
             version = read_version(connection, self.tables)
+            usable = version is not None and can_use(connection, self.tables, version)
         if version is None:
             raise TablesMissing()
         if version < SCHEMA_VERSION:
             raise TablesOutdated()
-        if version > SCHEMA_VERSION:
+        if not usable:
             raise TablesNewer()
         self._checked = True
 
@@ -108,3 +112,12 @@ def read_version(connection: Connection, tables: Tables) -> int | None:
             return None
         raise
     return version
+
+
+def can_use(connection: Connection, tables: Tables, version: int) -> bool:
+    """Whether this hogbox can work with tables of this version: its own, or newer ones that are compatible with it."""
+    if version <= SCHEMA_VERSION:
+        return version == SCHEMA_VERSION
+    schema = tables.schema.c
+    oldest = connection.scalar(select(schema.oldest_compatible).where(schema.version == version))
+    return oldest is not None and oldest <= SCHEMA_VERSION

@@ -115,7 +115,9 @@ def _epoch_ms_sqlite(_: epoch_ms, _compiler: SQLCompiler, **_options: Any) -> st
 
 @compiles(epoch_ms, "postgresql")
 def _epoch_ms_postgresql(_: epoch_ms, _compiler: SQLCompiler, **_options: Any) -> str:
-    return "CAST(extract(epoch from clock_timestamp()) * 1000 AS BIGINT)"
+    # Not clock_timestamp(): it may change within a statement, so that no index can be searched with it. Not now():
+    # it stands still for a whole transaction.
+    return "CAST(extract(epoch from statement_timestamp()) * 1000 AS BIGINT)"
 
 
 @compiles(epoch_ms, "mysql")

@@ -11,7 +11,7 @@ from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from hogbox._events.identifier import SHARDS
-from hogbox._store.database import read_version
+from hogbox._store.database import can_use, read_version
 from hogbox._store.dialect import epoch_ms, migrating, transactional
 from hogbox._store.table import OLDEST_COMPATIBLE, SCHEMA_VERSION, Tables
 from hogbox.errors import TablesNewer
@@ -43,13 +43,14 @@ can't roll its schema back. Version 1 is the first that was released."""
 def migrate(engine: Engine, tables: Tables) -> tuple[int, int]:
     """Bring the tables to this version, whatever is there; returns the versions before and after.
 
-    Several processes may call it at once: one works, the others wait and find nothing to do. Raises TablesNewer where
-    the tables are ahead of this hogbox.
+    Several processes may call it at once: one works, the others wait and find nothing to do. Newer tables that this
+    hogbox can use stay as they are; raises TablesNewer where it can't.
     """
     with transactional(engine).connect() as connection:
         before = read_version(connection, tables) or 0
+        usable = can_use(connection, tables, before)
         connection.rollback()
-        if before == SCHEMA_VERSION:
+        if usable:
             return before, before
         with migrating(connection):
             return before, _migrate(connection, tables)

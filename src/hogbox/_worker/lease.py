@@ -23,7 +23,7 @@ _HEARTBEATS: Final = 6
 
 
 class Leases:
-    """The shards that one worker holds. Used by the worker's own thread only, but for `deadline`.
+    """The shards that one worker holds. Used by the worker's own thread only, but for `deadline` and `lapses`.
 
     `count` says how many events the worker has delivered, and how many it has made dead letters.
     """
@@ -33,6 +33,8 @@ class Leases:
         """Shards to give back, for other workers to claim, as soon as nothing of theirs is under way."""
         self.deadline = 0.0
         """Until when, on the monotonic clock, this worker surely holds its shards."""
+        self.lapses = 0
+        """How often the leases had run out before they were prolonged: what was read before may be another's since."""
         self.next_beat = 0.0
         """When, on the monotonic clock, to keep the leases again."""
         self._worker = worker
@@ -59,6 +61,8 @@ class Leases:
         done = Done(delivered, dead, self._pace.per_minute(now, delivered + dead))
         if not self._store.heartbeat(self._seconds, forget_after=2 * self._seconds, done=done):
             self._store.announce(socket.gethostname(), os.getpid(), __version__)
+        if self.deadline and now >= self.deadline:
+            self.lapses += 1
         self.deadline = now + self._seconds
         self.next_beat = now + self._seconds / _HEARTBEATS
         return self._balance()

@@ -78,7 +78,8 @@ class Outcome(Enum):
 class Turn:
     """One sender's go at some shards."""
 
-    def __init__(self, ready: Sequence[Ready]) -> None:
+    def __init__(self, ready: Sequence[Ready], lapses: int) -> None:
+        self.lapses = lapses
         self.fences = {one.shard: one.fence for one in ready}
         self.attempts = {one.shard: one.attempt for one in ready}
         self.ends = time.monotonic() + TURN_SECONDS
@@ -122,7 +123,7 @@ class Sender:
         With `share`, the turn is over as soon as there is more than one request's worth, for others to help. Errors
         of the database are raised; everything else is settled here.
         """
-        turn = Turn(ready)
+        turn = Turn(ready, self._leases.lapses)
         try:
             while not self._stopping() and time.monotonic() < turn.ends:
                 if not self._deliver_next(turn):
@@ -173,7 +174,7 @@ class Sender:
         project = batch[0].project
         pending = whole(batch)
         while pending:
-            if not self._may_send(project):
+            if not self._may_send(project, turn):
                 return False
             payloads = [row.payload for row in pending[0].rows]
             answer = self._transport.send_batch(project, payloads, historical=batch[0].lane == HISTORICAL)
@@ -192,11 +193,15 @@ class Sender:
             pending = step.pending
         return True
 
-    def _may_send(self, project: str) -> bool:
-        """Only while the leases outlast the request, and for one sender where the project was held back."""
+    def _may_send(self, project: str, turn: Turn) -> bool:
+        """Only while the leases outlast the request, and for one sender where the project was held back.
+
+        Not what was read before the leases ran out, either: a worker that was frozen prolongs those that are left to
+        it, and may go on in the middle of a turn.
+        """
         now, patience = time.monotonic(), self._settings.request_timeout_seconds
         with self._shared.lock:
-            outlasts = now + patience < self._leases.deadline
+            outlasts = now + patience < self._leases.deadline and turn.lapses == self._leases.lapses
             return outlasts and self._shared.holds.may_try(project, now, patience)
 
     def _settle(self, step: Step, turn: Turn, answer: Answer) -> None:

@@ -1,0 +1,86 @@
+"""hogbox broken on purpose, in the worker's process: the proof has to notice each of these.
+
+They reach into hogbox's inside and take out what a promise rests on; nothing of this is in the package.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, bindparam, tuple_
+
+from hogbox._delivery.batch import Waiting
+from hogbox._store import statement
+from hogbox._store.delivery import DeliveryStore, LeaseLost
+from hogbox._store.table import Tables
+from hogbox._worker.sender import Sender
+
+_ASIDE: Final = 0.5
+"""Seconds."""
+
+
+def skip_the_fence() -> None:
+    """A worker goes on with shards that another one has taken over: nothing looks at the owner, fence or lease."""
+
+    def anybodys(tables: Tables) -> ColumnElement[bool]:
+        shard = tables.shards.c.shard
+        return tuple_(shard, shard).in_(bindparam("held", expanding=True))
+
+    def held(_: DeliveryStore, shards: Collection[int], *__: object) -> dict[str, object]:
+        return {"held": [(shard, shard) for shard in shards]}
+
+    def settle(self: DeliveryStore, rows: Collection[Waiting], fences: Any) -> None:
+        try:
+            fenced(self, rows, fences)
+        except LeaseLost:
+            return
+
+    fenced = DeliveryStore.settle
+    _replace(statement, "_held", anybodys)
+    _replace(DeliveryStore, "_held", held)
+    _replace(DeliveryStore, "settle", settle)
+    _replace(Sender, "_may_send", lambda *_: True)
+
+
+def delete_early() -> None:
+    """Events leave the outbox before PostHog has answered."""
+
+    def deliver_batch(self: Any, batch: tuple[Waiting, ...], turn: Any) -> bool:
+        delete(self._store, batch, turn.fences)
+        return bool(deliver(self, batch, turn))
+
+    deliver, delete = Sender._deliver_batch, DeliveryStore.settle
+    _replace(Sender, "_deliver_batch", deliver_batch)
+    _replace(DeliveryStore, "settle", lambda *_: None)
+
+
+def retry_without_order() -> None:
+    """What fails is tried again later, and the events behind it are sent meanwhile."""
+    aside: dict[int, float] = {}
+
+    def retry(_: Sender, pending: Any, *__: Any) -> None:
+        rows = [row for part in pending for row in part.rows]
+        aside.update(dict.fromkeys((row.id for row in rows), time.monotonic() + _ASIDE))
+
+    def read_events(self: DeliveryStore, shards: Any, held: Any, events: int, size: int) -> list[Waiting]:
+        now = time.monotonic()
+        out = {row for row, until in aside.items() if until > now}
+        rows = read(self, shards, held, events + len(out), size)
+        return [row for row in rows if row.id not in out][:events]
+
+    read = DeliveryStore.read_events
+    _replace(Sender, "_retry", retry)
+    _replace(DeliveryStore, "read_events", read_events)
+
+
+def _replace(owner: object, name: str, value: object) -> None:
+    setattr(owner, name, value)
+
+
+BREAKS: Final[dict[str, Callable[[], None]]] = {
+    "fence": skip_the_fence,
+    "early-delete": delete_early,
+    "no-order": retry_without_order,
+}
