@@ -9,6 +9,7 @@ The memory that it takes does not grow with the file.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
@@ -20,6 +21,7 @@ from hogbox._events.limit import MAX_STORED_BYTES
 from hogbox._events.shape import library_properties
 from hogbox._store.database import Database
 from hogbox._store.importing import ImportStore
+from hogbox.encryption import Cipher
 from hogbox.errors import InvalidEvent
 
 PORTION_EVENTS: Final = 1000
@@ -78,6 +80,7 @@ class Importer:
         self._store = ImportStore(database)
         self._project = project
         self._own = own_properties()
+        self._cipher = Cipher.load(os.environ)
         database.check()
 
     def run(self, path: Path, checked: Checked, progress: Progress) -> Imported:
@@ -123,7 +126,8 @@ class Importer:
         return Imported(written, 0)
 
     def _file_row(self, line: Line, digest: str) -> Row:
-        return _row(line, self._project, derived_uuid(self._project, digest, line.start), self._own)
+        row = _row(line, self._project, derived_uuid(self._project, digest, line.start), self._own)
+        return row._replace(payload=self._cipher.seal(row.payload))
 
 
 def own_properties() -> dict[str, Any]:

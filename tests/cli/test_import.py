@@ -13,6 +13,7 @@ import pytest
 import hogbox.importer
 from hogbox._store.importing import ImportStore
 from hogbox.emulator import Emulator
+from hogbox.encryption import VARIABLE, is_sealed, new_key, open_payload
 from hogbox.errors import InvalidEvent
 from hogbox.importer import read_lines
 from tests.cli.conftest import TOKEN, Ended, Hogbox
@@ -94,6 +95,19 @@ def test_an_import_that_was_cut_off_goes_on(
 def run_interrupted(hogbox: Hogbox, database: TestDatabase, file: Path) -> None:
     """Typer ends with 130 where the user interrupts."""
     assert run(hogbox, database, file).returncode == 130
+
+
+def test_imported_events_are_encrypted_like_all_others(
+    hogbox: Hogbox, sqlite_database: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {VARIABLE: new_key()}
+    file = write(tmp_path / "events.jsonl", event(1))
+    ended = hogbox("import", str(file), "-d", sqlite_database.url, "--project-token", TOKEN, **keys)
+    assert ended.returncode == 0
+    (row,) = sqlite_database.rows("posthog_outbox")
+    assert is_sealed(row["payload"])
+    monkeypatch.setenv(VARIABLE, keys[VARIABLE])
+    assert json.loads(open_payload(row["payload"]))["properties"]["number"] == 1
 
 
 def test_p3_a_repeat_gives_the_same_uuids(hogbox: Hogbox, sqlite_database: TestDatabase, tmp_path: Path) -> None:
