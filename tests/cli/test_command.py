@@ -115,7 +115,7 @@ def test_migrate_takes_a_prefix(hogbox: Hogbox, sqlite_database: TestDatabase) -
 
 
 def test_migrate_refuses_newer_tables(hogbox: Hogbox, sqlite_database: TestDatabase) -> None:
-    sqlite_database.execute("UPDATE posthog_schema SET version = 99")
+    sqlite_database.execute("UPDATE posthog_schema SET version = 99, oldest_compatible = 99")
     done = hogbox("migrate", "-d", sqlite_database.url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "hogbox: hogbox's tables were made by a newer hogbox: upgrade this installation.\n"

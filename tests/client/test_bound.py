@@ -22,6 +22,7 @@ NEED_NO_CTX = {
     "reload_feature_flags",
     "shutdown",
     "start",
+    "telemetry",
 }
 
 METHODS = [name for name in vars(BoundPostHog) if not name.startswith("_") and name != "client"]
