@@ -57,7 +57,7 @@ class Watch:
         self.slowest_status = max(self.slowest_status, time.monotonic() - began)
         self.most_memory = max(self.most_memory, *(worker.memory_info().rss for worker in workers))
         with self._engine.connect() as connection:
-            oldest = dict(connection.execute(self._database.statements.read_oldest).tuples().all())
+            oldest = dict(connection.execute(self._database.statements.read_oldest).all())
         now = time.monotonic()
         for shard, event in oldest.items():
             before, since = self._oldest.get(shard, (None, now))
