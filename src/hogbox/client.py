@@ -110,6 +110,7 @@ class PostHog(FlagMethods):
         self._identify = identify
         self._recorder = self._parts.recorder
         self._performer = self._parts.performer
+        self._outbox, self._room, self._thread = self._parts.outbox, self._parts.room, self._parts.thread
         self._reader = self._parts.reader(self._performer.writer.kinds)
         self._plain = identify is None and not track_exposures and not self._parts.settings.disabled
 
@@ -331,7 +332,8 @@ class PostHog(FlagMethods):
         self._parts.shutdown(timeout)
 
     def _identified(self, ctx: Any) -> str | int | UUID | None:
-        self._require_handle(ctx)
+        if ctx is not None:
+            self._performer.writer.require(ctx)
         return self._identify(ctx) if self._identify else None
 
     def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
@@ -348,8 +350,9 @@ class PostHog(FlagMethods):
     def _write(self, ctx: Any, entry: Entry | None) -> str | None:
         if entry is None:
             return None
-        if self._parts.room is not None:
-            entry = self._performer.perform(self._parts.room.admit(ctx, entry))
-        self._performer.write(ctx, *self._parts.outbox.insert(entry))
-        self._parts.thread.hint()
+        if self._room is not None:
+            entry = self._performer.perform(self._room.admit(ctx, entry))
+        statement, values = self._outbox.insert(entry)
+        self._performer.write(ctx, statement, values)
+        self._thread.hint()
         return entry.uuid

@@ -14,13 +14,13 @@ class Outbox:
     """Where entries go, in one set of tables; their payloads are encrypted here, the last thing before the INSERT."""
 
     def __init__(self, statements: Statements, cipher: Cipher) -> None:
-        self._cipher = cipher
+        self._cipher = cipher if cipher.has_keys else None
         self._insert_event = Portable(statements.insert_event, EVENT_VALUES)
         self._insert_dead_letter = Portable(statements.insert_dead_letter, DEAD_LETTER_VALUES)
 
     def insert(self, entry: Entry) -> tuple[Portable, tuple[Any, ...]]:
         """The statement and its values."""
-        if self._cipher.has_keys:
+        if self._cipher is not None:
             entry = entry._replace(row=entry.row._replace(payload=self._cipher.seal(entry.row.payload)))
         if entry.reason is None:
             return self._insert_event, entry.row

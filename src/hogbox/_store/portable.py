@@ -15,9 +15,12 @@ from hogbox._store.dialect import ByDialect
 Rows = Sequence[Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DriverDialect:
-    """What a driver's own connection speaks, and how it takes parameters. The dialect is imported when it is needed."""
+    """What a driver's own connection speaks, and how it takes parameters. The dialect is imported when it is needed.
+
+    Each is equal to itself alone: it is a key in every capture, and a hash of its texts would be made anew each time.
+    """
 
     name: str
     paramstyle: str
