@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import psutil
@@ -47,14 +48,14 @@ class Watch:
         self._database = Database(engine, "posthog_")
         self._oldest: dict[int, tuple[int, float]] = {}
         self.longest_wait = 0.0
-        self.slowest_status = 0.0
+        self.statuses: list[float] = []
         self.most_memory = 0
 
     def look(self, workers: Sequence[psutil.Process]) -> int:
         """Note how the shards have moved; how many of them hold events."""
         began = time.monotonic()
         read_status(self._database, lease=_LEASE)
-        self.slowest_status = max(self.slowest_status, time.monotonic() - began)
+        self.statuses.append(time.monotonic() - began)
         self.most_memory = max(self.most_memory, *(worker.memory_info().rss for worker in workers))
         with self._engine.connect() as connection:
             oldest = dict(connection.execute(self._database.statements.read_oldest).all())

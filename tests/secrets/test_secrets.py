@@ -1,16 +1,18 @@
-"""P9: the secrets of a client and a worker are in no log, row, repr, traceback, request or argument of a process."""
+"""P9: the secrets of a client and a worker are in no log, row, repr, traceback, request, argument, metric or status."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -94,17 +96,26 @@ def work(variables: dict[str, str], emulator: Emulator, database: TestDatabase) 
     """What a worker prints while PostHog fails, refuses the key, and then takes the events; and its arguments."""
     emulator.fault(status=503, times=1)
     emulator.fault(status=401, times=1)
-    command = [sys.executable, "-m", "hogbox", "worker", "--verbose"]
+    port = free_port()
+    command = [sys.executable, "-m", "hogbox", "worker", "--verbose", "--metrics-port", str(port)]
     variables = {**variables, "HOGBOX_KEY_REFUSED_CAP_SECONDS": "0.5"}
     process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         wait_until(lambda: not database.count("posthog_outbox"), "the worker to deliver")
         arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode()
         rows = all_rows(database)
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert "hogbox_events_total" in metrics
     finally:
         process.terminate()
         printed, _ = process.communicate(timeout=30)
-    return f"{arguments}\n{rows}\n{printed}"
+    return f"{arguments}\n{rows}\n{metrics}\n{printed}"
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def all_rows(database: TestDatabase) -> str:
@@ -129,6 +140,9 @@ def test_p9_no_secret_is_told_in_success_or_failure(place: TestDatabase, emulato
     told["the worker"] = work(variables, emulator, place)
     emulator.configure(secret_keys=())
     told["hogbox refresh, refused by PostHog"] = run([sys.executable, "-m", "hogbox", "refresh"], variables)
+    for command in (["status"], ["status", "--json"], ["doctor"], ["doctor", "--json"], ["dead", "list", "--json"]):
+        told[" ".join(["hogbox", *command])] = run([sys.executable, "-m", "hogbox", *command], variables)
+        told[" ".join(["hogbox", *command, "refused"])] = run([sys.executable, "-m", "hogbox", *command], refused)
     told["hogbox worker, refused by the database"] = run([sys.executable, "-m", "hogbox", "worker"], refused)
     asked, sent = _by_path(emulator)
     told["what PostHog got"] = repr([*emulator.events(), *sent])

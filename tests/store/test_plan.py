@@ -191,3 +191,43 @@ def test_expired_exposures_are_found_by_their_index(flags: TestDatabase) -> None
     (statement,) = [one for one in ran if "posthog_exposures" in one[0]]
     steps = explained(flags, *statement)
     assert any("posthog_exposures_expires_at" in step for step in steps), steps
+
+
+FENCES = {9: 0}
+
+OPERATIONS: dict[str, Callable[[DeliveryStore], object]] = {
+    "announce": lambda store: store.announce("host", 1, "1.0.0"),
+    "heartbeat": lambda store: store.heartbeat(60.0, 120.0),
+    "hold": lambda store: store.hold("phc_plan", 1.0, 1, 401, "refused"),
+    "release": lambda store: store.release("phc_plan"),
+    "read_leases": lambda store: store.read_leases(60.0),
+    "claim": lambda store: store.claim([9], 60.0),
+    "read_ready": lambda store: store.read_ready(),
+    "read_oldest": lambda store: store.read_oldest(),
+    "read_events, few shards": lambda store: store.read_events([9], ("phc_held",), 50, 5_000_000),
+    "read_events, many shards": lambda store: store.read_events(range(64), ("phc_held",), 50, 5_000_000),
+    "count_waiting": lambda store: store.count_waiting(50),
+    "settle": lambda store: store.settle(store.read_events([9], (), 2, 5_000_000), FENCES),
+    "bury": lambda store: store.bury(store.read_events([9], (), 1, 5_000_000)[0], FENCES, "refused", 400),
+    "clear_retry": lambda store: store.clear_retry([9], FENCES),
+    "postpone": lambda store: store.postpone([9], FENCES, 0.0, "failed"),
+    "note_error": lambda store: store.note_error([9], FENCES, "failed"),
+}
+"""Everything that a worker does with the database while it works."""
+
+LARGE = ("posthog_outbox", "posthog_dead_letters", "posthog_exposures", "posthog_flag_history")
+"""The tables that grow; the others have a row for each shard, worker, project."""
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_operation_of_a_worker_reads_a_large_table_from_end_to_end(flags: TestDatabase, name: str) -> None:
+    for sql, parameters in statements(flags, OPERATIONS[name]):
+        steps = explained(flags, sql, parameters) if any(table in sql for table in LARGE) else []
+        whole = [step for step in steps for table in LARGE if reads_all_of(table, step)]
+        assert not whole, (sql, steps)
+
+
+def reads_all_of(table: str, step: str) -> bool:
+    """Whether a step of a plan reads this table without an index."""
+    by_sqlite = step.endswith(f"SCAN {table}")
+    return by_sqlite or f"Seq Scan on {table}" in step or f"{table} ALL" in step
