@@ -105,8 +105,9 @@ def _run(server: CountingServer, url: sa.URL, asked: argparse.Namespace) -> int:
     print(f"committed {committed}, arrived {server.events}, left {left}, dead {dead}, in {seconds:.0f} s")
     print(f"{committed / seconds:.0f} events a second; {server.requests} requests; {deadlocks} deadlocks")
     print(f"longest time without progress of a shard that held events: {watch.longest_wait:.1f} s")
+    usual, slowest = (1000 * find(watch.statuses) for find in (median, max))
     print(
-        f"slowest status: {watch.slowest_status * 1000:.0f} ms; most memory of a worker: {watch.most_memory >> 20} MB"
+        f"status: {usual:.0f} ms (median), {slowest:.0f} ms (slowest); a worker's memory: {watch.most_memory >> 20} MB"
     )
     kept = not (left or dead or deadlocks) and server.events >= committed and watch.longest_wait < _STARVED
     print("kept" if kept else "BROKEN")
