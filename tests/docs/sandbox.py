@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from sqlalchemy import Engine
 from hogbox import PostHog
 from hogbox.emulator import Emulator
 from tests.docs.page import ROOT, Block, Page
+from tests.fixtures.port import free_port
 
 PORT = "8010"
 """The port of the emulator in the pages; here it becomes a free one."""
@@ -39,7 +39,7 @@ class Sandbox:
         self._monkeypatch = monkeypatch
         self._stack = stack
         self._port = _port(page, stack)
-        self._metrics_port = _free_port()
+        self._metrics_port = free_port()
         self._module = ModuleType("page")
         self._printed = ""
         monkeypatch.setitem(sys.modules, "page", self._module)
@@ -129,14 +129,8 @@ def sandbox(page: Page, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 def _port(page: Page, stack: contextlib.ExitStack) -> int:
     """The port of an emulator that runs, or a free one where the page starts an emulator of its own."""
     if any(block.directive == "background until" and "hogbox emulator" in block.text for block in page.blocks):
-        return _free_port()
+        return free_port()
     return stack.enter_context(Emulator()).port
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _listen(process: subprocess.Popen[str], text: str, said: threading.Event, heard: list[str]) -> None:

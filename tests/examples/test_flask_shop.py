@@ -19,6 +19,7 @@ from hogbox.emulator import Emulator
 from tests.docs.page import DOCS, ROOT, read_page
 from tests.emulator.flag_case import definitions, flag, where
 from tests.fixtures.database import TestDatabase
+from tests.fixtures.port import free_port
 from tests.fixtures.waiting import wait_until
 
 FLAGS = definitions(flag("gift-wrap", where("price", 100, "gt")))
@@ -54,12 +55,6 @@ def served(environment: dict[str, str], port: int) -> Iterator[str]:
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def settings(database: str, emulator: Emulator) -> dict[str, str]:

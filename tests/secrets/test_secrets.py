@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 from hogbox.emulator import Emulator, ReceivedRequest
 from hogbox.encryption import new_key
 from tests.fixtures.database import TestDatabase, make_database
+from tests.fixtures.port import free_port
 from tests.fixtures.process import QUICK
 from tests.fixtures.waiting import wait_until
 
@@ -110,12 +110,6 @@ def work(variables: dict[str, str], emulator: Emulator, database: TestDatabase) 
         process.terminate()
         printed, _ = process.communicate(timeout=30)
     return f"{arguments}\n{rows}\n{metrics}\n{printed}"
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def all_rows(database: TestDatabase) -> str:

@@ -26,16 +26,11 @@ from hogbox.emulator import Emulator
 from hogbox.telemetry import Telemetry
 from tests.cli.conftest import Hogbox, environment, hogbox  # noqa: F401 - fixtures
 from tests.fixtures.database import TestDatabase
+from tests.fixtures.port import free_port
 from tests.fixtures.process import QUICK
 from tests.fixtures.waiting import wait_until
 
 WELL = Health(beat_age=0.1, database_fails=False, leased=True, held=64, stopping=False)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager

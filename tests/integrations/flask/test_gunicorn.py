@@ -23,6 +23,7 @@ from hogbox.emulator import Emulator
 from tests.docs.page import ROOT
 from tests.emulator.flag_case import definitions, flag
 from tests.fixtures.database import TestDatabase, use_wal
+from tests.fixtures.port import free_port
 from tests.fixtures.waiting import wait_until
 from tests.integrations.flask.shop import TOKEN
 
@@ -33,12 +34,6 @@ INTERVALS = 3
 FLAGS = definitions(
     flag("greeting", filters={"multivariate": {"variants": [{"key": "hi", "rollout_percentage": 100}]}})
 )
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +10,10 @@ from django.utils.html import format_html  # type: ignore[import-untyped]
 from django.utils.safestring import SafeString  # type: ignore[import-untyped]
 from django.utils.translation import ngettext  # type: ignore[import-untyped]
 
+from hogbox._events.letter import pretty, read_event
 from hogbox._wire.host import shorten
-from hogbox.encryption import open_payload, readable
-from hogbox.errors import UndecryptablePayload
-from hogbox.integrations.django.dead_letter import read_event, retry
+from hogbox.encryption import readable
+from hogbox.integrations.django.dead_letter import retry
 from hogbox.integrations.django.models import DeadLetter, FlagDefinitions, OutboxEvent, Refresh, moment
 
 
@@ -142,6 +140,4 @@ class FlagDefinitionsAdmin(ReadOnlyAdmin):
 
 
 def _pretty(text: str) -> SafeString:
-    with suppress(ValueError, UndecryptablePayload):
-        text = json.dumps(json.loads(open_payload(text)), indent=2, ensure_ascii=False)
-    return format_html("<pre>{}</pre>", text)
+    return format_html("<pre>{}</pre>", pretty(readable(text)).removesuffix("\n"))

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from django.db import connections, transaction  # type: ignore[import-untyped]
 from django.db.models import F  # type: ignore[import-untyped]
 
-from hogbox._events.letter import read_event, refused_again
+from hogbox._events.letter import refused_again
 from hogbox._store.dead_letter import DeadLetter as Letter
 from hogbox._store.dead_letter import PutBack
 from hogbox._store.handle import Writer
@@ -16,8 +16,6 @@ from hogbox._store.portable import Portable
 from hogbox._store.table import Tables
 from hogbox.integrations.django.configuration import configuration, table_prefix
 from hogbox.integrations.django.models import DeadLetter
-
-__all__ = ["Retried", "read_event", "retry"]
 
 _AT_ONCE: Final = 500
 
