@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from tests.docs.page import DOCS, ROOT
 
 SPECIFICATION = DOCS / "specification"
