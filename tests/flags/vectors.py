@@ -1,4 +1,4 @@
-"""The golden cases of the evaluation spec: 31,812 of them, kept compressed beside this module.
+"""The golden cases of flag evaluation: 31,812 of them, kept compressed beside this module.
 
 `python -m tests.flags.vectors` packs them again from the shared originals.
 """

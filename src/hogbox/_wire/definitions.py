@@ -1,4 +1,4 @@
-"""Flag definitions over HTTP: the request for them, and what each answer means (the design's section 6)."""
+"""Flag definitions over HTTP: the request for them, and what each answer means (wire protocol 7)."""
 
 from __future__ import annotations
 

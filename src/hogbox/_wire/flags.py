@@ -1,4 +1,4 @@
-"""Flags evaluated by PostHog, `POST /flags/?v=2`: the request, and what the answer says (wire protocol 6, C.4)."""
+"""Flags evaluated by PostHog, `POST /flags/?v=2`: the request, and what the answer says (wire protocol 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a flag has its value, or why it has none: the codes of the evaluation spec, sections 2 and 13."""
+"""Why a flag has its value, or why it has none: the codes of sections 2 and 13."""
 
 from __future__ import annotations
 
