@@ -256,12 +256,12 @@ def keep_old_snapshot(stage: Stage) -> int:
         else:
             report.execution_options(isolation_level="REPEATABLE READ")
         report.exec_driver_sql("SELECT count(*) FROM posthog_outbox")
-        return _disturb(stage, {"status": 503, "rate": 0.1})
+        return 1 + _disturb(stage, {"status": 503, "rate": 0.1})
 
 
 def change_isolation(stage: Stage) -> int:
     """Transactions are isolated as the server was told to, while requests fail now and then."""
-    return _disturb(stage, {"status": 503, "rate": 0.1})
+    return 1 + _disturb(stage, {"status": 503, "rate": 0.1})
 
 
 def lose_connections(stage: Stage) -> int:
