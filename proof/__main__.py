@@ -49,7 +49,7 @@ def show(scenario: Scenario, database: str, size: Size, broken: str = "") -> Row
                     verdict, rolled_back = stage.settle()
         except NotApplicable as reason:
             return Row(scenario.words, database, why=str(reason))
-    return Row(scenario.words, database, verdict, rolled_back, faults)
+    return Row(scenario.words, database, verdict, rolled_back, faults, patience=scenario.patience)
 
 
 def _names() -> list[str]:

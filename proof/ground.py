@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox.schema import create_tables
 from proof.ledger import LEDGER
 from proof.proxy import Proxy
-from proof.server import NotApplicable, Server, own_server
+from proof.server import NotApplicable, Server, own_server, pgbouncer
 
 DATABASES: Final = ("sqlite", "postgresql", "mariadb")
 _SERVERS: Final = {
@@ -51,11 +51,15 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A database with hogbox's tables and the ledger. `lever` makes it fail; `cuttable` is its URL through a proxy."""
+    """A database with hogbox's tables and the ledger. `lever` makes it fail; `cuttable` is its URL through a proxy.
+
+    `direct` is its URL for who only counts, where `url` leads through a pooler.
+    """
 
     url: str
     lever: Proxy | Server | Disk | None = None
     cuttable: str | None = None
+    direct: str | None = None
 
 
 Lay = Callable[[str, Path], AbstractContextManager[Ground]]
@@ -80,6 +84,34 @@ def behind_proxy(kind: str, folder: Path) -> Iterator[Ground]:
         with Proxy(url.host or "127.0.0.1", url.port or default) as proxy:
             through = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
             yield Ground(ground.url, proxy, through)
+
+
+@contextmanager
+def isolated_badly(kind: str, folder: Path) -> Iterator[Ground]:
+    """A database whose transactions have the isolation that suits hogbox least, unless a session asks for another."""
+    if kind == "sqlite":
+        raise NotApplicable("SQLite has one isolation level")
+    if kind == "mariadb":
+        with own_server(kind, folder, "--transaction-isolation=READ-UNCOMMITTED") as server:
+            prepare(server.url)
+            yield Ground(server.url)
+        return
+    with plain(kind, folder) as ground:
+        url = sa.make_url(ground.url)
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            setting = "SET default_transaction_isolation = 'serializable'"
+            connection.exec_driver_sql(f"ALTER DATABASE {url.database} {setting}")
+        yield ground
+
+
+@contextmanager
+def behind_pgbouncer(kind: str, folder: Path) -> Iterator[Ground]:
+    """The machine's PostgreSQL behind a PgBouncer in transaction pooling, with fewer connections than clients."""
+    if kind != "postgresql":
+        raise NotApplicable("PgBouncer is a pooler for PostgreSQL")
+    with plain(kind, folder) as ground, pgbouncer(sa.make_url(ground.url), folder) as url:
+        yield Ground(url, direct=ground.url)
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def _worker(url: str, host: str) -> Iterator[psutil.Process]:
 
 @contextmanager
 def _producer(url: str, number: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    arguments = [url, f"producer-{number}", str(_EACH), str(_SECONDS), str(folder / f"{number}.txt")]
+    arguments = [url, f"producer-{number}", str(_EACH), str(_SECONDS), str(folder / f"{number}.txt"), "phc_proof", "6"]
     with subprocess.Popen([sys.executable, "-m", "proof.producer", *arguments]) as process:
         try:
             yield process

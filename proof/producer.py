@@ -1,8 +1,8 @@
 """A producer process: an application that commits some transactions and rolls back others.
 
-Usage: python -m proof.producer DATABASE_URL NAME EVENTS SECONDS UNDONE. It captures so many events, spread over so many
-seconds, for people of its own, and adds the uuid of each event that it rolled back to the file UNDONE. Where the
-database fails it tries again, as applications do.
+Usage: python -m proof.producer DATABASE_URL NAME EVENTS SECONDS UNDONE TOKEN PEOPLE. It captures that number of events,
+spread over that number of seconds, for that number of people of its own, in the project of that token, and adds the
+uuid of each event that it rolled back to the file UNDONE. Where the database fails it tries again, as applications do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,11 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox import PostHog
 from proof.ledger import LEDGER, read_position
 
-PEOPLE = 6
 DOOMED = 0.2
 MOST = 4
 _EACH = (1 + MOST) / 2 * (1 - DOOMED)
 """Events that a transaction commits, on average."""
+
+_HESITATION = 0.1
+"""Seconds before a rollback."""
 
 _PATIENCE = 60.0
 """Seconds that it takes at most to get the events in, when the database fails."""
@@ -31,11 +35,10 @@ _PATIENCE = 60.0
 class Producer:
     """Captures events for its people, one transaction after the other."""
 
-    def __init__(self, url: str, name: str, undone: Path) -> None:
-        self._posthog = PostHog(url, project_token="phc_proof", host="http://127.0.0.1:1")
-        timeout = {"timeout": 60} if url.startswith("sqlite") else {}
-        self._engine = sa.create_engine(url, connect_args=timeout, pool_pre_ping=True)
-        self._positions = {f"{name}-{number}": 0 for number in range(PEOPLE)}
+    def __init__(self, url: str, people: Sequence[str], undone: Path, token: str) -> None:
+        self._posthog = PostHog(url, project_token=token, host="http://127.0.0.1:1")
+        self._engine = sa.create_engine(url, connect_args=_arguments(sa.make_url(url)), pool_pre_ping=True)
+        self._positions = dict.fromkeys(people, 0)
         self._undone = undone
 
     def produce(self, events: int, seconds: float) -> None:
@@ -57,19 +60,28 @@ class Producer:
         first = self._positions[person]
         positions = range(first, first + random.randint(1, MOST))
         with self._engine.connect() as connection:
-            uuids = [self._capture(connection, person, position) for position in positions]
+            uuids = [self._capture(connection, person, position, "step") for position in positions]
             if not doomed:
                 connection.commit()
                 self._positions[person] = positions.stop
                 return len(positions)
+            # A worker that reads what is not committed has the time to do so.
+            time.sleep(_HESITATION)
             connection.rollback()
         with self._undone.open("a") as file:
             file.write("".join(f"{uuid}\n" for uuid in uuids))
         return 0
 
-    def _capture(self, connection: sa.Connection, person: str, position: int) -> str | None:
+    def commit(self, person: str, *events: str) -> None:
+        """Commit events of these names, in this order."""
+        with self._engine.begin() as connection:
+            for position, event in enumerate(events, self._positions[person]):
+                self._capture(connection, person, position, event)
+        self._positions[person] += len(events)
+
+    def _capture(self, connection: sa.Connection, person: str, position: int, event: str) -> str | None:
         earliest = time.time()
-        uuid = self._posthog.capture(connection, "step", distinct_id=person, properties={"position": position})
+        uuid = self._posthog.capture(connection, event, distinct_id=person, properties={"position": position})
         row = {"uuid": uuid, "person": person, "position": position, "earliest": earliest, "latest": time.time()}
         connection.execute(sa.insert(LEDGER).values(row))
         return uuid
@@ -86,10 +98,23 @@ class Producer:
                 time.sleep(0.2)
 
 
-def main(url: str, name: str, events: int, seconds: float, undone: Path) -> None:
+def _arguments(url: sa.URL) -> dict[str, Any]:
+    """Patience with SQLite's single writer; no prepared statements, which a pooler of transactions loses."""
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": 60}
+    return {"prepare_threshold": None} if url.drivername == "postgresql+psycopg" else {}
+
+
+def people(name: str, count: int) -> list[str]:
+    """The people of the producer of this name."""
+    return [f"{name}-{number}" for number in range(count)]
+
+
+def main(arguments: Sequence[str]) -> None:
     """Produce, and end."""
-    Producer(url, name, undone).produce(events, seconds)
+    url, name, events, seconds, undone, token, count = arguments
+    Producer(url, people(name, int(count)), Path(undone), token).produce(int(events), float(seconds))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), Path(sys.argv[5]))
+    main(sys.argv[1:])

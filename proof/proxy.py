@@ -1,4 +1,4 @@
-"""A TCP proxy between a worker and its database, whose connections can be cut or left hanging."""
+"""A TCP proxy between a worker and its database or PostHog, whose connections can be cut, hang, or trickle."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Proxy:
         self._target = (host, port)
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._lost: set[asyncio.StreamWriter] = set()
+        self._drip: float | None = None
+        self.dripped = 0
         self._open = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -44,6 +47,17 @@ class Proxy:
     def hold(self) -> None:
         """Let no byte through any more: what a network does whose cable is pulled."""
         self._loop.call_soon_threadsafe(self._open.clear)
+
+    def lose(self) -> int:
+        """Swallow whatever the open connections carry from now on, without a reset; how many there are.
+
+        New connections work: what a firewall does that has forgotten its state, or an address that has moved.
+        """
+        return asyncio.run_coroutine_threadsafe(self._lose(), self._loop).result()
+
+    def drip(self, seconds: float | None) -> None:
+        """Pause for these seconds before each byte of the answers that begin from now on; None: don't."""
+        self._drip = seconds
 
     def release(self) -> None:
         """Let bytes through again."""
@@ -70,6 +84,11 @@ class Proxy:
             writer.transport.abort()
         return len(writers) // 2
 
+    async def _lose(self) -> int:
+        before = len(self._lost)
+        self._lost |= self._writers
+        return (len(self._lost) - before) // 2
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
@@ -78,14 +97,25 @@ class Proxy:
             return
         self._writers |= {writer, far_writer}
         try:
-            await asyncio.gather(self._forward(reader, far_writer), self._forward(far_reader, writer))
+            await asyncio.gather(self._forward(reader, far_writer), self._forward(far_reader, writer, answers=True))
         finally:
             self._writers -= {writer, far_writer}
+            self._lost -= {writer, far_writer}
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 await self._open.wait()
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+                if writer in self._lost:
+                    continue
+                pause = self._drip if answers else None
+                for piece in [data] if pause is None else [bytes([byte]) for byte in data]:
+                    if pause is not None:
+                        self.dripped += 1
+                        await asyncio.sleep(pause)
+                    writer.write(piece)
+                    await writer.drain()
+        if writer not in self._lost:
+            writer.close()

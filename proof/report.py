@@ -16,6 +16,7 @@ _HEAD = (
     "repeats",
     "dead",
     "waiting",
+    "longest wait",
     "faults",
     "verdict",
 )
@@ -31,21 +32,31 @@ class Row:
     rolled_back: int = 0
     faults: int = 0
     why: str = ""
+    patience: float | None = None
+    """Seconds that people whom the fault does not concern may wait; None: an outage, which delays everybody."""
 
     @property
     def good(self) -> bool:
         """Whether every promise held under a fault that struck, or there was nothing to show."""
-        return self.verdict is None or bool(self.faults and not self.verdict.broken)
+        return self.verdict is None or bool(self.faults and not (self.verdict.broken or self.overdue))
+
+    @property
+    def overdue(self) -> bool:
+        """Whether people whom the fault does not concern waited for longer than they may."""
+        return self.verdict is not None and self.patience is not None and self.verdict.longest_wait > self.patience
 
     def cells(self) -> list[str]:
         """The row of the table."""
         verdict = self.verdict
         if verdict is None:
-            return [self.fault, self.database, *[""] * 7, f"not shown: {self.why}"]
+            return [self.fault, self.database, *[""] * 8, f"not shown: {self.why}"]
         counts = [verdict.committed, self.rolled_back, verdict.delivered, verdict.repeats, verdict.dead]
-        broken = ", ".join(f"{count} {name}" for name, count in verdict.broken.items())
-        words = f"BROKEN: {broken}" if broken else "kept" if self.faults else "no fault struck: try again"
-        return [self.fault, self.database, *map(str, [*counts, verdict.waiting, self.faults]), words]
+        broken = [f"{count} {name}" for name, count in verdict.broken.items()]
+        if self.overdue:
+            broken.append(f"a wait of more than {self.patience:g} s")
+        words = f"BROKEN: {', '.join(broken)}" if broken else "kept" if self.faults else "no fault struck: try again"
+        waits = [str(verdict.waiting), f"{verdict.longest_wait:.1f} s", str(self.faults)]
+        return [self.fault, self.database, *map(str, counts), *waits, words]
 
 
 def head() -> Iterator[str]:

@@ -8,21 +8,40 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from proof.ground import Disk, Lay, behind_proxy, on_own_server, on_small_disk, plain
+import sqlalchemy as sa
+
+from proof.ground import (
+    Disk,
+    Lay,
+    behind_pgbouncer,
+    behind_proxy,
+    isolated_badly,
+    on_own_server,
+    on_small_disk,
+    plain,
+)
 from proof.proxy import Proxy
 from proof.stage import LEASE, Process, Stage
 
 HOUR: Final = 3600.0
 
+SOON: Final = 5.0
+"""Seconds: a few of the pauses of half a second to one that the workers of the proof make after a failed attempt."""
+
+TAKEN_OVER: Final = 4 * LEASE
+"""Seconds: a lease runs out, another worker claims the shards, and what was under way is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A fault by its name on the command line, in words, and where it is shown."""
+    """A fault by its name on the command line, in words, where it is shown, and how long it may delay others."""
 
     name: str
     words: str
     act: Callable[[Stage], int]
     lay: Lay = plain
+    patience: float | None = None
+    """Seconds from capture to arrival, at most, for people whom the fault does not concern. None: all are concerned."""
 
 
 def kill_workers(stage: Stage) -> int:
@@ -178,6 +197,85 @@ def fill_disk(stage: Stage) -> int:
     return filled
 
 
+def lie(stage: Stage) -> int:
+    """For half of the time a captive portal answers: 200, and a page of its own."""
+    page = {
+        "status": 200,
+        "body": "<!doctype html><title>Sign in to the guest network</title>",
+        "headers": {"Content-Type": "text/html"},
+    }
+    return _alternate(stage, [page, None, page, None])
+
+
+def drip(stage: Stage) -> int:
+    """The server stores the events and answers a byte at a time, for half of the time."""
+    address = sa.make_url(stage.host)
+    with Proxy(address.host or "127.0.0.1", address.port or 80) as proxy:
+        stage.host = f"http://127.0.0.1:{proxy.port}"
+        stage.begin(workers=2)
+        for pause in (0.3, None, 0.3, None):
+            proxy.drip(pause)
+            stage.pause(stage.size.seconds / 4)
+        struck = proxy.dripped
+        stage.pause(stage.size.seconds)
+        stage.restart_workers(stage.emulator.url)
+    return struck
+
+
+def fail_one_event(stage: Stage) -> int:
+    """One event is answered 500, whichever request carries it."""
+    stage.emulator.fault(event="poison", status=500)
+    stage.begin(workers=2)
+    stage.capture("guilty", "poison")
+    stage.pause(stage.size.seconds * 2)
+    return sum(one.fired for one in stage.emulator.faults())
+
+
+def block_one_event(stage: Stage) -> int:
+    """A firewall before PostHog answers 403 to one event, whichever request carries it."""
+    stage.emulator.fault(event="<script>", status=403, body="<html>Request blocked</html>")
+    stage.begin(workers=2)
+    stage.capture("guilty", "<script>")
+    stage.pause(stage.size.seconds * 2)
+    return sum(one.fired for one in stage.emulator.faults())
+
+
+def limit_one_project(stage: Stage) -> int:
+    """One project is answered 429 all the time; another one has nothing to do with it."""
+    stage.emulator.fault(token="phc_limited", status=429, headers={"Retry-After": "1"})
+    stage.begin(workers=2, also="phc_limited")
+    stage.pause(stage.size.seconds * 2)
+    return sum(one.fired for one in stage.emulator.faults())
+
+
+def keep_old_snapshot(stage: Stage) -> int:
+    """A report has been reading in one transaction since before the first event, and goes on."""
+    with stage.connect() as report:
+        if report.dialect.name == "sqlite":
+            report.exec_driver_sql("BEGIN")
+        else:
+            report.execution_options(isolation_level="REPEATABLE READ")
+        report.exec_driver_sql("SELECT count(*) FROM posthog_outbox")
+        return 1 + _disturb(stage, {"status": 503, "rate": 0.1})
+
+
+def change_isolation(stage: Stage) -> int:
+    """Transactions are isolated as the server was told to, while requests fail now and then."""
+    return 1 + _disturb(stage, {"status": 503, "rate": 0.1})
+
+
+def lose_connections(stage: Stage) -> int:
+    """What the open connections between one worker and the database carry is lost, again and again; new ones work."""
+    proxy = stage.ground.lever
+    assert isinstance(proxy, Proxy)
+    stage.start_worker(url=stage.ground.cuttable)
+    stage.begin(workers=0)
+    lost = 0
+    for _ in stage.every(LEASE + 1.0):
+        lost += proxy.lose()
+    return lost
+
+
 def _disturb(stage: Stage, fault: dict[str, Any], *, workers: int = 2, relieve: bool = False) -> int:
     """The fault meets requests while events are committed; with `relieve` workers end and others begin meanwhile."""
     stage.begin(workers)
@@ -214,6 +312,15 @@ SCENARIOS: Final = (
     Scenario("ten-workers", "ten workers, coming and going", run_ten_workers),
     Scenario("wrong-clock", "workers' clocks an hour wrong", set_clocks_wrong),
     Scenario("connection-cut", "connection to the database cut", cut_connections, behind_proxy),
+    Scenario("connection-lost", "database's connections black-holed", lose_connections, behind_proxy, TAKEN_OVER),
     Scenario("database-restarted", "database killed and restarted", restart_database, on_own_server),
     Scenario("disk-full", "disk full", fill_disk, on_small_disk),
+    Scenario("lying-200", "a page of a captive portal: 200", lie),
+    Scenario("dripping-server", "answers that drip", drip, patience=SOON),
+    Scenario("one-event-fails", "one event: always 500", fail_one_event, patience=SOON),
+    Scenario("one-event-blocked", "one event: always 403, from a firewall", block_one_event, patience=SOON),
+    Scenario("one-project-limited", "one project: always 429", limit_one_project, patience=SOON),
+    Scenario("old-snapshot", "an old snapshot held open", keep_old_snapshot, patience=SOON),
+    Scenario("isolation", "isolation set by the server", change_isolation, isolated_badly, SOON),
+    Scenario("pgbouncer", "PgBouncer in transaction pooling", change_isolation, behind_pgbouncer, SOON),
 )

