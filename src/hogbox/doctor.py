@@ -16,6 +16,7 @@ from uuid import uuid4
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._events.event import Event, encode
+from hogbox._http.response import NoReply
 from hogbox._store.database import Database
 from hogbox._store.table import SCHEMA_VERSION
 from hogbox._store.trial import Trial, said
@@ -27,7 +28,7 @@ from hogbox.effective import shown_url
 from hogbox.errors import HogboxError
 from hogbox.settings import SWITCH_VARIABLE, DeliverySettings, Settings, polling_disabled, polling_interval
 from hogbox.telemetry import Telemetry
-from hogbox.transport import USER_AGENT, DefinitionsTransport, NoReply, Transport, reach
+from hogbox.transport import USER_AGENT, DefinitionsTransport, Transport, reach
 
 _CLOCK_TOLERANCE: Final = 2.0
 _SHORTEST_BUSY_TIMEOUT: Final = 1.0

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from hogbox._http.response import NoReply
 from hogbox._store.database import Database
 from hogbox._store.definition import DefinitionStore, StoredDefinitions
 from hogbox._store.history import HistoryStore
@@ -36,7 +37,7 @@ from hogbox._wire.key import Secret, objection
 from hogbox.machine import process_name
 from hogbox.settings import SWITCH_VARIABLE, Settings, polling_disabled, polling_interval
 from hogbox.telemetry import Refreshed, Telemetry
-from hogbox.transport import USER_AGENT, DefinitionsTransport, NoReply
+from hogbox.transport import USER_AGENT, DefinitionsTransport
 
 log = logging.getLogger("hogbox.refresh")
 

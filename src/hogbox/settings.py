@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
 from hogbox._events.room import NO_BOUNDS, POLICIES, RAISE, Bounds
-from hogbox._wire.host import normalize_host, require_token, shorten
+from hogbox._wire.host import normalize_host, require_token, shorten, without_password
 from hogbox._wire.key import Secret, read_key
 from hogbox.errors import ConfigurationError
 
@@ -115,7 +115,7 @@ class Settings:
     flag_history_bytes: int = 20 * 1024 * 1024
 
     def __str__(self) -> str:
-        return f"project={shorten(self.project_token)!r}, host={self.host!r}"
+        return f"project={shorten(self.project_token)!r}, host={without_password(self.host)!r}"
 
     @property
     def definitions_key(self) -> Secret | None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 from weakref import WeakKeyDictionary
 
-import httpx
-
 from hogbox import __version__
+from hogbox._http.client import AsyncHttpClient, HttpClient
+from hogbox._http.response import NoReply, Response, TimedOut
 from hogbox._wire.backoff import parse_retry_after
 from hogbox._wire.batch import Request, batch_request
 from hogbox._wire.definitions import DefinitionsRequest, Reply
@@ -28,14 +26,32 @@ USER_AGENT: Final = f"hogbox/{__version__}"
 DEFINITIONS_TIMEOUT: Final = 10.0
 """Seconds to wait for definitions."""
 
+CAPTURE_BYTES: Final = 1024 * 1024
+"""Of an answer to a capture request, at most: a result for each of a thousand events fits."""
+
+DEFINITIONS_BYTES: Final = 64 * 1024 * 1024
+"""Of definitions, at most: a project with ten thousand flags has about 10 MB."""
+
+FLAGS_BYTES: Final = 16 * 1024 * 1024
+"""Of one person's flags, at most."""
+
+
+_SHORTEST: Final = 0.1
+"""Seconds that a request has at least, which a sender began just before its time was over."""
+
 
 class Transport:
-    """Sends capture requests to one host and judges the answers; never raises for what the network does."""
+    """Sends capture requests to one host and judges the answers; never raises for what the network does.
 
-    def __init__(self, host: str, timeout: float, connections: int, telemetry: Telemetry) -> None:
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        self._host = host
-        self._client = httpx.Client(timeout=timeout, limits=limits)
+    A request may take `timeout` seconds, and none outlasts `ends`, a moment on the monotonic clock.
+    """
+
+    def __init__(
+        self, host: str, timeout: float, connections: int, telemetry: Telemetry, *, ends: float = float("inf")
+    ) -> None:
+        self._timeout = timeout
+        self._ends = ends
+        self._client = HttpClient(host, connections=connections)
         self._telemetry = telemetry
 
     def __enter__(self) -> Self:
@@ -67,33 +83,33 @@ class Transport:
         return answer
 
     def _post(self, request: Request) -> Answer:
+        seconds = min(self._timeout, max(_SHORTEST, self._ends - time.monotonic()))
         try:
-            response = self._client.post(f"{self._host}{request.path}", content=request.body, headers=request.headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return no_answer(_described(error))
-        retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-        where = f" (redirects to {response.headers['Location']})" if response.has_redirect_location else ""
-        return judge(response.status_code, response.text + where, retry_after)
-
-
-class NoReply(Exception):
-    """No answer came; the message says why."""
+            response = self._client.exchange(
+                "POST", request.path, request.headers, request.body, seconds=seconds, limit=CAPTURE_BYTES
+            )
+        except NoReply as error:
+            return no_answer(str(error))
+        retry_after = parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC))
+        where = f" (redirects to {response.location})" if response.location else ""
+        return judge(response.status, response.text() + where, retry_after)
 
 
 def reach(host: str, timeout: float) -> int:
     """The status of whatever the host answers to a plain request for its root. Raises NoReply where nothing comes."""
+    client = HttpClient(host, connections=1)
     try:
-        return httpx.get(f"{host}/", timeout=timeout, headers={"User-Agent": USER_AGENT}).status_code
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NoReply(_described(error)) from error
+        # The status alone is wanted, so the body may be cut.
+        return client.exchange("GET", "/", {"User-Agent": USER_AGENT}, seconds=timeout, limit=1024).status
+    finally:
+        client.close()
 
 
 class DefinitionsTransport:
     """Asks one host for definitions. Never follows a redirect: the key is for this host only."""
 
     def __init__(self, host: str) -> None:
-        self._host = host
-        self._client = httpx.Client(timeout=DEFINITIONS_TIMEOUT, follow_redirects=False)
+        self._client = HttpClient(host, connections=1)
 
     def __enter__(self) -> Self:
         return self
@@ -104,17 +120,13 @@ class DefinitionsTransport:
         self._client.close()
 
     def get(self, request: DefinitionsRequest) -> Reply:
-        """The whole answer. Raises NoReply where none came in time."""
-        try:
-            url = httpx.URL(self._host + request.path)
-            # The query holds the project's token: as an extension it is sent, but kept out of the HTTP library's log.
-            target = {"target": url.raw_path + b"?" + request.query.encode()}
-            with self._client.stream("GET", url, headers=request.headers, extensions=target) as response:
-                body = b"".join(_in_time(response, time.monotonic() + DEFINITIONS_TIMEOUT))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NoReply(_described(error)) from error
-        location = response.headers["Location"] if response.has_redirect_location else None
-        return Reply(response.status_code, body, response.headers.get("ETag"), location)
+        """The whole answer. Raises NoReply where none came in time, or one that is too long or can't be decoded."""
+        path = f"{request.path}?{request.query}"
+        response = self._client.exchange(
+            "GET", path, request.headers, seconds=DEFINITIONS_TIMEOUT, limit=DEFINITIONS_BYTES
+        )
+        body = _whole(response, DEFINITIONS_BYTES)
+        return Reply(response.status, body, response.headers.get("etag"), response.location)
 
 
 class Unanswered(Exception):
@@ -131,31 +143,29 @@ class FlagsTransport:
     def __init__(self, host: str, timeout: float) -> None:
         self._host = host
         self._timeout = timeout
-        self._client: httpx.Client | None = None
+        self._client = HttpClient(host)
         self._process = os.getpid()
 
     def post(self, request: FlagsRequest) -> tuple[int, bytes]:
         """The status and the whole body of the answer. Raises Unanswered where none came in time."""
-        ends = time.monotonic() + self._timeout
-        url = self._host + request.path
-        with (
-            _answered(self._timeout),
-            self._connected().stream("POST", url, content=request.body, headers=request.headers) as response,
-        ):
-            return response.status_code, b"".join(_in_time(response, ends))
+        try:
+            response = self._connected().exchange(
+                "POST", request.path, request.headers, request.body, seconds=self._timeout, limit=FLAGS_BYTES
+            )
+            return response.status, _whole(response, FLAGS_BYTES)
+        except NoReply as error:
+            raise _unanswered(error) from error
 
     def close(self) -> None:
         """Close the connections; the next request opens others."""
-        client, self._client = self._client, None
-        if client is not None and self._process == os.getpid():
-            client.close()
+        if self._process == os.getpid():
+            self._client.close()
 
-    def _connected(self) -> httpx.Client:
-        client = self._client
-        if client is None or self._process != os.getpid():
-            self._process = os.getpid()
-            client = self._client = httpx.Client(timeout=self._timeout, follow_redirects=False)
-        return client
+    def _connected(self) -> HttpClient:
+        if self._process != os.getpid():
+            # The parent's sockets are left to it: closing them here would end its TLS sessions.
+            self._process, self._client = os.getpid(), HttpClient(self._host)
+        return self._client
 
 
 class AsyncFlagsTransport:
@@ -164,51 +174,41 @@ class AsyncFlagsTransport:
     def __init__(self, host: str, timeout: float) -> None:
         self._host = host
         self._timeout = timeout
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncHttpClient] = WeakKeyDictionary()
 
     async def post(self, request: FlagsRequest) -> tuple[int, bytes]:
         """The status and the whole body of the answer. Raises Unanswered where none came in time."""
-        url = self._host + request.path
         try:
-            with _answered(self._timeout):
-                async with asyncio.timeout(self._timeout):
-                    response = await self._connected().post(url, content=request.body, headers=request.headers)
-        except TimeoutError as error:
-            raise Unanswered(TIMEOUT, f"no answer within {self._timeout:g} s") from error
-        return response.status_code, response.content
+            response = await self._connected().exchange(
+                "POST", request.path, request.headers, request.body, seconds=self._timeout, limit=FLAGS_BYTES
+            )
+            return response.status, _whole(response, FLAGS_BYTES)
+        except NoReply as error:
+            raise _unanswered(error) from error
 
     async def close(self) -> None:
         """Close the connections of the running event loop; the next request opens others."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
-            await client.aclose()
+            await client.close()
 
-    def _connected(self) -> httpx.AsyncClient:
+    def _connected(self) -> AsyncHttpClient:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
-            client = self._clients[loop] = httpx.AsyncClient(timeout=self._timeout, follow_redirects=False)
+            client = self._clients[loop] = AsyncHttpClient(self._host)
         return client
 
 
-@contextmanager
-def _answered(timeout: float) -> Iterator[None]:
-    """Raise Unanswered in place of the HTTP library's errors."""
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        raise Unanswered(TIMEOUT, f"no answer within {timeout:g} s ({_described(error)})") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unanswered(CONNECTION_ERROR, _described(error)) from error
+def _whole(response: Response, limit: int) -> bytes:
+    """The body. Raises NoReply where it is not all there."""
+    if not response.whole:
+        raise NoReply(
+            f"HTTP {response.status}, and the body is longer than {limit >> 20} MB or can't be decoded "
+            f"(Content-Encoding: {response.headers.get('content-encoding', 'none')})"
+        )
+    return response.body
 
 
-def _in_time(response: httpx.Response, ends: float) -> Iterator[bytes]:
-    """The body, piece by piece; the HTTP library's time-out is for each piece, this one is for all of them."""
-    for piece in response.iter_bytes():
-        yield piece
-        if time.monotonic() >= ends:
-            raise httpx.ReadTimeout("the body does not come to an end")
-
-
-def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+def _unanswered(error: NoReply) -> Unanswered:
+    return Unanswered(TIMEOUT if isinstance(error, TimedOut) else CONNECTION_ERROR, str(error))

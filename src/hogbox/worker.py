@@ -27,6 +27,7 @@ from hogbox._store.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore, Ready
 from hogbox._store.dialect import ChangeSignal, most_writers, require_shared
+from hogbox._wire.host import without_password
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
 from hogbox._worker.retention import Retention
@@ -165,7 +166,7 @@ class Worker:
             return not self._turns and all(oldest > last for oldest in self._store.read_oldest().values())
 
         if total:
-            self._work(finished, nullcontext())
+            self._work(finished, nullcontext(), ends)
         waiting = self._store.count_waiting(last) if total else 0
         return Delivery(self._shared.delivered, self._shared.dead, waiting)
 
@@ -196,10 +197,13 @@ class Worker:
             return nullcontext()
         return Poller(self._refresher, self.id)
 
-    def _work(self, finished: Callable[[], bool], beside: AbstractContextManager[object]) -> None:
-        settings = self._settings
+    def _work(
+        self, finished: Callable[[], bool], beside: AbstractContextManager[object], ends: float = float("inf")
+    ) -> None:
+        """Work until `finished`; no request outlasts `ends`, a moment on the monotonic clock."""
+        settings, timeout = self._settings, self._settings.request_timeout_seconds
         with ExitStack() as stack:
-            transport = Transport(self._host, settings.request_timeout_seconds, self._senders, self._telemetry)
+            transport = Transport(self._host, timeout, self._senders, self._telemetry, ends=ends)
             stack.enter_context(transport)
             changes = ChangeSignal(self._database.engine)
             stack.callback(changes.close)
@@ -209,7 +213,8 @@ class Worker:
             shared, leases, stopping = self._shared, self._leases, self._is_stopping
             sender = Sender(self._store, transport, settings, shared, leases, stopping, self._cipher)
             stack.enter_context(beside)
-            log.info("worker %s delivers to %s", self.id, self._host, extra={"worker": self.id, "host": self._host})
+            place = {"worker": self.id, "host": without_password(self._host)}
+            log.info("worker %s delivers to %s", *place.values(), extra=place)
             self._loop(finished, changes, lambda turn, share: pool.submit(sender.deliver, turn, share))
         self._tell_leases(0)
         facts = {"worker": self.id, "delivered": self._shared.delivered, "dead": self._shared.dead}

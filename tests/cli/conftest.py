@@ -46,7 +46,7 @@ def hogbox(
 ) -> Iterator[Hogbox]:
     """Runs the command in this process: `hogbox("migrate", "-d", url, HOGBOX_TABLE_PREFIX="x_")`."""
     monkeypatch.chdir(tmp_path)
-    level = logging.getLogger("httpx").level
+    level = logging.getLogger("httpx2").level
 
     def run(*arguments: str, **settings: str) -> Ended:
         for name in set(os.environ) - set(environment):
@@ -63,7 +63,7 @@ def hogbox(
         return Ended(int(code or 0), shown.out, shown.err)
 
     yield run
-    logging.getLogger("httpx").setLevel(level)
+    logging.getLogger("httpx2").setLevel(level)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
@@ -27,8 +27,8 @@ def emulator(running_emulator: Emulator) -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def client(emulator: Emulator) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=emulator.url, timeout=10) as client:
+def client(emulator: Emulator) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=emulator.url, timeout=10) as client:
         yield client
 
 

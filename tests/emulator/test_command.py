@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 import hogbox
@@ -49,7 +49,7 @@ def test_it_says_where_it_listens_and_ends_cleanly(number: signal.Signals, batch
         assert match is not None
         assert match[1] == match[2]
         assert match[1].startswith("http://127.0.0.1:")
-        with httpx.Client(base_url=match[1]) as client:
+        with httpx2.Client(base_url=match[1]) as client:
             assert client.post("/batch/", json=batch()).status_code == 200
             assert client.post("/batch/", json=batch(api_key="phc_other")).status_code == 401
             assert client.get("/_emulator/summary").json()["events"] == 1
@@ -81,11 +81,11 @@ def test_flags_come_from_a_file_that_is_followed(tmp_path: Path) -> None:
     asked = {"token": "phc_t", "distinct_id": "u1"}
     with running("--port", "0", "--flags", str(path)) as (process, line):
         url = line.split("=")[1].strip()
-        assert list(httpx.post(f"{url}/flags/?v=2", json=asked).json()["flags"]) == ["a"]
+        assert list(httpx2.post(f"{url}/flags/?v=2", json=asked).json()["flags"]) == ["a"]
         path.write_text(json.dumps(definitions(flag("b"))))
-        assert list(httpx.post(f"{url}/flags/?v=2", json=asked).json()["flags"]) == ["b"]
+        assert list(httpx2.post(f"{url}/flags/?v=2", json=asked).json()["flags"]) == ["b"]
         path.unlink()
-        assert list(httpx.post(f"{url}/flags/?v=2", json=asked).json()["flags"]) == ["b"]
+        assert list(httpx2.post(f"{url}/flags/?v=2", json=asked).json()["flags"]) == ["b"]
         process.terminate()
         rest, errors = process.communicate(timeout=10)
     assert (process.returncode, rest) == (0, "")

@@ -6,7 +6,7 @@ import gzip
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
@@ -18,7 +18,7 @@ UUIDS = [f"01990f6a-3c4e-7b51-9a55-0d2a6f0b7c{number:02x}" for number in range(4
 
 
 @pytest.fixture
-def sent(client: httpx.Client, batch: Build, event: Build) -> None:
+def sent(client: httpx2.Client, batch: Build, event: Build) -> None:
     """Three events of two people, the last of them twice."""
     first = event(uuid=UUIDS[0], timestamp="2026-03-04T10:00:00Z")
     second = event(uuid=UUIDS[1], event="left", distinct_id="u2")
@@ -28,7 +28,7 @@ def sent(client: httpx.Client, batch: Build, event: Build) -> None:
     client.post("/e/", json=batch(third, api_key="phc_other"))
 
 
-def get(client: httpx.Client, control: str, /, **parameters: Any) -> Any:
+def get(client: httpx2.Client, control: str, /, **parameters: Any) -> Any:
     answer = client.get(f"/_emulator/{control}", params=parameters)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -52,14 +52,14 @@ def get(client: httpx.Client, control: str, /, **parameters: Any) -> Any:
         ({"distinct_id": "nobody"}, []),
     ],
 )
-def test_events_are_filtered(client: httpx.Client, parameters: dict[str, Any], sequences: list[int]) -> None:
+def test_events_are_filtered(client: httpx2.Client, parameters: dict[str, Any], sequences: list[int]) -> None:
     found = get(client, "events", **parameters)
     assert [event["sequence"] for event in found["events"]] == sequences
     assert found["forgotten"] == 0
 
 
 @pytest.mark.usefixtures("sent")
-def test_events_have_everything_or_the_fields_asked_for(client: httpx.Client) -> None:
+def test_events_have_everything_or_the_fields_asked_for(client: httpx2.Client) -> None:
     [event] = get(client, "events", limit=1)["events"]
     assert event.pop("arrived_at") > 1_700_000_000
     assert event == {
@@ -85,7 +85,7 @@ def test_events_have_everything_or_the_fields_asked_for(client: httpx.Client) ->
 
 
 @pytest.mark.usefixtures("sent")
-def test_the_summary_counts(client: httpx.Client) -> None:
+def test_the_summary_counts(client: httpx2.Client) -> None:
     client.post("/batch/", content=b"{")
     client.get("/nowhere")
     assert get(client, "summary") == {
@@ -103,7 +103,7 @@ def test_the_summary_counts(client: httpx.Client) -> None:
     }
 
 
-def test_requests_are_remembered(client: httpx.Client, batch: Build) -> None:
+def test_requests_are_remembered(client: httpx2.Client, batch: Build) -> None:
     body = gzip.compress(json.dumps(batch()).encode())
     client.post("/batch/?ver=1", content=body, headers={"Content-Encoding": "gzip", "X-Other": "1"})
     client.post("/e/", content=b"{")
@@ -131,7 +131,7 @@ def test_requests_are_remembered(client: httpx.Client, batch: Build) -> None:
     assert get(client, "requests", since=1, limit=1)["requests"] == [broken]
 
 
-def test_bodies_are_kept_decompressed_and_cut_where_asked_for(client: httpx.Client, batch: Build) -> None:
+def test_bodies_are_kept_decompressed_and_cut_where_asked_for(client: httpx2.Client, batch: Build) -> None:
     client.patch("/_emulator/settings", json={"keep_bodies": 9})
     text = json.dumps(batch())
     client.post("/batch/", content=gzip.compress(text.encode()))
@@ -140,7 +140,7 @@ def test_bodies_are_kept_decompressed_and_cut_where_asked_for(client: httpx.Clie
     assert bodies == [text[:9], '{"é": "']
 
 
-def test_settings_are_read_changed_and_replaced(client: httpx.Client) -> None:
+def test_settings_are_read_changed_and_replaced(client: httpx2.Client) -> None:
     fresh = get(client, "settings")
     assert fresh == {
         "known_tokens": None,
@@ -162,7 +162,7 @@ def test_settings_are_read_changed_and_replaced(client: httpx.Client) -> None:
     assert get(client, "settings") == fresh
 
 
-def test_faults_are_added_listed_and_removed(client: httpx.Client) -> None:
+def test_faults_are_added_listed_and_removed(client: httpx2.Client) -> None:
     added = client.post("/_emulator/faults", json={"status": 500, "times": 2})
     assert (added.status_code, added.json()["id"], added.json()["fired"]) == (201, 1, 0)
     client.post("/_emulator/faults", json={"drop": "before"})
@@ -176,7 +176,7 @@ def test_faults_are_added_listed_and_removed(client: httpx.Client) -> None:
     assert client.delete("/_emulator/faults").json() == {"faults": []}
 
 
-def test_flags_are_set_told_and_removed(emulator: Emulator, client: httpx.Client) -> None:
+def test_flags_are_set_told_and_removed(emulator: Emulator, client: httpx2.Client) -> None:
     nothing = {"definitions": None, "etag": None, "file": None, "problem": None}
     assert get(client, "flags") == nothing
     sent = definitions(flag("new-ui"))
@@ -194,7 +194,7 @@ def test_flags_are_set_told_and_removed(emulator: Emulator, client: httpx.Client
 
 
 @pytest.mark.usefixtures("sent")
-def test_a_reset_forgets_everything(client: httpx.Client, batch: Build) -> None:
+def test_a_reset_forgets_everything(client: httpx2.Client, batch: Build) -> None:
     client.post("/_emulator/faults", json={"status": 500})
     assert client.post("/_emulator/reset").json()["events"] == 0
     assert get(client, "events")["events"] == get(client, "requests")["requests"] == []
@@ -227,14 +227,14 @@ def test_a_reset_forgets_everything(client: httpx.Client, batch: Build) -> None:
     ],
 )
 def test_bad_input_is_refused_with_advice(
-    client: httpx.Client, method: str, path: str, content: bytes | None, advice: str
+    client: httpx2.Client, method: str, path: str, content: bytes | None, advice: str
 ) -> None:
     answer = client.request(method, f"/_emulator/{path}", content=content)
     assert answer.status_code == 400
     assert advice in answer.json()["error"]
 
 
-def test_the_controls_are_listed(client: httpx.Client) -> None:
+def test_the_controls_are_listed(client: httpx2.Client) -> None:
     assert "POST /_emulator/reset" in get(client, "")
     assert client.get("/_emulator").headers["location"].endswith("/_emulator/")
     lost = client.get("/_emulator/evnts")
@@ -244,7 +244,7 @@ def test_the_controls_are_listed(client: httpx.Client) -> None:
 
 def test_only_the_newest_are_kept_and_the_rest_is_counted(batch: Build, event: Build) -> None:
     limits = Limits(kept_events=3, kept_requests=2)
-    with Emulator(limits=limits) as emulator, httpx.Client(base_url=emulator.url) as client:
+    with Emulator(limits=limits) as emulator, httpx2.Client(base_url=emulator.url) as client:
         for number in range(5):
             client.post("/batch/", json=batch(event(distinct_id=f"u{number}")))
         found = get(client, "events")
@@ -258,7 +258,7 @@ def test_only_the_newest_are_kept_and_the_rest_is_counted(batch: Build, event: B
 def test_kept_bodies_are_bounded_together(batch: Build) -> None:
     with (
         Emulator(limits=Limits(kept_body_bytes=25)) as emulator,
-        httpx.Client(base_url=emulator.url) as client,
+        httpx2.Client(base_url=emulator.url) as client,
     ):
         emulator.configure(keep_bodies=10)
         for _ in range(4):
@@ -267,7 +267,7 @@ def test_kept_bodies_are_bounded_together(batch: Build) -> None:
 
 
 def test_50_000_events_are_fetched_quickly(
-    emulator: Emulator, client: httpx.Client, batch: Build, event: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build, event: Build
 ) -> None:
     for number in range(10):
         events = [event(distinct_id=f"u{number}-{index}") for index in range(5_000)]

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
@@ -23,14 +23,14 @@ def flags(emulator: Emulator) -> None:
     emulator.set_flags(FLAGS)
 
 
-def ask(client: httpx.Client, path: str = PATHS[0], *, etag: str | None = None, **options: Any) -> httpx.Response:
+def ask(client: httpx2.Client, path: str = PATHS[0], *, etag: str | None = None, **options: Any) -> httpx2.Response:
     held = {} if etag is None else {"If-None-Match": etag}
     return client.get(path, **{"params": TOKEN, "headers": {**KEY, **held}, **options})
 
 
 @pytest.mark.usefixtures("flags")
 @pytest.mark.parametrize("path", PATHS)
-def test_the_definitions_with_their_etag(client: httpx.Client, path: str) -> None:
+def test_the_definitions_with_their_etag(client: httpx2.Client, path: str) -> None:
     answer = ask(client, path)
     assert (answer.status_code, answer.json()) == (200, FLAGS)
     assert answer.headers["content-type"] == "application/json"
@@ -41,7 +41,7 @@ def test_the_definitions_with_their_etag(client: httpx.Client, path: str) -> Non
 
 @pytest.mark.usefixtures("flags")
 @pytest.mark.parametrize("spelling", ['W/"{}"', '"{}"', "{}"])
-def test_a_held_etag_is_compared_weakly(client: httpx.Client, spelling: str) -> None:
+def test_a_held_etag_is_compared_weakly(client: httpx2.Client, spelling: str) -> None:
     etag = ask(client).headers["etag"]
     answer = ask(client, etag=spelling.format(etag.removeprefix('W/"').removesuffix('"')))
     assert (answer.status_code, answer.content) == (304, b"")
@@ -51,11 +51,11 @@ def test_a_held_etag_is_compared_weakly(client: httpx.Client, spelling: str) -> 
 
 @pytest.mark.usefixtures("flags")
 @pytest.mark.parametrize("etag", ['W/"0123456789abcdef"', "", '""', "*"])
-def test_another_etag_gets_the_definitions(client: httpx.Client, etag: str) -> None:
+def test_another_etag_gets_the_definitions(client: httpx2.Client, etag: str) -> None:
     assert ask(client, etag=etag).status_code == 200
 
 
-def test_new_flags_have_a_new_etag_and_the_same_flags_the_same(emulator: Emulator, client: httpx.Client) -> None:
+def test_new_flags_have_a_new_etag_and_the_same_flags_the_same(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.set_flags(FLAGS)
     first = ask(client).headers["etag"]
     emulator.set_flags(definitions(flag("other")))
@@ -65,7 +65,7 @@ def test_new_flags_have_a_new_etag_and_the_same_flags_the_same(emulator: Emulato
     assert ask(client, etag=first).status_code == 304
 
 
-def credential(answer: httpx.Response) -> tuple[int, str, str]:
+def credential(answer: httpx2.Response) -> tuple[int, str, str]:
     body = answer.json()
     assert set(body) == {"type", "code", "detail", "attr"}
     return answer.status_code, body["type"], body["code"]
@@ -73,7 +73,7 @@ def credential(answer: httpx.Response) -> tuple[int, str, str]:
 
 @pytest.mark.usefixtures("flags")
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Basic phs_secret", "bearer phs_secret"])
-def test_no_credential(client: httpx.Client, header: str | None) -> None:
+def test_no_credential(client: httpx2.Client, header: str | None) -> None:
     answer = ask(client, headers={} if header is None else {"Authorization": header})
     assert credential(answer) == (401, "authentication_error", "not_authenticated")
     assert answer.json()["detail"] == "Authentication credentials were not provided."
@@ -94,7 +94,7 @@ def test_no_credential(client: httpx.Client, header: str | None) -> None:
     ],
 )
 def test_which_keys_are_accepted(
-    emulator: Emulator, client: httpx.Client, key: str, known: list[str] | None, status: int
+    emulator: Emulator, client: httpx2.Client, key: str, known: list[str] | None, status: int
 ) -> None:
     emulator.configure(secret_keys=known)
     answer = ask(client, headers={"Authorization": f"Bearer {key}"})
@@ -116,7 +116,7 @@ def test_which_keys_are_accepted(
     ],
 )
 def test_the_projects_token(
-    emulator: Emulator, client: httpx.Client, token: str | None, status: int, text: str
+    emulator: Emulator, client: httpx2.Client, token: str | None, status: int, text: str
 ) -> None:
     emulator.configure(known_tokens=["phc_t"])
     answer = ask(client, params={} if token is None else {"token": token, "send_cohorts": ""})
@@ -126,7 +126,7 @@ def test_the_projects_token(
 
 
 @pytest.mark.usefixtures("flags")
-def test_over_quota(emulator: Emulator, client: httpx.Client) -> None:
+def test_over_quota(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.configure(quota=["feature_flags"])
     answer = ask(client)
     assert credential(answer) == (402, "quota_limited", "payment_required")
@@ -135,7 +135,7 @@ def test_over_quota(emulator: Emulator, client: httpx.Client) -> None:
 
 
 @pytest.mark.usefixtures("flags")
-def test_too_many_requests(emulator: Emulator, client: httpx.Client) -> None:
+def test_too_many_requests(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.configure(definitions_per_minute=2)
     etag = ask(client).headers["etag"]
     assert ask(client).status_code == 200
@@ -150,7 +150,7 @@ def test_too_many_requests(emulator: Emulator, client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("setting", [{}, {"cold_cache": True}])
 def test_a_cold_cache_and_a_project_that_never_had_a_flag_are_the_same(
-    emulator: Emulator, client: httpx.Client, setting: dict[str, Any]
+    emulator: Emulator, client: httpx2.Client, setting: dict[str, Any]
 ) -> None:
     emulator.set_flags(FLAGS)
     etag = ask(client).headers["etag"]
@@ -166,7 +166,7 @@ def test_a_cold_cache_and_a_project_that_never_had_a_flag_are_the_same(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_other_methods(client: httpx.Client, path: str) -> None:
+def test_other_methods(client: httpx2.Client, path: str) -> None:
     head = client.head(path)
     assert (head.status_code, head.headers["content-type"]) == (200, "application/json")
     options = client.options(path)
@@ -176,7 +176,7 @@ def test_other_methods(client: httpx.Client, path: str) -> None:
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET, OPTIONS, HEAD")
 
 
-def test_the_order_of_the_checks(emulator: Emulator, client: httpx.Client) -> None:
+def test_the_order_of_the_checks(emulator: Emulator, client: httpx2.Client) -> None:
     """Everything is wrong at first, and then put right in the order in which it is checked."""
     emulator.configure(
         known_tokens=["phc_t"], secret_keys=["phs_secret"], definitions_per_minute=0, quota=["feature_flags"]
@@ -194,7 +194,7 @@ def test_the_order_of_the_checks(emulator: Emulator, client: httpx.Client) -> No
     assert ask(client).status_code == 200
 
 
-def test_polls_are_counted_apart_with_their_times(emulator: Emulator, client: httpx.Client) -> None:
+def test_polls_are_counted_apart_with_their_times(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.set_flags(FLAGS)
     etag = ask(client).headers["etag"]
     ask(client, PATHS[2], etag=etag)
@@ -224,7 +224,7 @@ def test_polls_are_counted_apart_with_their_times(emulator: Emulator, client: ht
     ],
 )
 def test_a_fault_says_what_the_flags_service_says(
-    emulator: Emulator, client: httpx.Client, status: int, text: str
+    emulator: Emulator, client: httpx2.Client, status: int, text: str
 ) -> None:
     emulator.set_flags(FLAGS)
     emulator.fault(status=status, path="/flags/definitions", times=1)
@@ -238,7 +238,7 @@ def test_a_fault_says_what_the_flags_service_says(
     assert emulator.summary()["definitions"] == {"200": 1, str(status): 1}
 
 
-def test_a_fault_can_answer_with_definitions_that_nobody_can_read(emulator: Emulator, client: httpx.Client) -> None:
+def test_a_fault_can_answer_with_definitions_that_nobody_can_read(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.fault(status=200, path="/flags/definitions", body={"flags": None}, headers={"ETag": 'W/"x"'})
     answer = ask(client)
     assert (answer.json(), answer.headers["etag"]) == ({"flags": None}, 'W/"x"')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator, Settings
@@ -17,15 +17,15 @@ def test_it_listens_on_loopback_on_a_free_port() -> None:
     with Emulator() as emulator:
         assert emulator.url == f"http://127.0.0.1:{emulator.port}"
         assert emulator.port > 0
-        assert httpx.get(emulator.url).status_code == 200
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(emulator.url)
+        assert httpx2.get(emulator.url).status_code == 200
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(emulator.url)
 
 
 def test_it_listens_on_ipv6() -> None:
     with Emulator(host="::1") as emulator:
         assert emulator.url == f"http://[::1]:{emulator.port}"
-        assert httpx.get(emulator.url).status_code == 200
+        assert httpx2.get(emulator.url).status_code == 200
 
 
 def test_it_stops_with_requests_in_flight_and_leaves_no_thread(batch: Build) -> None:
@@ -36,8 +36,8 @@ def test_it_stops_with_requests_in_flight_and_leaves_no_thread(batch: Build) -> 
 
     def post() -> None:
         try:
-            httpx.post(f"{emulator.url}/batch/", json=batch())
-        except httpx.HTTPError as error:
+            httpx2.post(f"{emulator.url}/batch/", json=batch())
+        except httpx2.HTTPError as error:
             broken.append(error)
 
     poster = threading.Thread(target=post)
@@ -65,7 +65,7 @@ def test_a_taken_port_fails_at_once() -> None:
         Emulator(port=taken.getsockname()[1]).start()
 
 
-def test_events_are_filtered_and_unique(emulator: Emulator, client: httpx.Client, batch: Build, event: Build) -> None:
+def test_events_are_filtered_and_unique(emulator: Emulator, client: httpx2.Client, batch: Build, event: Build) -> None:
     repeated = event(uuid="01990f6a-3c4e-7b51-9a55-0d2a6f0b7c11", timestamp="2026-03-04T10:00:00Z")
     for _ in range(2):
         client.post("/batch/", json=batch(repeated, event(distinct_id="u2")))
@@ -78,7 +78,7 @@ def test_events_are_filtered_and_unique(emulator: Emulator, client: httpx.Client
 def test_waiting_for_events(emulator: Emulator, batch: Build, event: Build) -> None:
     def post() -> None:
         for number in range(3):
-            httpx.post(f"{emulator.url}/batch/", json=batch(event(distinct_id=f"u{number}")))
+            httpx2.post(f"{emulator.url}/batch/", json=batch(event(distinct_id=f"u{number}")))
 
     poster = threading.Thread(target=post)
     poster.start()
@@ -101,10 +101,10 @@ def test_faults_can_be_cleared(emulator: Emulator) -> None:
 
 
 def test_a_reset_forgets_requests_that_are_still_being_answered(
-    emulator: Emulator, client: httpx.Client, batch: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build
 ) -> None:
     emulator.fault(delay=0.1)
-    with pytest.raises(httpx.ReadTimeout):
+    with pytest.raises(httpx2.ReadTimeout):
         client.post("/batch/", json=batch(), timeout=0.02)
     emulator.wait_for(lambda emulator: emulator.faults()[0].fired == 1)
     emulator.reset()

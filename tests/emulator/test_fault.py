@@ -6,7 +6,7 @@ import threading
 from random import Random
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator, Fault
@@ -15,7 +15,7 @@ from hogbox.errors import UsageError
 from tests.emulator.conftest import Build
 
 
-def test_a_status_answers_in_posthogs_place(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
+def test_a_status_answers_in_posthogs_place(emulator: Emulator, client: httpx2.Client, batch: Build) -> None:
     emulator.fault(status=503, headers={"Retry-After": "3"}, body="busy")
     answer = client.post("/batch/", json=batch())
     assert (answer.status_code, answer.text, answer.headers["retry-after"]) == (503, "busy", "3")
@@ -23,7 +23,7 @@ def test_a_status_answers_in_posthogs_place(emulator: Emulator, client: httpx.Cl
     assert emulator.events() == []
 
 
-def test_a_json_body_and_a_content_type_of_ones_own(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
+def test_a_json_body_and_a_content_type_of_ones_own(emulator: Emulator, client: httpx2.Client, batch: Build) -> None:
     emulator.fault(status=402, body={"quota_limited": ["events"]}, times=1)
     emulator.fault(status=500, body="<p>", headers={"Content-Type": "text/html"}, times=1)
     emulator.fault(status=204, body="ignored")
@@ -36,7 +36,7 @@ def test_a_json_body_and_a_content_type_of_ones_own(emulator: Emulator, client: 
     assert client.post("/batch/", json=batch()).content == b""
 
 
-def test_a_status_with_store_answers_after_storing(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
+def test_a_status_with_store_answers_after_storing(emulator: Emulator, client: httpx2.Client, batch: Build) -> None:
     emulator.fault(status=500, store=True)
     assert client.post("/batch/", json=batch()).status_code == 500
     assert len(emulator.events()) == 1
@@ -44,10 +44,10 @@ def test_a_status_with_store_answers_after_storing(emulator: Emulator, client: h
 
 @pytest.mark.parametrize(("drop", "stored"), [("before", 0), ("after", 1)])
 def test_a_dropped_connection_brings_no_answer(
-    emulator: Emulator, client: httpx.Client, batch: Build, drop: str, stored: int
+    emulator: Emulator, client: httpx2.Client, batch: Build, drop: str, stored: int
 ) -> None:
     emulator.fault(drop=drop, times=1)
-    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+    with pytest.raises((httpx2.ReadError, httpx2.RemoteProtocolError)):
         client.post("/batch/", json=batch())
     assert len(emulator.events()) == stored
     [request] = emulator.requests()
@@ -57,13 +57,13 @@ def test_a_dropped_connection_brings_no_answer(
 
 
 def test_a_delay_processes_normally_and_blocks_nobody(
-    emulator: Emulator, client: httpx.Client, batch: Build, event: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build, event: Build
 ) -> None:
     emulator.fault(delay=0.5, distinct_id="slow")
     answers: list[int] = []
 
     def post_slowly() -> None:
-        answers.append(httpx.post(f"{emulator.url}/batch/", json=batch(event(distinct_id="slow"))).status_code)
+        answers.append(httpx2.post(f"{emulator.url}/batch/", json=batch(event(distinct_id="slow"))).status_code)
 
     slow = threading.Thread(target=post_slowly)
     slow.start()
@@ -75,23 +75,23 @@ def test_a_delay_processes_normally_and_blocks_nobody(
 
 
 def test_a_client_that_gives_up_on_a_delay_is_processed_all_the_same(
-    emulator: Emulator, client: httpx.Client, batch: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build
 ) -> None:
     emulator.fault(delay=0.1)
-    with pytest.raises(httpx.ReadTimeout):
+    with pytest.raises(httpx2.ReadTimeout):
         client.post("/batch/", json=batch(), timeout=0.02)
     assert len(emulator.wait_for_events(1)) == 1
 
 
-def test_a_delay_goes_with_a_drop(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
+def test_a_delay_goes_with_a_drop(emulator: Emulator, client: httpx2.Client, batch: Build) -> None:
     emulator.fault(delay=0.01, drop="after")
-    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+    with pytest.raises((httpx2.ReadError, httpx2.RemoteProtocolError)):
         client.post("/batch/", json=batch())
     assert len(emulator.events()) == 1
 
 
 def test_faults_come_in_the_order_of_their_adding_and_run_out(
-    emulator: Emulator, client: httpx.Client, batch: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build
 ) -> None:
     emulator.fault(status=503, times=2)
     emulator.fault(status=500, times=1)
@@ -101,7 +101,7 @@ def test_faults_come_in_the_order_of_their_adding_and_run_out(
 
 
 def test_a_poison_event_fails_every_batch_that_holds_it(
-    emulator: Emulator, client: httpx.Client, batch: Build, event: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build, event: Build
 ) -> None:
     emulator.fault(status=400, distinct_id="poison")
     poison = event(distinct_id="poison")
@@ -110,7 +110,7 @@ def test_a_poison_event_fails_every_batch_that_holds_it(
     assert client.post("/batch/", json=batch(event())).status_code == 200
 
 
-def test_capture_faults_leave_other_paths_alone(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
+def test_capture_faults_leave_other_paths_alone(emulator: Emulator, client: httpx2.Client, batch: Build) -> None:
     emulator.fault(status=503)
     assert client.get("/_liveness").status_code == 200
     emulator.fault(status=500, path="/")
@@ -177,7 +177,7 @@ def test_a_rate_is_reproducible() -> None:
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(
-    emulator: Emulator, client: httpx.Client, fields: dict[str, Any], advice: str
+    emulator: Emulator, client: httpx2.Client, fields: dict[str, Any], advice: str
 ) -> None:
     answer = client.post("/_emulator/faults", json=fields)
     assert answer.status_code == 400

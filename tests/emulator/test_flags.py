@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
@@ -32,7 +32,7 @@ def flags(emulator: Emulator) -> None:
     emulator.set_flags(FLAGS)
 
 
-def ask(client: httpx.Client, query: str = "v=2", /, **fields: Any) -> Any:
+def ask(client: httpx2.Client, query: str = "v=2", /, **fields: Any) -> Any:
     body = {name: value for name, value in {**ASKED, **fields}.items() if value is not ...}
     answer = client.post(f"/flags/?{query}", json=body)
     assert answer.status_code == 200, answer.text
@@ -45,7 +45,7 @@ def values(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/flags?v=2", "/flags/?v=2", "/flags/?version=2", "/flags/?v=3"])
-def test_the_answer_of_version_2(emulator: Emulator, client: httpx.Client, path: str) -> None:
+def test_the_answer_of_version_2(emulator: Emulator, client: httpx2.Client, path: str) -> None:
     answer = client.post(path, json=ASKED).json()
     assert UUID(answer.pop("requestId")).version == 4
     assert abs(answer.pop("evaluatedAt") / 1000 - emulator.requests()[0].arrived_at) < 5
@@ -91,7 +91,7 @@ def test_the_answer_of_version_2(emulator: Emulator, client: httpx.Client, path:
     assert emulator.requests()[0].token == "phc_t"
 
 
-def test_the_answer_of_version_1(client: httpx.Client) -> None:
+def test_the_answer_of_version_1(client: httpx2.Client) -> None:
     for query in ("v=1", "v=none"):
         answer = ask(client, query)
         assert {name: answer[name] for name in list(answer)[:3]} == {
@@ -102,7 +102,7 @@ def test_the_answer_of_version_1(client: httpx.Client) -> None:
         assert set(answer) - {"requestId", "evaluatedAt"} == set(list(answer)[:3])
 
 
-def test_without_a_version_the_answer_has_the_configuration_too(client: httpx.Client) -> None:
+def test_without_a_version_the_answer_has_the_configuration_too(client: httpx2.Client) -> None:
     for query in ("", "v=2&config=true"):
         answer = ask(client, query)
         assert values(answer)["checkout-v2"] == "blue"
@@ -130,7 +130,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("code", REASONS)
-def test_the_reasons(emulator: Emulator, client: httpx.Client, code: str) -> None:
+def test_the_reasons(emulator: Emulator, client: httpx2.Client, code: str) -> None:
     given, description, index = REASONS[code]
     emulator.set_flags(definitions(given))
     properties = {"plan": "team", "$feature_enrollment/f": True}
@@ -140,13 +140,13 @@ def test_the_reasons(emulator: Emulator, client: httpx.Client, code: str) -> Non
         assert (detail["enabled"], detail["variant"]) == (True, "holdout-7")
 
 
-def test_inactive_and_deleted_flags_are_absent(emulator: Emulator, client: httpx.Client) -> None:
+def test_inactive_and_deleted_flags_are_absent(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.set_flags(definitions(flag("off", active=False), flag("gone", deleted=True), flag("on")))
     assert list(ask(client)["flags"]) == ["on"]
     assert ask(client, flag_keys_to_evaluate=["off", "missing"])["flags"] == {}
 
 
-def test_only_the_flags_asked_for_and_what_they_depend_on(emulator: Emulator, client: httpx.Client) -> None:
+def test_only_the_flags_asked_for_and_what_they_depend_on(emulator: Emulator, client: httpx2.Client) -> None:
     flags = (
         flag("a", on("b")),
         flag("b", on("c", "blue")),
@@ -161,7 +161,7 @@ def test_only_the_flags_asked_for_and_what_they_depend_on(emulator: Emulator, cl
     assert list(ask(client, flag_keys=None)["flags"]) == ["a", "b", "c", "d", "odd"]
 
 
-def test_a_loop_of_flags_fails_and_ends(emulator: Emulator, client: httpx.Client) -> None:
+def test_a_loop_of_flags_fails_and_ends(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.set_flags(definitions(flag("a", on("b")), flag("b", on("a")), flag("c", on("nowhere"))))
     answer = ask(client, flag_keys=["a", "c"])
     assert {key: detail["failed"] for key, detail in answer["flags"].items()} == {"a": True, "b": True, "c": True}
@@ -179,12 +179,12 @@ def test_a_loop_of_flags_fails_and_ends(emulator: Emulator, client: httpx.Client
         ("unknown fields", {"sent_at": "2026-03-04T10:15:31Z", "ip_address": 5, "geoip_disable": True}),
     ],
 )
-def test_every_spelling_of_a_field(client: httpx.Client, spelled: str, fields: dict[str, Any]) -> None:
+def test_every_spelling_of_a_field(client: httpx2.Client, spelled: str, fields: dict[str, Any]) -> None:
     assert values(ask(client, **fields))["checkout-v2"] == "blue"
 
 
 @pytest.mark.parametrize("names", [("groups", "group_properties"), ("$groups", "$group_properties")])
-def test_groups(emulator: Emulator, client: httpx.Client, names: tuple[str, str]) -> None:
+def test_groups(emulator: Emulator, client: httpx2.Client, names: tuple[str, str]) -> None:
     filters = {"aggregation_group_type_index": 0}
     emulator.set_flags(definitions(flag("big", where("seats", 10, "gt", "group", group_type_index=0), filters=filters)))
     groups, properties = names
@@ -203,7 +203,7 @@ def test_groups(emulator: Emulator, client: httpx.Client, names: tuple[str, str]
         {"device_id": "", "person_properties": {"$device_id": "d1"}},
     ],
 )
-def test_the_device_id(emulator: Emulator, client: httpx.Client, fields: dict[str, Any]) -> None:
+def test_the_device_id(emulator: Emulator, client: httpx2.Client, fields: dict[str, Any]) -> None:
     emulator.set_flags(definitions(flag("device", bucketing_identifier="device_id")))
     assert values(ask(client, **fields)) == {"device": True}
     assert ask(client)["flags"]["device"]["failed"] is True
@@ -213,13 +213,13 @@ def test_the_device_id(emulator: Emulator, client: httpx.Client, fields: dict[st
     ("given", "text"), [(23, "23"), (23.5, "23.5"), ("x" * 250, "x" * 200), ("", ""), (10**30, str(10**30))]
 )
 def test_the_distinct_id_is_text_of_at_most_200_characters(
-    emulator: Emulator, client: httpx.Client, given: Any, text: str
+    emulator: Emulator, client: httpx2.Client, given: Any, text: str
 ) -> None:
     emulator.set_flags(definitions(flag("them", where("distinct_id", text))))
     assert ask(client, distinct_id=given)["flags"]["them"]["reason"]["code"] == "condition_match"
 
 
-def test_experience_continuity_is_decided_by_the_distinct_id(emulator: Emulator, client: httpx.Client) -> None:
+def test_experience_continuity_is_decided_by_the_distinct_id(emulator: Emulator, client: httpx2.Client) -> None:
     half = {"properties": [], "rollout_percentage": 50}
     emulator.set_flags(definitions(flag("half", half, ensure_experience_continuity=True)))
     decided = [values(ask(client, distinct_id=f"u{number}"))["half"] for number in range(20)]
@@ -243,7 +243,7 @@ BLOCKED: dict[str, tuple[dict[str, Any], int, str]] = {
 
 
 @pytest.mark.parametrize("name", BLOCKED)
-def test_a_refused_request_says_why(emulator: Emulator, client: httpx.Client, name: str) -> None:
+def test_a_refused_request_says_why(emulator: Emulator, client: httpx2.Client, name: str) -> None:
     emulator.configure(known_tokens=["phc_t"])
     fields, status, text = BLOCKED[name]
     body = {key: value for key, value in {**ASKED, **fields}.items() if value is not ...}
@@ -274,7 +274,7 @@ UNPACKED: dict[str, tuple[bytes | str, str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", UNPACKED)
-def test_what_bodies_are_unpacked(client: httpx.Client, name: str) -> None:
+def test_what_bodies_are_unpacked(client: httpx2.Client, name: str) -> None:
     content, query, headers = UNPACKED[name]
     answer = client.post(f"/flags/?v=2{query}", content=content, headers=headers)
     assert answer.status_code == 200, answer.text
@@ -297,26 +297,26 @@ PACKED: dict[str, tuple[bytes | str, str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_what_bodies_are_not(client: httpx.Client, name: str) -> None:
+def test_what_bodies_are_not(client: httpx2.Client, name: str) -> None:
     content, query, headers, why = PACKED[name]
     answer = client.post(f"/flags/?v=2{query}", content=content, headers=headers)
     assert answer.status_code == 400
     assert answer.text == f"Failed to decode request: {why}. Please check your request format and try again."
 
 
-def test_a_number_that_is_none_is_null(emulator: Emulator, client: httpx.Client) -> None:
+def test_a_number_that_is_none_is_null(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.set_flags(definitions(flag("null", where("score", "null"))))
     body = '{"token": "phc_t", "distinct_id": "u1", "person_properties": {"score": NaN, "other": 1e999}}'
     assert values(client.post("/flags/?v=2", content=body).json()) == {"null": True}
 
 
-def test_the_body_is_kept_where_asked_for(emulator: Emulator, client: httpx.Client) -> None:
+def test_the_body_is_kept_where_asked_for(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.configure(keep_bodies=1000)
     client.post("/flags/?v=2", content=ZIPPED)
     assert emulator.requests()[0].body == TEXT
 
 
-def test_other_methods(client: httpx.Client) -> None:
+def test_other_methods(client: httpx2.Client) -> None:
     allowed = "GET, POST, OPTIONS, HEAD"
     got = client.get("/flags/?v=2").json()
     assert (got["flags"], got["errorsWhileComputingFlags"]) == ({}, False)
@@ -329,7 +329,7 @@ def test_other_methods(client: httpx.Client) -> None:
     assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
 
 
-def test_over_quota(emulator: Emulator, client: httpx.Client) -> None:
+def test_over_quota(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.configure(quota=["feature_flags"])
     answer = ask(client)
     assert (answer["flags"], answer["errorsWhileComputingFlags"]) == ({}, False)
@@ -338,23 +338,23 @@ def test_over_quota(emulator: Emulator, client: httpx.Client) -> None:
     assert "quotaLimited" not in ask(client, disable_flags=True)
 
 
-def test_flags_can_be_disabled(client: httpx.Client) -> None:
+def test_flags_can_be_disabled(client: httpx2.Client) -> None:
     assert ask(client, disable_flags=True, distinct_id=...)["flags"] == {}
     assert ask(client, disable_flags=False)["flags"] != {}
 
 
-def test_a_project_without_flags(emulator: Emulator, client: httpx.Client) -> None:
+def test_a_project_without_flags(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.set_flags(None)
     answer = ask(client, "")
     assert (answer["flags"], answer["hasFeatureFlags"]) == ({}, False)
 
 
-def test_a_cold_cache_of_definitions_changes_nothing(emulator: Emulator, client: httpx.Client) -> None:
+def test_a_cold_cache_of_definitions_changes_nothing(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.configure(cold_cache=True)
     assert values(ask(client))["checkout-v2"] == "blue"
 
 
-def test_flags_can_fail(emulator: Emulator, client: httpx.Client) -> None:
+def test_flags_can_fail(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.configure(failed_flags=["everybody", "missing"])
     answer = ask(client)
     assert answer["errorsWhileComputingFlags"] is True
@@ -374,19 +374,19 @@ def test_flags_can_fail(emulator: Emulator, client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("sent", [True, False, None])
-def test_minimal_flag_called_events(emulator: Emulator, client: httpx.Client, sent: bool | None) -> None:
+def test_minimal_flag_called_events(emulator: Emulator, client: httpx2.Client, sent: bool | None) -> None:
     emulator.set_flags({**FLAGS, "minimal_flag_called_events": sent})
     assert ask(client).get("minimalFlagCalledEvents") == (sent or None)
     assert "minimalFlagCalledEvents" not in ask(client, "v=1")
 
 
-def test_the_request_id_is_taken_over(client: httpx.Client) -> None:
+def test_the_request_id_is_taken_over(client: httpx2.Client) -> None:
     own = "6e0f6a1e-2c1c-4a53-9d53-8d3c9f5a1b20"
     assert client.get("/flags?v=2", headers={"X-Request-Id": own}).json()["requestId"] == own
     assert UUID(client.get("/flags?v=2", headers={"X-Request-Id": "mine"}).json()["requestId"]).version == 4
 
 
-def test_relative_dates_go_by_the_servers_clock(emulator: Emulator, client: httpx.Client) -> None:
+def test_relative_dates_go_by_the_servers_clock(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.set_flags(definitions(flag("old", where("born", "-10y", "is_date_before"))))
     born = {"person_properties": {"born": "2020-01-01T00:00:00Z"}}
     assert values(ask(client, **born)) == {"old": False}
@@ -405,7 +405,7 @@ RUNTIMES = {
 
 
 @pytest.mark.parametrize("agent", RUNTIMES)
-def test_a_flags_runtime(emulator: Emulator, client: httpx.Client, agent: str) -> None:
+def test_a_flags_runtime(emulator: Emulator, client: httpx2.Client, agent: str) -> None:
     runtimes = ("all", "server", "client")
     emulator.set_flags(definitions(*[flag(name, evaluation_runtime=name) for name in runtimes]))
     client.headers["User-Agent"] = agent
@@ -418,7 +418,7 @@ def test_a_flags_runtime(emulator: Emulator, client: httpx.Client, agent: str) -
 
 
 @pytest.mark.parametrize("name", ["evaluation_contexts", "evaluation_environments"])
-def test_a_flags_contexts(emulator: Emulator, client: httpx.Client, name: str) -> None:
+def test_a_flags_contexts(emulator: Emulator, client: httpx2.Client, name: str) -> None:
     own = {"evaluation_contexts": ["docs", "app"]}
     emulator.set_flags(definitions(flag("docs", **own), flag("tagged", evaluation_tags=["shop"]), flag("any")))
     assert list(ask(client, **{name: ["app", "other"]})["flags"]) == ["docs", "any"]
@@ -440,7 +440,7 @@ def test_a_flags_contexts(emulator: Emulator, client: httpx.Client, name: str) -
     ],
 )
 def test_a_fault_meets_flags_and_not_definitions(
-    emulator: Emulator, client: httpx.Client, status: int, text: str
+    emulator: Emulator, client: httpx2.Client, status: int, text: str
 ) -> None:
     emulator.fault(status=status, path="/flags", method="POST", times=1)
     polled = client.get("/flags/definitions?token=phc_t", headers={"Authorization": "Bearer phs_1"})
@@ -450,8 +450,8 @@ def test_a_fault_meets_flags_and_not_definitions(
     assert client.post("/flags/?v=2", json=ASKED).status_code == 200
 
 
-def test_a_dropped_connection(emulator: Emulator, client: httpx.Client) -> None:
+def test_a_dropped_connection(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.fault(drop="before", path="/flags", times=1)
-    with pytest.raises(httpx.HTTPError):
+    with pytest.raises(httpx2.HTTPError):
         client.post("/flags/?v=2", json=ASKED)
     assert emulator.summary()["flags"] == {}

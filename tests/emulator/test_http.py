@@ -7,7 +7,7 @@ import json
 import socket
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator, Settings
@@ -19,7 +19,7 @@ ROUTES = ["/batch", "/i/v0/e", "/e", "/capture", "/track", "/engage"]
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_capture_route_takes_a_batch(
-    emulator: Emulator, client: httpx.Client, batch: Build, route: str, slash: str
+    emulator: Emulator, client: httpx2.Client, batch: Build, route: str, slash: str
 ) -> None:
     answer = client.post(route + slash, json=batch())
     assert (answer.status_code, answer.json()) == (200, {"status": "Ok"})
@@ -29,7 +29,7 @@ def test_every_capture_route_takes_a_batch(
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_capture_route_takes_options_get_and_beacons(
-    emulator: Emulator, client: httpx.Client, batch: Build, route: str
+    emulator: Emulator, client: httpx2.Client, batch: Build, route: str
 ) -> None:
     data = json.dumps(batch())
     assert client.options(route).json() == {"status": "Ok"}
@@ -40,19 +40,19 @@ def test_every_capture_route_takes_options_get_and_beacons(
     assert emulator.summary()["events"] == 2
 
 
-def test_a_gzipped_batch_arrives(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
+def test_a_gzipped_batch_arrives(emulator: Emulator, client: httpx2.Client, batch: Build) -> None:
     body = gzip.compress(json.dumps(batch()).encode())
     assert client.post("/batch/", content=body, headers={"Content-Encoding": "gzip"}).status_code == 200
     assert emulator.summary()["events"] == 1
 
 
 @pytest.mark.parametrize(("path", "status"), [("/", 200), ("/_readiness", 200), ("/_liveness", 200), ("/flags2", 404)])
-def test_other_paths(client: httpx.Client, path: str, status: int) -> None:
+def test_other_paths(client: httpx2.Client, path: str, status: int) -> None:
     assert client.get(path).status_code == status
 
 
 def test_one_bad_event_rejects_the_whole_batch(
-    emulator: Emulator, client: httpx.Client, batch: Build, event: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build, event: Build
 ) -> None:
     answer = client.post("/batch/", json=batch(event(), event(distinct_id=...), event()))
     assert (answer.status_code, answer.text) == (400, "event submitted without a distinct_id")
@@ -86,14 +86,14 @@ TEXTS: dict[str, tuple[Any, int, str]] = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_errors_are_plain_text(client: httpx.Client, name: str) -> None:
+def test_errors_are_plain_text(client: httpx2.Client, name: str) -> None:
     body, status, text = TEXTS[name]
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = client.post("/batch/", content=content)
     assert (answer.status_code, answer.text) == (status, text)
 
 
-def test_json_that_does_not_fit_says_where(client: httpx.Client, batch: Build, event: Build) -> None:
+def test_json_that_does_not_fit_says_where(client: httpx2.Client, batch: Build, event: Build) -> None:
     answer = client.post("/batch/", json=batch(event(), event(timestamp=5)))
     assert answer.status_code == 400
     assert answer.text.startswith("failed to parse request: ")
@@ -112,7 +112,7 @@ def test_json_that_does_not_fit_says_where(client: httpx.Client, batch: Build, e
     ],
 )
 def test_errors_that_only_a_fault_can_bring_have_posthogs_text(
-    emulator: Emulator, client: httpx.Client, batch: Build, status: int, text: str
+    emulator: Emulator, client: httpx2.Client, batch: Build, status: int, text: str
 ) -> None:
     emulator.fault(status=status)
     answer = client.post("/batch/", json=batch())
@@ -120,7 +120,7 @@ def test_errors_that_only_a_fault_can_bring_have_posthogs_text(
 
 
 def test_a_body_over_20_mib_is_413_and_the_connection_survives(
-    emulator: Emulator, client: httpx.Client, batch: Build, event: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build, event: Build
 ) -> None:
     frame = len(json.dumps(batch(event(), filler="")))
     fits = json.dumps(batch(event(), filler="x" * (20 * 1024 * 1024 - frame)))
@@ -131,14 +131,14 @@ def test_a_body_over_20_mib_is_413_and_the_connection_survives(
     assert client.post("/batch/", content=fits).status_code == 200
 
 
-def test_a_body_over_100_mib_inflated_is_413(client: httpx.Client) -> None:
+def test_a_body_over_100_mib_inflated_is_413(client: httpx2.Client) -> None:
     answer = client.post("/batch/", content=gzip.compress(b" " * (100 * 1024 * 1024 + 1), 1))
     assert answer.status_code == 413
     assert answer.text.startswith("maximum event size exceeded: Decompressed payload would exceed")
 
 
 def test_an_event_too_large_is_413_after_its_predecessors_are_stored(
-    emulator: Emulator, client: httpx.Client, batch: Build, event: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build, event: Build
 ) -> None:
     large = event(distinct_id="u2", properties={"x": "y" * 1_000_000})
     assert client.post("/batch/", json=batch(event(), large, event())).status_code == 413
@@ -161,7 +161,7 @@ def test_a_client_that_goes_away_is_remembered_without_an_answer(emulator: Emula
     assert (request.status, request.dropped, request.events) == (None, False, 0)
 
 
-def test_quota_and_unknown_keys_are_switches(emulator: Emulator, client: httpx.Client, batch: Build) -> None:
+def test_quota_and_unknown_keys_are_switches(emulator: Emulator, client: httpx2.Client, batch: Build) -> None:
     assert emulator.configure(quota=["events"]) == Settings(quota=("events",))
     assert client.post("/batch/", json=batch()).json() == {"status": "Ok"}
     emulator.configure(quota=[], known_tokens=["phc_other"])
@@ -170,7 +170,7 @@ def test_quota_and_unknown_keys_are_switches(emulator: Emulator, client: httpx.C
     assert emulator.events() == []
 
 
-def test_the_servers_clock_can_be_wrong(emulator: Emulator, client: httpx.Client, batch: Build, event: Build) -> None:
+def test_the_servers_clock_can_be_wrong(emulator: Emulator, client: httpx2.Client, batch: Build, event: Build) -> None:
     emulator.configure(clock_offset=-86_400 * 365 * 30)
     client.post("/batch/", json=batch(event(timestamp="2026-03-04T10:00:00Z")))  # far ahead of that clock: now
     [stored] = emulator.events()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
@@ -26,7 +26,7 @@ def flags(emulator: Emulator) -> None:
     emulator.set_flags(FLAGS)
 
 
-def values(client: httpx.Client, query: str = "v=2", /, **fields: Any) -> dict[str, bool]:
+def values(client: httpx2.Client, query: str = "v=2", /, **fields: Any) -> dict[str, bool]:
     answer = client.post(f"/flags/?{query}", json={"token": "phc_t", "distinct_id": "u1", **fields}).json()
     assert answer["errorsWhileComputingFlags"] is False
     return {key: detail["enabled"] for key, detail in answer["flags"].items()}
@@ -80,7 +80,7 @@ KNOWN: dict[str, tuple[list[dict[str, Any]], bool]] = {
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_what_events_say_of_a_person(client: httpx.Client, batch: Build, event: Build, name: str) -> None:
+def test_what_events_say_of_a_person(client: httpx2.Client, batch: Build, event: Build, name: str) -> None:
     events, known = KNOWN[name]
     for fields in events:
         assert client.post("/batch/", json=batch(event(**fields))).status_code == 200
@@ -90,7 +90,7 @@ def test_what_events_say_of_a_person(client: httpx.Client, batch: Build, event: 
         assert found["unset"] is True
 
 
-def test_what_the_request_says_wins(client: httpx.Client, batch: Build, event: Build) -> None:
+def test_what_the_request_says_wins(client: httpx2.Client, batch: Build, event: Build) -> None:
     client.post("/batch/", json=batch(event(**{"$set": {"plan": "team"}})))
     assert values(client)["team"] is True
     assert values(client, person_properties={"plan": "free"})["team"] is False
@@ -98,13 +98,13 @@ def test_what_the_request_says_wins(client: httpx.Client, batch: Build, event: B
     assert values(client, "v=2&only_use_override_person_properties=true")["team"] is False
 
 
-def test_a_person_is_of_one_project(client: httpx.Client, batch: Build, event: Build) -> None:
+def test_a_person_is_of_one_project(client: httpx2.Client, batch: Build, event: Build) -> None:
     client.post("/batch/", json=batch(event(**{"$set": {"plan": "team"}}), api_key="phc_other"))
     assert values(client)["team"] is False
     assert values(client, token="phc_other")["team"] is True
 
 
-def test_what_events_say_of_a_group(client: httpx.Client, batch: Build, event: Build) -> None:
+def test_what_events_say_of_a_group(client: httpx2.Client, batch: Build, event: Build) -> None:
     said = {"$group_type": "company", "$group_key": "c-19", "$group_set": {"seats": 12}}
     groups = {"groups": {"company": "c-19"}}
     client.post("/batch/", json=batch(event(event="$groupidentify", properties={**said, "$group_type": 5})))
@@ -119,7 +119,7 @@ def test_what_events_say_of_a_group(client: httpx.Client, batch: Build, event: B
 
 
 def test_events_that_were_not_stored_say_nothing(
-    emulator: Emulator, client: httpx.Client, batch: Build, event: Build
+    emulator: Emulator, client: httpx2.Client, batch: Build, event: Build
 ) -> None:
     emulator.fault(status=503, times=1)
     client.post("/batch/", json=batch(event(**{"$set": {"plan": "team"}})))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
@@ -37,8 +37,8 @@ def write(path: Path) -> Write:
 def keys(emulator: Emulator) -> list[str]:
     """The flags that an application is given."""
     headers = {"Authorization": "Bearer phs_secret"}
-    polled = httpx.get(f"{emulator.url}/flags/definitions?token=phc_t", headers=headers).json()
-    asked = httpx.post(f"{emulator.url}/flags/?v=2", json={"token": "phc_t", "distinct_id": "u1"}).json()
+    polled = httpx2.get(f"{emulator.url}/flags/definitions?token=phc_t", headers=headers).json()
+    asked = httpx2.post(f"{emulator.url}/flags/?v=2", json={"token": "phc_t", "distinct_id": "u1"}).json()
     assert list(asked["flags"]) == [flag["key"] for flag in polled["flags"]]
     return list(asked["flags"])
 
@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_used_leaves_the_flags_as_they_were(path: Path, wr
     with Emulator(flags=path) as emulator:
 
         def problem() -> str | None:
-            told = httpx.get(f"{emulator.url}/_emulator/flags").json()
+            told = httpx2.get(f"{emulator.url}/_emulator/flags").json()
             assert told["file"] == str(path)
             return told["problem"]  # type: ignore[no-any-return]
 
@@ -141,7 +141,7 @@ def test_flags_that_are_set_take_over_from_the_file_until_a_reset(path: Path, wr
         emulator.set_flags(definitions(flag("mine")))
         write("b")
         assert keys(emulator) == ["mine"]
-        assert httpx.get(f"{emulator.url}/_emulator/flags").json()["file"] is None
+        assert httpx2.get(f"{emulator.url}/_emulator/flags").json()["file"] is None
         emulator.reset()
         assert keys(emulator) == ["b"]
 

@@ -170,7 +170,7 @@ def test_a_function_without_a_name_is_unknown() -> None:
         ("/srv/shop/pay.py", "shop.pay", True),
         ("/srvother/shop/pay.py", "shop.pay", None),
         ("/usr/lib/python3.11/json/decoder.py", "json.decoder", None),
-        ("/srv/.venv/lib/python3.11/site-packages/httpx/_client.py", "httpx._client", False),
+        ("/srv/.venv/lib/python3.11/site-packages/httpx2/_client.py", "httpx2._client", False),
         ("/usr/lib/python3/dist-packages/six.py", "six", False),
         ("/usr/lib/python3/dist-packages/ours/pay.py", "ours.pay", True),
         ("<string>", "ours", True),

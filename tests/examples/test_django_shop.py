@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
@@ -85,28 +85,28 @@ def shop(tmp_path: Path, migrated: Path, emulator: Emulator) -> Shop:
 
 
 @pytest.fixture(params=SERVERS)
-def served(request: pytest.FixtureRequest, shop: Shop) -> Iterator[httpx.Client]:
+def served(request: pytest.FixtureRequest, shop: Shop) -> Iterator[httpx2.Client]:
     """The shop, served; a browser of ada's."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with (
         shop.running(SERVERS[request.param].replace("8000", str(port))),
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=ADA, timeout=20) as browser,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=ADA, timeout=20) as browser,
     ):
         wait_until(lambda: _answers(browser), "the shop to answer")
         yield browser
 
 
-def _answers(browser: httpx.Client) -> bool:
+def _answers(browser: httpx2.Client) -> bool:
     try:
         return browser.get("/admin/login/").status_code == 200
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return False
 
 
 def test_p1_the_shop_captures_what_it_commits_and_nothing_else(
-    shop: Shop, served: httpx.Client, emulator: Emulator
+    shop: Shop, served: httpx2.Client, emulator: Emulator
 ) -> None:
     emulator.set_flags(definitions(flag("summer-sale")))
     assert shop.run("python manage.py hogbox_refresh").strip() == "updated"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -24,7 +24,7 @@ PAGE = read_page(DOCS / "how-to" / "fastapi.md")
 EXAMPLE = ROOT / "examples" / "fastapi_shop"
 
 ADA = {"X-POSTHOG-DISTINCT-ID": "ada", "X-POSTHOG-SESSION-ID": "s-1"}
-APART = httpx.Limits(max_keepalive_connections=0)
+APART = httpx2.Limits(max_keepalive_connections=0)
 """A connection for each request: either process may get it, and uvicorn cuts those on which something failed."""
 
 GRACE = {"X-POSTHOG-DISTINCT-ID": "grace"}
@@ -48,7 +48,7 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def opened(database: TestDatabase, emulator: Emulator, log: Path) -> Iterator[httpx.Client]:
+def opened(database: TestDatabase, emulator: Emulator, log: Path) -> Iterator[httpx2.Client]:
     """A client of the shop while it runs; it ends cleanly on SIGTERM."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -57,7 +57,7 @@ def opened(database: TestDatabase, emulator: Emulator, log: Path) -> Iterator[ht
     with (
         log.open("wb") as output,
         subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=output, stderr=output) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=APART) as client,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=APART) as client,
     ):
         try:
             wait_until(lambda: process.poll() is not None or log.read_text().count("startup complete") == 2, "the shop")

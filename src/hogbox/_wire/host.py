@@ -28,8 +28,19 @@ def normalize_host(host: str | None) -> str:
     if not address:
         return US
     if not _is_address(address):
-        raise ConfigurationError(f"host {address!r} is not an address such as {US}: mend POSTHOG_HOST or host=...")
+        raise ConfigurationError(
+            f"host {without_password(address)!r} is not an address such as {US}: correct POSTHOG_HOST or host=..."
+        )
     return _INGESTION.get(address.lower(), address)
+
+
+def without_password(address: str) -> str:
+    """An address fit for logs: what stands between scheme and host, a user and a password, is left out."""
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        scheme, rest = "", address
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def _is_address(address: str) -> bool:

@@ -51,6 +51,6 @@ def open_database(settings: Settings) -> Database:
 
 
 def log_to_stderr(verbose: bool) -> None:
-    """Log what hogbox does; the HTTP library's line for every request only where asked for."""
+    """Log what hogbox does; a line for every request only where asked for."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("hogbox.http").setLevel(logging.DEBUG if verbose else logging.NOTSET)

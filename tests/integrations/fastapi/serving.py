@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import httpx
+import httpx2
 import uvicorn
 from starlette.types import ASGIApp, Message, Scope
 from starlette.websockets import WebSocketDisconnect
@@ -17,7 +17,7 @@ from tests.fixtures.waiting import wait_until
 
 
 @contextmanager
-def served(app: ASGIApp) -> Iterator[httpx.Client]:
+def served(app: ASGIApp) -> Iterator[httpx2.Client]:
     """A client of the application, which has started; afterwards it has ended."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -28,7 +28,7 @@ def served(app: ASGIApp) -> Iterator[httpx.Client]:
         try:
             wait_until(lambda: server.started or not thread.is_alive(), "the application to start")
             assert server.started, "the application did not start"
-            with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as client:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as client:
                 yield client
         finally:
             server.should_exit = True

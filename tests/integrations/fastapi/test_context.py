@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket
 from starlette.middleware import Middleware
@@ -146,10 +146,10 @@ def test_nothing_leaks_between_requests_that_run_at_once(posthog: PostHog) -> No
         assert context.tags == {"number": number}
         return [*seen, whose()]
 
-    async def ask(url: httpx.URL) -> list[httpx.Response]:
-        limits = httpx.Limits(max_connections=together, max_keepalive_connections=together)
-        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
-            answers: list[httpx.Response] = []
+    async def ask(url: httpx2.URL) -> list[httpx2.Response]:
+        limits = httpx2.Limits(max_connections=together, max_keepalive_connections=together)
+        async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+            answers: list[httpx2.Response] = []
             for _ in range(2):  # the second time over connections that are open already
                 requests = [client.get(f"/{number}", headers=person(number)) for number in range(together)]
                 answers += await asyncio.gather(*requests)

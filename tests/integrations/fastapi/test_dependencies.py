@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 from fastapi import Depends, FastAPI, HTTPException
@@ -113,7 +113,7 @@ def tracking_app(sqlite_database: TestDatabase) -> FastAPI:
     return make_app(sqlite_database, track_exposures=True)
 
 
-def told(answer: httpx.Response) -> Any:
+def told(answer: httpx2.Response) -> Any:
     answer.raise_for_status()
     return answer.json()
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -29,12 +29,12 @@ DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 
 INTERVAL = 1
 POLLS = 3
-APART = httpx.Limits(max_keepalive_connections=0)
+APART = httpx2.Limits(max_keepalive_connections=0)
 """A connection for each request, which either process may take."""
 
 
 @contextmanager
-def serving(server: str, database: TestDatabase, emulator: Emulator) -> Iterator[httpx.Client]:
+def serving(server: str, database: TestDatabase, emulator: Emulator) -> Iterator[httpx2.Client]:
     """A client of the shop in two processes; afterwards they have ended well on SIGTERM."""
     environment = {
         **os.environ,
@@ -54,7 +54,7 @@ def serving(server: str, database: TestDatabase, emulator: Emulator) -> Iterator
         command = [sys.executable, *(part.format(fd=fd) for part in SERVERS[server])]
         with (
             subprocess.Popen(command, env=environment, pass_fds=[fd]) as process,
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=APART) as client,
+            httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=APART) as client,
         ):
             try:
                 yield client

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -100,7 +100,7 @@ class Visitors:
         wait_until(all_have, f"every process to answer, with {flag}")
 
     def _one(self, name: str) -> dict[str, Any]:
-        answer = httpx.post(f"{self._url}/visits/{name}")
+        answer = httpx2.post(f"{self._url}/visits/{name}")
         assert answer.status_code == 200, answer.text
         return answer.json()  # type: ignore[no-any-return]
 

@@ -46,4 +46,4 @@ def log_to_terminal(verbosity: int) -> None:
     """Log what hogbox does to the terminal, unless LOGGING says where to."""
     if verbosity and not logging.getLogger("hogbox").hasHandlers():
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("httpx").setLevel(logging.INFO if verbosity > 1 else logging.WARNING)
+        logging.getLogger("hogbox.http").setLevel(logging.DEBUG if verbosity > 1 else logging.NOTSET)

@@ -1,0 +1,142 @@
+"""Sockets that keep a deadline over everything that an exchange does on them.
+
+The time-outs of HTTP libraries are for one operation: a server that sends a byte before each of them expires holds its
+client for ever. Here each operation gets what is left of the exchange's time, and names are resolved within it too.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from httpcore2 import (
+    SOCKET_OPTION,
+    ConnectError,
+    ConnectTimeout,
+    NetworkBackend,
+    NetworkStream,
+    ReadTimeout,
+    SyncBackend,
+    WriteTimeout,
+)
+
+_PIECE = 64 * 1024
+"""Bytes given to the operating system at once: a receiver that takes a few at a time is noticed between two pieces."""
+
+
+class Deadline(threading.local):
+    """The moment by which the exchange of this thread has to end, in seconds on the monotonic clock."""
+
+    ends: float = float("inf")
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Give the exchange in this block a number of seconds."""
+        self.ends = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self.ends = float("inf")
+
+    def left(self, error: type[Exception]) -> float | None:
+        """The seconds that are left. Raises the error where there are none."""
+        if self.ends == float("inf"):
+            return None
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise error("the exchange took too long")
+        return left
+
+
+class DeadlineBackend(NetworkBackend):
+    """Opens connections whose every operation keeps the deadline of the thread that uses them."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._inner = SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 - what is left of the exchange's time is shorter
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> NetworkStream:
+        """Connect to the first of the host's addresses that answers."""
+        options = list(socket_options or ())
+        failure: Exception = ConnectError(f"{host} has no address")
+        for address in self._resolve(host, port):
+            left = self._deadline.left(ConnectTimeout)
+            try:
+                stream = self._inner.connect_tcp(address, port, left, local_address, options)
+            except (ConnectError, ConnectTimeout) as error:
+                failure = error
+            else:
+                return _Stream(stream, self._deadline)
+        raise failure
+
+    def _resolve(self, host: str, port: int) -> list[str]:
+        if _is_address(host):
+            return [host]
+        found: SimpleQueue[list[str] | OSError] = SimpleQueue()
+        # The resolver can't be interrupted. Where it takes too long, its thread is left to end by itself.
+        threading.Thread(target=_look_up, args=(host, port, found), name="hogbox-resolver", daemon=True).start()
+        try:
+            answer = found.get(timeout=self._deadline.left(ConnectTimeout))
+        except Empty:
+            raise ConnectTimeout(f"the name {host} was not resolved in time") from None
+        if isinstance(answer, OSError):
+            raise ConnectError(f"the name {host} can't be resolved: {answer}") from answer
+        return answer
+
+
+class _Stream(NetworkStream):
+    """A connection that keeps the deadline."""
+
+    def __init__(self, inner: NetworkStream, deadline: Deadline) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._deadline.left(ReadTimeout) or timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _PIECE):
+            self._inner.write(buffer[start : start + _PIECE], self._deadline.left(WriteTimeout) or timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> NetworkStream:
+        left = self._deadline.left(ConnectTimeout) or timeout
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _look_up(host: str, port: int, found: SimpleQueue[list[str] | OSError]) -> None:
+    try:
+        rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        found.put(error if isinstance(error, OSError) else OSError(str(error)))
+    else:
+        found.put(list(dict.fromkeys(str(row[4][0]) for row in rows)))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
