@@ -26,7 +26,7 @@ from hogbox._delivery.health import Health
 from hogbox._store.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore, Ready
-from hogbox._store.dialect import ChangeSignal, most_writers, require_shared
+from hogbox._store.dialect import ChangeSignal, can_write_within, most_writers, require_shared
 from hogbox._wire.host import without_password
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
@@ -156,6 +156,9 @@ class Worker:
         self._database.check()
         last, total = self._store.count_backlog()
         ends = float("inf") if timeout is None else time.monotonic() + timeout
+        if total and timeout is not None and not can_write_within(self._database.engine, timeout):
+            log.warning("nothing delivered: a transaction has locked the database against writing for %g s", timeout)
+            return Delivery(0, 0, total)
         self._often_until = float("inf")
 
         def finished() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import pytest
 
@@ -187,3 +188,20 @@ def test_p9_tokens_are_shortened_in_the_log_and_in_the_clients_text(
     noted = {row["last_error"] for row in any_database.rows("posthog_shards", "shard")} - {None}
     assert noted
     assert TOKEN not in "".join(noted)
+
+
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+def test_deliver_keeps_its_timeout_inside_of_an_open_write_transaction(
+    sqlite_database: TestDatabase, emulator: Emulator, colour: type[PostHog], journal: str
+) -> None:
+    with sqlite_database.engine.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA journal_mode = {journal}")
+    with colour(sqlite_database.url, project_token=TOKEN, host=emulator.url) as posthog:
+        posthog.capture(None, "before", distinct_id="u1")
+        with open_session(posthog, sqlite_database) as session:
+            posthog.capture(session.handle, "inside", distinct_id="u1")
+            begun = time.monotonic()
+            assert posthog.deliver(timeout=0.5) == (0, 0, 1)
+            assert time.monotonic() - begun < 3
+            session.commit()
+        assert posthog.deliver(timeout=10) == (2, 0, 0)

@@ -192,6 +192,11 @@ def test_a_property_without_bounds_is_unknown(operator: str, value: object) -> N
     seconds, result = _fastest(document, "f", distinct_id="u1", person_properties={"p": value})
     assert seconds < LIMIT
     assert result.reason == "missing_context"
+
+
+@pytest.mark.parametrize("value", [_shared_lists(), _circle(), _deep()], ids=["shared", "circle", "deep"])
+@pytest.mark.parametrize("operator", ["exact", "icontains", "regex", "gt", "is_date_after", "semver_eq"])
+def test_a_filter_without_bounds_is_unknown(operator: str, value: object) -> None:
     seconds, result = _fastest(
         {"flags": [_flag(_filter(operator, value))]}, "f", distinct_id="u1", person_properties={"p": 1}
     )
@@ -297,3 +302,71 @@ def test_a_payload_belongs_to_the_caller() -> None:
     flag_set = FlagSet.parse(json.dumps({"flags": [_flag(payloads={"true": {"a": [1]}})]}))
     flag_set.evaluate("f", distinct_id="u1").payload["a"].append(2)
     assert flag_set.evaluate("f", distinct_id="u1").payload == {"a": [1]}
+
+
+def test_a_list_of_any_length_is_compared() -> None:
+    people = [f"person-{number}@example.com" for number in range(200_000)]
+    flags = [_flag(_filter("exact", people)), {**_flag(_filter("is_not", people)), "key": "others"}]
+    flag_set = FlagSet.parse({"flags": flags})
+    for email, member in ((people[-1].upper(), True), ("nobody@example.com", False)):
+        for _ in range(2):
+            answers = flag_set.evaluate_all(distinct_id="u1", person_properties={"p": email})
+            assert (answers["f"].value, answers["others"].value) == (member, not member)
+    assert _fastest_again(flag_set, people[-1]) < LIMIT
+
+
+def _fastest_again(flag_set: FlagSet, value: object) -> float:
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        flag_set.evaluate("f", distinct_id="u1", person_properties={"p": value})
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def test_a_cohort_of_many_entries_is_answered() -> None:
+    entries = [{"key": "p", "type": "person", "operator": "exact", "value": f"v{number}"} for number in range(20_000)]
+    document = {
+        "flags": [_flag(_filter("in", 1, "cohort"))],
+        "cohorts": {"1": {"type": "OR", "values": entries}},
+    }
+    flag_set = FlagSet.parse(document)
+    for value, member in (("v19999", True), ("w", False)):
+        assert flag_set.evaluate("f", distinct_id="u1", person_properties={"p": value}).value is member
+
+
+def _costly(count: int, key: str = "f", pattern: str = "[ab]*a[ab]*b[ab]*c{}") -> dict[str, Any]:
+    filters = [{**_filter("not_regex", pattern.format(number)), "key": f"p{number}"} for number in range(count)]
+    return {**_flag(*filters), "key": key}
+
+
+_COSTLY_TEXT = "ab" * 30
+_COSTLY_PROPERTIES = {f"p{number}": _COSTLY_TEXT for number in range(20_000)}
+
+
+@pytest.mark.parametrize("pattern", ["[ab]*a[ab]*b[ab]*c{}", "(a|b)*a(a|b){{12}}c{}", "x{}y?"])
+def test_the_filters_of_one_flag_have_a_budget(pattern: str) -> None:
+    flag_set = FlagSet.parse({"flags": [_costly(20_000, pattern=pattern)]})
+    for _ in range(2):
+        start = time.perf_counter()
+        result = flag_set.evaluate("f", distinct_id="u1", person_properties=_COSTLY_PROPERTIES)
+        assert time.perf_counter() - start < 2.5
+        assert (result.value, result.reason) == (None, "evaluation_limit")
+    explanation = flag_set.explain("f", distinct_id="u1", person_properties=_COSTLY_PROPERTIES)
+    assert "take too long" in explanation.sentence
+
+
+def test_flags_that_use_up_the_budget_leave_the_others_theirs() -> None:
+    plain = [
+        {**_flag({**_filter("regex", r"^[a-z.]+@example\.(com|org)$"), "key": "email"}), "key": "regex"},
+        {**_flag({**_filter("exact", "x"), "key": "email"}), "key": "exact"},
+        {**_flag(_filter("in", 1, "cohort")), "key": "cohort"},
+    ]
+    costly = [_costly(2_000, f"costly{number}") for number in range(5)]
+    entry = {"key": "email", "type": "person", "operator": "regex", "value": "^[a-z]+@"}
+    flag_set = FlagSet.parse({"flags": [*costly, *plain], "cohorts": {"1": {"type": "AND", "values": [entry]}}})
+    properties = {**_COSTLY_PROPERTIES, "email": "ann@example.com"}
+    for _ in range(20):
+        answers = flag_set.evaluate_all(distinct_id="u1", person_properties=properties)
+        assert [answers[flag["key"]].reason for flag in costly] == ["evaluation_limit"] * 5
+        assert [answers[key].value for key in ("regex", "exact", "cohort")] == [True, False, True]

@@ -60,6 +60,7 @@ SUPPORTED: Final = "SQLite, PostgreSQL, MariaDB and MySQL"
 _LOCK_NAME: Final = "hogbox-migrate"
 _LOCK_NUMBER: Final = 0x686F67626F78
 _SYNCHRONOUS_NORMAL: Final = 1
+_LONGEST_LOCK: Final = 1_000_000.0
 
 
 class epoch_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
@@ -405,6 +406,37 @@ def most_writers(engine: Engine) -> int:
 def writers_turn(engine: Engine) -> AbstractContextManager[object]:
     """A lock for the writers of one process: SQLite has one writer at a time, and those who wait only poll for it."""
     return threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+
+
+def can_write_within(engine: Engine, seconds: float) -> bool:
+    """Whether a transaction can write to the database within so many seconds.
+
+    On SQLite another transaction may hold the lock on writing, even one of the calling thread, which then waits for
+    itself.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    pooled = engine.raw_connection()
+    try:
+        driver: Any = pooled.driver_connection
+        return bool(driver.in_transaction) or _lock_within(driver, seconds)
+    finally:
+        pooled.close()
+
+
+def _lock_within(driver: Any, seconds: float) -> bool:
+    (before,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    driver.execute(f"PRAGMA busy_timeout = {max(int(min(seconds, _LONGEST_LOCK) * 1000), 0)}").close()
+    try:
+        driver.execute("BEGIN IMMEDIATE").close()
+        driver.execute("ROLLBACK").close()
+    except driver.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {before}").close()
+    return True
 
 
 @contextmanager

@@ -18,12 +18,14 @@ from hogbox.flags.value import Json
 class Inline(NamedTuple):
     """What `judge` answers for a text (or an integer that a double holds exactly), as an expression.
 
-    In it `{value}` is the value, `{constant}` the constant and `{judge}` the check's own `judge`.
+    With a `longest` it is only for texts of ASCII up to that length. In it `{value}` is the value, `{constant}`
+    the constant and `{judge}` the check's own `judge`.
     """
 
     kind: type[str] | type[int]
     expression: str
     constant: object
+    longest: int | None = None
 
 
 class Check(NamedTuple):
@@ -41,6 +43,11 @@ class Check(NamedTuple):
 
     inline: Inline | None = None
     """The same as `judge`, as source, for values of one type; only for speed."""
+
+    cost: Callable[[int], int] | None = None
+    """The most steps that `judge` takes for a text of this length, where that is worth counting; the inlined
+    source is for texts that are not.
+    """
 
     problem: str | None = None
     """Why the answer is unknown or never a match whatever the value, in words; None where it is neither."""

@@ -13,7 +13,8 @@ from hogbox.flags.person import Person
 from hogbox.flags.reason import Reason, stronger
 
 _DEEPEST: Final = 50
-_MOST_ENTRIES: Final = 5_000
+_MOST_GROUPS: Final = 5_000
+_MOST_FILTERS: Final = 100_000
 _MOST_COHORTS: Final = 200
 _MEMBERSHIP = MappingProxyType({None: False, "": False, "in": False, "not_in": True})
 
@@ -111,7 +112,10 @@ class Cohort:
             return Reason.UNSUPPORTED_DEFINITION
         known = person.cohorts.get(self.identifier)
         if known is None:
-            known = person.cohorts[self.identifier] = self.root.outcome(person)
+            known = self.root.outcome(person)
+            # The next flag has a budget of its own, and may find out.
+            if known is not Reason.EVALUATION_LIMIT:
+                person.cohorts[self.identifier] = known
         return known
 
 
@@ -163,7 +167,8 @@ class _Reader:
     def __init__(self, cohorts: Cohorts, matching: Matching) -> None:
         self._cohorts = cohorts
         self._matching = matching
-        self._left = _MOST_ENTRIES
+        self._groups = _MOST_GROUPS
+        self._filters = _MOST_FILTERS
 
     def group(self, raw: Any, depth: int) -> Combination:
         values = raw.get("values") if isinstance(raw, dict) else None
@@ -172,8 +177,9 @@ class _Reader:
         kind = raw.get("type")
         if kind not in (("AND", "OR") if depth == 0 else ("AND", "OR", "property")):
             raise _UnreadableError(f"a group in it is of the type {kind!r}")
-        self._left -= len(values)
-        if depth > _DEEPEST or self._left < 0:
+        self._groups -= 1
+        self._filters -= len(values)
+        if depth > _DEEPEST or self._groups < 0 or self._filters < 0:
             raise _UnreadableError("it is too large")
         return Combination(kind != "OR", tuple([self._entry(value, depth + 1) for value in values]))
 
@@ -212,14 +218,15 @@ def cohort_id(raw: Mapping[str, Any]) -> str | None:
 
 def _references(raw: Any) -> Iterator[tuple[int, str]]:
     """How deep a raw cohort is at each place, and the id of the cohort that it refers to there (else "")."""
-    waiting, left = [(0, raw)], _MOST_ENTRIES
-    while waiting and left:
-        left -= 1
+    waiting, groups, filters = [(0, raw)], _MOST_GROUPS, _MOST_FILTERS
+    while waiting and groups and filters:
+        filters -= 1
         depth, entry = waiting.pop()
         if not isinstance(entry, dict):
             continue
         values = entry.get("values")
         if isinstance(values, list):
-            waiting.extend((depth + 1, value) for value in values[:left])
+            groups -= 1
+            waiting.extend((depth + 1, value) for value in values[:filters])
         is_reference = depth and entry.get("type") == "cohort"
         yield depth, (cohort_id(entry) or "") if is_reference else ""

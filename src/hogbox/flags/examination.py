@@ -84,7 +84,8 @@ class Examiner:
         seen, outcome = item.seen(self._person), item.outcome(self._person)
         if seen is MISSING and not isinstance(outcome, bool):
             self.missing.append(self._name(item))
-        return self._told(item, seen, item.check.problem)
+        # Beyond the budget nothing more is compiled.
+        return self._told(item, seen, None if outcome is Reason.EVALUATION_LIMIT else item.check.problem)
 
     def _name(self, item: PropertyFilter) -> str:
         if not isinstance(item, GroupFilter):

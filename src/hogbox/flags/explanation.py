@@ -209,6 +209,7 @@ def _sentence(flag: Flag, result: FlagResult, possible: tuple[Value, ...] | None
         Reason.NO_GROUP_TYPE: "no group was given that its conditions are for",
         Reason.EXPERIENCE_CONTINUITY: "the bucket depends on an identifier that only PostHog has stored",
         Reason.UNSUPPORTED_DEFINITION: flag.problem or "a part of its definition is only understood by PostHog",
+        Reason.EVALUATION_LIMIT: "its filters would take too long for these properties",
         Reason.UNRESOLVED_DEPENDENCY: "a flag that it depends on is inconclusive itself",
         Reason.MISSING_CONTEXT: "something that matters was not passed",
     }[result.reason]

@@ -15,8 +15,12 @@ from hogbox.flags.outcome import Outcome
 from hogbox.flags.person import Person
 from hogbox.flags.reason import Reason
 from hogbox.flags.regex import regex
-from hogbox.flags.value import MISSING, UNUSABLE, Json, json_value
+from hogbox.flags.value import MISSING, MOST_COMPARED, UNUSABLE, Json, json_value, text_of
 from hogbox.flags.version import Versions
+
+_STEPS_A_FILTER = 100
+_STEPS_A_PATTERN = 25_000
+_STEPS_A_CHARACTER = 1_500
 
 
 class Matching(NamedTuple):
@@ -32,15 +36,28 @@ class Matching(NamedTuple):
 class PropertyFilter:
     """One property, one operator, one value; on the person's properties."""
 
-    __slots__ = ("check", "key", "operator", "type", "unset", "value")
+    __slots__ = ("_check", "_matching", "_price", "key", "operator", "type", "value")
 
     def __init__(self, key: str, kind: str | None, operator: str | None, value: object, matching: Matching) -> None:
         self.key = key
         self.type = kind or "person"
         self.operator = operator or "exact"
         self.value = value
-        self.check = _check_of(self.operator, value, matching)
-        self.unset: Outcome = _unset(self.operator, value, self.check)
+        self._matching = matching
+        self._check: Check | None = None
+        self._price = _price(self.operator, value)
+
+    @property
+    def check(self) -> Check:
+        """The operator with its value, compiled on first use: of 20,000 filters few may ever be asked."""
+        if self._check is None:
+            self._check = _check_of(self.operator, self.value, self._matching)
+        return self._check
+
+    @property
+    def unset(self) -> Outcome:
+        """The answer when the property is known to be unset."""
+        return _unset(self.operator, self.value, self.check)
 
     def seen(self, person: Person) -> object:
         """The property's value as it was passed; MISSING where it was not."""
@@ -48,13 +65,19 @@ class PropertyFilter:
 
     def outcome(self, person: Person) -> Outcome:
         """Whether the person's property satisfies the filter."""
+        # The price of the compilation counts each time, so that an answer does not depend on earlier calls.
+        if not person.spend(self._price):
+            return Reason.EVALUATION_LIMIT
         seen = self.seen(person)
-        if self.check.judge_at is None:
-            return self.check.judge(seen) if type(seen) is str else self.judge(seen, person.complete)
+        check = self.check
+        if check.cost is not None and seen is not MISSING and not person.spend(check.cost(_length(seen))):
+            return Reason.EVALUATION_LIMIT
+        if check.judge_at is None:
+            return check.judge(seen) if type(seen) is str else self.judge(seen, person.complete)
         if seen is MISSING:
             return self.judge(seen, person.complete)
         value = json_value(seen)
-        return Reason.MISSING_CONTEXT if value is UNUSABLE else self.check.judge_at(value, person.now)
+        return Reason.MISSING_CONTEXT if value is UNUSABLE else check.judge_at(value, person.now)
 
     def judge(self, seen: object, complete: bool) -> Outcome:
         """What the filter answers for a value or for MISSING, where the time does not matter."""
@@ -94,6 +117,22 @@ class GroupFilter(PropertyFilter):
         if person.group(self.group_type) is None:
             return Reason.MISSING_CONTEXT
         return super().outcome(person)
+
+
+def _price(operator: str, value: object) -> int:
+    """The steps that a filter costs whatever it sees; a pattern is compiled."""
+    if operator not in ("regex", "not_regex"):
+        return _STEPS_A_FILTER
+    length = len(value) if isinstance(value, str) else 100
+    return _STEPS_A_PATTERN + _STEPS_A_CHARACTER * length
+
+
+def _length(seen: object) -> int:
+    """The length of a value's text."""
+    if type(seen) is str:
+        return len(seen)
+    value = json_value(seen)
+    return 0 if value is UNUSABLE else len(text_of(value))
 
 
 class OpaqueFilter:
@@ -184,7 +223,7 @@ def _check_of(operator: str, value: object, matching: Matching) -> Check:
         return unsupported(f"the operator {operator} is unknown")._replace(absent=Reason.UNSUPPORTED_DEFINITION)
     if build is not _presence and value is None:
         return never("the filter has no value")
-    plain = json_value(value)
+    plain = json_value(value, MOST_COMPARED)
     if plain is UNUSABLE and build is not _presence:
         return unsupported("the filter's value is too large, or nothing that JSON can hold")
     return build(operator, plain, matching)

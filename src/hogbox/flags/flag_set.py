@@ -184,6 +184,7 @@ class FlagSet:
             return explain_unknown(FlagResult(key, UNKNOWN_FLAG, None))
         flag = self._flag(key)
         self._settle(flag, person)
+        person.begin_flag()
         return explain_flag(flag, person)
 
     def _answer(self, key: str, person: Person) -> FlagResult:
@@ -192,6 +193,7 @@ class FlagSet:
             return FlagResult(key, UNKNOWN_FLAG, None)
         flag = self._flag(key)
         self._settle(flag, person)
+        person.begin_flag()
         return flag.result(flag.decide(person, flag.examine(person)))
 
     def _shortcut(self, key: str) -> Shortcut:
@@ -225,6 +227,7 @@ class FlagSet:
         for key in flag.prerequisites:
             if key not in person.targets:
                 target = self._flag(key)
+                person.begin_flag()
                 person.targets[key] = target.decide(person, target.examine(person)).values
 
 

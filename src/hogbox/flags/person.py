@@ -22,6 +22,14 @@ Value: TypeAlias = bool | str
 """What a flag can be: False, True or the key of a variant."""
 
 
+FLAG_STEPS: Final = 50_000_000
+"""What the filters of one flag may cost, in steps of some 10 ns; all flags of one call share as much beyond
+`LEAST_STEPS`."""
+
+LEAST_STEPS: Final = 2_000_000
+"""What every flag may cost, whatever the flags before it used up."""
+
+
 class Group:
     """A group that the person acts for: its bucket and its properties."""
 
@@ -43,6 +51,8 @@ class Person:
         "_group_properties",
         "_groups",
         "_now",
+        "_shared_steps",
+        "_steps",
         "cohorts",
         "complete",
         "device",
@@ -71,6 +81,17 @@ class Person:
         self._group_properties = group_properties
         self._groups: dict[str, Group | None] = {}
         self._now: datetime | Clock = now
+        self._shared_steps = self._steps = FLAG_STEPS
+
+    def begin_flag(self) -> None:
+        """Gives the next flag a budget of its own, less what the flags before it took from the shared one."""
+        self._steps = max(self._shared_steps, LEAST_STEPS)
+
+    def spend(self, steps: int) -> bool:
+        """Counts steps of the flag that is being evaluated; False where its budget does not hold them."""
+        self._steps -= steps
+        self._shared_steps -= steps
+        return self._steps >= 0
 
     @property
     def now(self) -> datetime:

@@ -23,7 +23,7 @@ def contains_any(value: Json) -> Check:
         text = fold_ascii(text_of(seen))
         return any(needle in text for needle in needles)
 
-    return Check(judge)
+    return Check(judge, cost=lambda length: (length + 1) * len(needles) // 10)
 
 
 def starts_with(value: Json) -> Check:

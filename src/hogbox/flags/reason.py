@@ -18,6 +18,7 @@ class Reason(StrEnum):
 
     EXPERIENCE_CONTINUITY = "experience_continuity"
     UNSUPPORTED_DEFINITION = "unsupported_definition"
+    EVALUATION_LIMIT = "evaluation_limit"
     UNRESOLVED_DEPENDENCY = "unresolved_dependency"
     MISSING_CONTEXT = "missing_context"
     UNKNOWN_FLAG = "unknown_flag"
@@ -28,8 +29,9 @@ _ORDER = {
     Reason.UNKNOWN_FLAG: 0,
     Reason.EXPERIENCE_CONTINUITY: 1,
     Reason.UNSUPPORTED_DEFINITION: 2,
-    Reason.UNRESOLVED_DEPENDENCY: 3,
-    Reason.MISSING_CONTEXT: 4,
+    Reason.EVALUATION_LIMIT: 3,
+    Reason.UNRESOLVED_DEPENDENCY: 4,
+    Reason.MISSING_CONTEXT: 5,
 }
 
 

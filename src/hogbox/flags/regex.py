@@ -8,6 +8,7 @@ unknown.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final
 
@@ -25,6 +26,7 @@ from hogbox.flags.pattern import (
     Repeat,
     Sequence,
     UnsupportedPatternError,
+    unfolded,
 )
 from hogbox.flags.reason import Reason
 from hogbox.flags.value import Json, text_of
@@ -32,7 +34,13 @@ from hogbox.flags.value import Json, text_of
 WORK: Final = 1_000_000
 """The steps that one search of Python's `re` may take: some 10 ms at worst."""
 
+UNCOUNTED: Final = 20_000
+"""A search that takes no more steps than these is not counted."""
+
 _LONGEST_TEXT: Final = 100_000
+
+# How much slower the automaton goes than `re`.
+_AUTOMATON_STEP: Final = 20
 
 # Where Python's \s is not Rust's.
 _PYTHON_SPACES = frozenset("\x1c\x1d\x1e\x1f")
@@ -95,7 +103,8 @@ class Search:
 
     def __init__(self, pattern: Pattern) -> None:
         self._pattern = pattern
-        self._longest = _longest_safe(pattern.root)
+        self._costs = _safe_costs(pattern.root)
+        self._longest = self._costs[-1][0] if self._costs else 0
         self._compiled = re.compile(_source(pattern.root)) if self._longest else None
         self._automaton: Automaton | UnsupportedPatternError | None = None
 
@@ -104,13 +113,18 @@ class Search:
         inline = None
         if self._compiled is not None and not self._pattern.uses_space:
             # A text of ASCII raises no doubts but about spaces.
-            safe = f"{{value}}.isascii() and len({{value}}) <= {self._longest}"
-            inline = Inline(
-                str,
-                f"{{constant}}({{value}}) is not None if {safe} else {{judge}}({{value}})",
-                self._compiled.search,
-            )
-        return Check(lambda seen: self.decide(text_of(seen)), inline=inline)
+            inline = Inline(str, "{constant}({value}) is not None", self._compiled.search, self._longest_uncounted())
+        return Check(lambda seen: self.decide(text_of(seen)), inline=inline, cost=self.cost)
+
+    def cost(self, length: int) -> int:
+        """The most steps that a text of this length can take."""
+        place = bisect_left(self._costs, (length, 0))
+        if place < len(self._costs):
+            return self._costs[place][1]
+        return min(_AUTOMATON_STEP * unfolded(self._pattern.root) * length, WORK)
+
+    def _longest_uncounted(self) -> int:
+        return max((length for length, steps in self._costs if steps <= UNCOUNTED), default=0)
 
     def decide(self, text: str) -> Outcome:
         """Whether the pattern occurs; unknown where the engines differ or the search could take too long."""
@@ -158,19 +172,22 @@ def _source(node: Node) -> str:
     return f"(?:{_source(node.node)}){{{node.low},{high}}}"
 
 
-def _longest_safe(root: Node) -> int:
-    """The length up to which no text can take `re` more than WORK steps; 0 where any might."""
-    longest = 0
+def _safe_costs(root: Node) -> list[tuple[int, int]]:
+    """Growing lengths of texts, each with the most steps that `re` can take for one, up to WORK."""
+    costs = []
     length = 16
-    while length <= _LONGEST_TEXT and _steps(root, length) <= WORK:
-        longest, length = length, length + length // 2
-    return longest
+    while length <= _LONGEST_TEXT and (steps := _steps(root, length)) <= WORK:
+        costs.append((length, int(steps)))
+        length += length // 2
+    return costs
 
 
 def _steps(root: Node, length: int) -> float:
     """An upper bound of what a failing search costs: every place to start, times every way through."""
     _, work = _ways(root, length)
-    return (length + 1) * work
+    # Elsewhere than at the start of the text an anchored pattern fails at once.
+    anchored = isinstance(root, Sequence) and root.nodes[:1] == (Anchor(at_end=False),)
+    return work + length if anchored else (length + 1) * work
 
 
 def _ways(node: Node, length: int) -> tuple[float, float]:

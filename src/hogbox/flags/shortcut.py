@@ -13,6 +13,7 @@ from types import CodeType, FunctionType
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast, overload
 
 from hogbox.flags.bucket import EVERYBODY, NOBODY, VARIANT_SALT
+from hogbox.flags.cohort import CohortFilter
 from hogbox.flags.condition import Condition
 from hogbox.flags.decision import Decision
 from hogbox.flags.flag import PERSONS, Flag
@@ -136,7 +137,7 @@ class _Writer(FilterSource):
         super().__init__(shared=shared)
         self.names |= {"SALT": VARIANT_SALT, "sha1": sha1}
         self._flag: Flag
-        self._leave = self._long = self._key = ""
+        self._leave = self._key = ""
         self._partial = 0
 
     def source(self, signature: str) -> str:
@@ -150,6 +151,9 @@ class _Writer(FilterSource):
         self._key = self.name(plan.flag.bucketing.key)
         of_persons = [item.rollout.bound for item in plan.flag.conditions if item.audience == PERSONS]
         self._partial = sum(bound not in (NOBODY, EVERYBODY) for bound in of_persons)
+        filters = (item for condition in plan.flag.conditions for item in condition.filters)
+        if any(isinstance(item, CohortFilter) and needs_person(item) for item in filters):
+            self.line(depth, "person.begin_flag()")
         self.line(depth, f"miss = {self._off(Reason.NO_CONDITION_MATCH, None)}")
         if self._partial > 1:
             self.line(depth, "hashed = None")
@@ -217,7 +221,7 @@ class _Writer(FilterSource):
         """An unknown filter leaves two values in the last condition; before it, what follows may agree."""
         if index + 1 < len(self._flag.conditions):
             return self._long
-        reasons = (Reason.UNSUPPORTED_DEFINITION, Reason.MISSING_CONTEXT)
+        reasons = (Reason.UNSUPPORTED_DEFINITION, Reason.EVALUATION_LIMIT, Reason.MISSING_CONTEXT)
         doubtful = self.name({reason: self._flag.result(Decision(None, reason)) for reason in reasons})
         return self._leave.format(f"{doubtful}[all_of(({', '.join(outcomes)}, ))]")
 

@@ -37,7 +37,8 @@ def _small_tree(item: CohortFilter) -> Combination | None:
         return None
     entries = list(_entries(root))
     simple = len(entries) <= _MOST_ENTRIES and all(
-        isinstance(entry, Combination | Negated) or (isinstance(entry, PropertyFilter) and not needs_person(entry))
+        isinstance(entry, Combination | Negated)
+        or (isinstance(entry, PropertyFilter) and not needs_person(entry) and entry.check.cost is None)
         for entry in entries
     )
     return root if simple else None
@@ -78,6 +79,8 @@ class FilterSource:
         self._values: dict[str, str] = {}
         self._named: dict[int, str] = {}
         self._count = 0
+        self._long = ""
+        """The statement that leaves a flag on the long way, which counts steps."""
 
     def line(self, depth: int, text: str) -> None:
         """One more line."""
@@ -126,6 +129,9 @@ class FilterSource:
 
     def _property(self, depth: int, item: PropertyFilter, outcome: str, value: str, kind: str) -> None:
         check, judge = item.check, self.name(item.check.judge)
+        if check.cost is not None:
+            self._costly_property(depth, item, outcome, value, kind)
+            return
         if check.inline is None:
             # What json_value leaves alone goes to the check at once.
             condition = f"{kind} is str or {kind} is int and -WIDE < {value} < WIDE"
@@ -140,6 +146,20 @@ class FilterSource:
         self.line(depth + 1, f"{outcome} = {answer}")
         self.line(depth, "else:")
         self.line(depth + 1, f"{outcome} = {self.name(item.judge)}({value}, complete)")
+
+    def _costly_property(self, depth: int, item: PropertyFilter, outcome: str, value: str, kind: str) -> None:
+        """Only the searches that are too cheap to count stay here. It is never inside of a cohort's loop."""
+        inline = item.check.inline
+        if inline is not None and inline.longest:
+            self.line(depth, f"if {kind} is str and len({value}) <= {inline.longest} and {value}.isascii():")
+            answer = inline.expression.format(value=value, constant=self.name(inline.constant))
+            self.line(depth + 1, f"{outcome} = {answer}")
+            self.line(depth, f"elif {value} is MISSING:")
+        else:
+            self.line(depth, f"if {value} is MISSING:")
+        self.line(depth + 1, f"{outcome} = {self.name(item.judge)}({value}, complete)")
+        self.line(depth, "else:")
+        self.line(depth + 1, self._long)
 
     def _value(self, depth: int, key: str) -> tuple[str, str]:
         """The variables that hold a property's value and its type."""

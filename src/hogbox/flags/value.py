@@ -34,20 +34,25 @@ UNUSABLE: Final = _Marker("UNUSABLE")
 
 # serde_json, which reads for the service, refuses what is nested deeper.
 _DEPTH = 128
-# More members than this in one value would take longer than a flag may: they are as good as not passed.
+# More members than this in one property would take longer than a flag may: they are as good as not passed.
 _MEMBERS = 10_000
+MOST_COMPARED: Final = 1_000_000
+"""Texts and numbers in the lists of a filter's value, which is read once: these don't count as members."""
 _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 
 _PLAIN = frozenset({str, bool, type(None)})
 
 
-def json_value(value: object) -> Json:
-    """The value as plain JSON: dates as ISO text, tuples as lists, UUIDs as text; else UNUSABLE."""
+def json_value(value: object, compared: int = 0) -> Json:
+    """The value as plain JSON: dates as ISO text, tuples as lists, UUIDs as text; else UNUSABLE.
+
+    Up to `compared` texts and numbers in lists don't count to the size that is too large.
+    """
     if type(value) in _PLAIN:
         return value
     if type(value) is int or type(value) is float:
         return value if is_number(value) else UNUSABLE
-    return _Reader().read(value, 0)
+    return _Reader(compared).read(value, 0)
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -60,8 +65,9 @@ def is_number(value: object) -> TypeGuard[int | float]:
 class _Reader:
     """Reads one value, counting its members so that size and shared references cannot hurt."""
 
-    def __init__(self) -> None:
+    def __init__(self, compared: int) -> None:
         self._left = _MEMBERS
+        self._compared = compared
 
     def read(self, value: object, depth: int) -> Json:
         self._left -= 1
@@ -74,6 +80,9 @@ class _Reader:
         return _scalar(value)
 
     def _read_list(self, values: list[Any] | tuple[Any, ...], depth: int) -> Json:
+        if len(values) <= self._compared and all(type(value) is str or is_number(value) for value in values):
+            self._compared -= len(values)
+            return list(values)
         copy = []
         for value in values:
             member = self.read(value, depth)
