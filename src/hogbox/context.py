@@ -25,7 +25,7 @@ SESSION: Final = "$session_id"
 TAGS: Final = "$context_tags"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Context:
     """What is known of the work that is done now. Change it with the functions of this module."""
 

@@ -102,9 +102,13 @@ def test_p8_blank_text_is_refused_by_name(value: str) -> None:
         shape.require_text(value, "group_key")
 
 
-@pytest.mark.parametrize("value", [{"plan": "pro"}, MappingProxyType({"plan": "pro"})], ids=["dict", "mapping"])
-def test_properties_are_taken_as_they_are(value: Any) -> None:
+def test_properties_are_taken_as_they_are() -> None:
+    value = {"plan": object()}
     assert shape.require_properties(value) is value
+
+
+def test_properties_of_another_mapping_are_read_at_once() -> None:
+    assert shape.require_properties(MappingProxyType({"plan": "pro"})) == {"plan": "pro"}
 
 
 def test_no_properties_are_none() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hogbox._events.value import text_of
+from hogbox._events.value import class_name, shown, text_of
 from hogbox.errors import InvalidEvent, MissingDistinctId
 
 MAX_CHARACTERS: Final = 200
 """PostHog cuts a longer distinct id silently, which merges strangers."""
+
+NO_TEXT: Final = (bool, float, bytes, dict, list, tuple, set)
+"""Types whose text is no id, and no key."""
 
 ILLEGAL: Final = frozenset(
     {
@@ -47,12 +50,20 @@ def resolve(identified: Any, argument: Any) -> str:
         return given
     if given is None:
         raise MissingDistinctId()
-    if isinstance(given, (bool, float, bytes, dict, list, tuple, set)) or _has_no_text(given):
-        raise InvalidEvent(f"distinct_id must be text, an integer or a UUID, not {given!r}")
-    text = text_of(given)
+    if issubclass(type(given), NO_TEXT) or _has_no_text(given):
+        raise InvalidEvent(f"distinct_id must be text, an integer or a UUID, not {shown(given)}")
+    text = require_readable(given, "distinct_id")
     if not text.strip():
         raise MissingDistinctId()
     return text
+
+
+def require_readable(value: Any, what: str) -> str:
+    """The value as text. Raises InvalidEvent where it raises when it is asked for its text."""
+    try:
+        return text_of(value)
+    except Exception as error:
+        raise InvalidEvent(f"{what} must be text, and {class_name(value)} raises {class_name(error)}") from error
 
 
 def garbled(distinct_id: str) -> str | None:
@@ -68,4 +79,4 @@ def garbled(distinct_id: str) -> str | None:
 
 def _has_no_text(value: object) -> bool:
     """Whether `str` would give the object's address, or a description for programmers."""
-    return not isinstance(value, (str, int)) and getattr(type(value), "__str__", None) is object.__str__
+    return not issubclass(type(value), (str, int)) and getattr(type(value), "__str__", None) is object.__str__

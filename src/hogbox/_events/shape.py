@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
-from hogbox._events.value import text_of
+from hogbox._events.identity import NO_TEXT, require_readable
+from hogbox._events.value import class_name, clean_properties, shown
 from hogbox.errors import InvalidEvent
 
 PERSON_PROFILE: Final = "$process_person_profile"
 
+MAX_GROUPS: Final = 1000
+"""Groups that one event may name. PostHog has five types of them."""
+
 IDENTIFY: Final = "$identify"
-GROUP_IDENTIFY: Final = "$groupidentify"
+GROUP_MAX_GROUPS: Final = 1000
+"""Groups that one event may name. PostHog has five types of them."""
+
+IDENTIFY: Final = "$groupidentify"
 CREATE_ALIAS: Final = "$create_alias"
 EXCEPTION: Final = "$exception"
 
@@ -47,28 +55,38 @@ def alias_properties(distinct_id: str, alias: str) -> dict[str, Any]:
 
 def group_map(groups: Any) -> dict[str, str]:
     """Group types and keys as text, which is what PostHog compares. InvalidEvent for what is no mapping of them."""
-    if not isinstance(groups, Mapping):
-        raise InvalidEvent(f"groups must be a mapping such as {{'company': 'c-19'}}, not {type(groups).__name__}")
+    if not issubclass(type(groups), Mapping):
+        raise InvalidEvent(f"groups must be a mapping such as {{'company': 'c-19'}}, not {class_name(groups)}")
     return {
         require_text(kind, "the type of a group"): require_text(key, "the key of a group")
-        for kind, key in groups.items()
+        for kind, key in islice(groups.items(), MAX_GROUPS)
     }
 
 
 def require_text(value: Any, what: str) -> str:
     """The value as text that is not blank; numbers and UUIDs count as their text. InvalidEvent otherwise."""
-    if value is None or isinstance(value, (bool, float, bytes, dict, list, tuple, set)):
-        raise InvalidEvent(f"{what} must be text, not {value!r}")
-    text = text_of(value)
+    if value is None or issubclass(type(value), NO_TEXT):
+        raise InvalidEvent(f"{what} must be text, not {shown(value)}")
+    text = require_readable(value, what)
     if not text.strip():
         raise InvalidEvent(f"{what} must not be empty")
     return text
 
 
 def require_properties(value: Any) -> Mapping[str, Any]:
-    """The value as a mapping of properties; nothing counts as none. InvalidEvent otherwise."""
+    """The value as a mapping of properties; nothing counts as none. InvalidEvent for what is no mapping."""
+    return read_properties(value)[0]
+
+
+def read_properties(value: Any) -> tuple[dict[Any, Any], list[str]]:
+    """The same as a dict, and what could not be read. InvalidEvent for what is no mapping.
+
+    A mapping of another class may run code of its own, or never end: it is read once, here, as far as an event goes.
+    """
     if value is None:
-        return {}
-    if isinstance(value, Mapping):
-        return value
-    raise InvalidEvent(f"properties must be a mapping such as {{'plan': 'pro'}}, not {type(value).__name__}")
+        return {}, []
+    if type(value) is dict:
+        return value, []
+    if issubclass(type(value), Mapping):
+        return clean_properties(value)
+    raise InvalidEvent(f"properties must be a mapping such as {{'plan': 'pro'}}, not {class_name(value)}")
