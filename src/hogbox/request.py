@@ -40,7 +40,7 @@ def request_context(
     *,
     distinct_id: str | int | UUID | None = None,
     find_distinct_id: Callable[[], str | int | UUID | None] | None = None,
-    personless: bool | None = None,
+    personless: bool = True,
     url: str | None = None,
     method: str | None = None,
     path: str | None = None,
@@ -52,7 +52,7 @@ def request_context(
         header: Gives the value of a header by its name, whatever the case, or None.
         distinct_id: Who the application knows to have sent it; wins over the header.
         find_distinct_id: The same where that can't be told yet; asked each time that somebody has to be named.
-        personless: Capture events of requests of which nobody is known.
+        personless: Whether events of a visitor who is not signed in are captured without a person; else they raise.
         url, method, path, ip: What is known of the request; the path without its query.
 
     A distinct id of a header that PostHog would garble counts as none: whoever sends requests could fill the dead

@@ -22,7 +22,7 @@ from hogbox._events.exposure import EXPOSURE, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.identity import resolve
-from hogbox._events.limit import refusal
+from hogbox._events.limit import illegal_partner, refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.stamp import Stamp, find_stamp, make_stamp, put_stamp
 from hogbox._events.value import class_name, clean_properties, clean_text, said, shown
@@ -272,13 +272,15 @@ class Recorder:
             if hooked is None:
                 return None
             event = hooked
+        if name == shape.IDENTIFY:
+            _check_partner(event, problems)
         if problems:
             _report(event, problems)
         return self._entry(event)
 
     def _entry(self, event: Event) -> Entry:
         row = to_row(event, self._project)
-        reason = refusal(event["distinct_id"], row.payload)
+        reason = refusal(event, row.payload)
         if reason is not None:
             log.warning("event %s (%s) goes to the dead letters: %s", event["uuid"], event["event"][:100], reason)
         return Entry(event["uuid"], row, reason)
@@ -396,6 +398,14 @@ def _require_name(event: Any) -> str:
     if not name.strip():
         raise InvalidEvent("the event's name must not be empty: capture(ctx, 'order placed', distinct_id=...)")
     return name
+
+
+def _check_partner(event: Event, problems: list[str]) -> None:
+    """Leave out an anonymous id that PostHog merges with nobody. It is often a cookie's: the rest is worth sending."""
+    anonymous = event["properties"].get("$anon_distinct_id")
+    if anonymous is not None and (why := illegal_partner(anonymous)) is not None:
+        del event["properties"]["$anon_distinct_id"]
+        problems.append(f"{why}; it is left out")
 
 
 def _report(event: Event, problems: list[str]) -> None:

@@ -10,13 +10,21 @@ from hogbox._client.exposure import Exposure
 from hogbox._client.local_flags import LocalFlags, Person
 from hogbox._events.exposure import flag_properties
 from hogbox.errors import InvalidEvent
-from hogbox.flags import Explanation, FlagResult, FlagSet
+from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
+from hogbox.flags.decision import Decision
 
 Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""
 
 NOBODY: Final = Person("")
 """For whom no flags are read."""
+
+
+_WORDS: Final = {
+    Reason.NOBODY: "nobody is named for whom to evaluate it",
+    Reason.NO_DEFINITIONS: "no flag definitions are stored",
+    Reason.UNSUPPORTED_DEFINITION: "the stored flag definitions can't be read",
+}
 
 
 class View(NamedTuple):
@@ -28,6 +36,8 @@ class View(NamedTuple):
     revision: int | None = None
     tell: Callable[[FlagResult], object] | None = None
     """Is told of each flag when it is evaluated."""
+    doubt: Reason | None = None
+    """Why every flag is inconclusive, where they all are."""
 
 
 class Flags:
@@ -38,7 +48,7 @@ class Flags:
     are tracked: then a value's first read writes in the transaction that it was taken in.
     """
 
-    __slots__ = ("_expose", "_local", "_now", "_person", "_results", "_tell", "readable", "revision")
+    __slots__ = ("_doubt", "_expose", "_local", "_now", "_person", "_results", "_tell", "readable", "revision")
 
     revision: int | None
     """Counts the changes of the definitions that this was taken of; None where none were ever stored."""
@@ -54,6 +64,7 @@ class Flags:
         self._now = view.now
         self._expose = expose
         self._tell = view.tell
+        self._doubt = view.doubt
         self._results: dict[str, FlagResult] = {}
 
     def __repr__(self) -> str:
@@ -61,7 +72,7 @@ class Flags:
 
     @property
     def distinct_id(self) -> str | None:
-        """Whose flags; None for nobody's, as in a personless context."""
+        """Whose flags; None where nobody is named, as in the request of a visitor who is not signed in."""
         return self._person.distinct_id or None
 
     @property
@@ -106,6 +117,10 @@ class Flags:
 
     def explain(self, key: str) -> Explanation:
         """Why the flag has its value: each condition, each property with the value seen, the rollout."""
+        if self._doubt is not None:
+            return Explanation(
+                self._result(key), None, (), None, (), f"Flag {key!r} is inconclusive: {_WORDS[self._doubt]}."
+            )
         return self._flag_set.explain(key, **self._person._asdict(), now=self._now)
 
     def event_properties(self) -> dict[str, Any]:
@@ -126,7 +141,11 @@ class Flags:
     def _result(self, key: str) -> FlagResult:
         result = self._results.get(key)
         if result is None:
-            result = self._results[key] = self._local.evaluate(key, self._person, self._now)
+            result = self._results[key] = (
+                self._local.evaluate(key, self._person, self._now)
+                if self._doubt is None
+                else undecided(key, self._doubt)
+            )
             if self._tell is not None:
                 self._tell(result)
         return result
@@ -154,6 +173,11 @@ class AsyncFlags(Flags):
         while self._pending and self._write:
             await self._write(self._pending[0])
             del self._pending[0]
+
+
+def undecided(key: str, reason: Reason) -> FlagResult:
+    """An inconclusive result."""
+    return FlagResult(key, Decision(None, reason), None)
 
 
 def exposure_of(result: FlagResult, person: Person, local: LocalFlags) -> Exposure:

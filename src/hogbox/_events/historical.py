@@ -31,7 +31,7 @@ def read_row(line: bytes, project: str, uuid: str, own: Mapping[str, Any]) -> Ro
     """
     event = _event(_decode(line), uuid, own)
     row = to_row(event, project, HISTORICAL)
-    reason = refusal(event["distinct_id"], row.payload)
+    reason = refusal(event, row.payload)
     if reason is not None:
         raise InvalidEvent(reason)
     return row

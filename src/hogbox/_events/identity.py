@@ -66,14 +66,14 @@ def require_readable(value: Any, what: str) -> str:
         raise InvalidEvent(f"{what} must be text, and {class_name(value)} raises {class_name(error)}") from error
 
 
-def garbled(distinct_id: str) -> str | None:
-    """Why PostHog would not keep events of this distinct id as they are, or None."""
+def garbled(distinct_id: str, name: str = "distinct_id") -> str | None:
+    """Why PostHog would not keep events of this distinct id as they are, or None. `name` is for the message."""
     if len(distinct_id) > MAX_CHARACTERS:
-        return f"distinct_id has {len(distinct_id)} characters; PostHog cuts it at {MAX_CHARACTERS}"
+        return f"{name} has {len(distinct_id)} characters; PostHog cuts it at {MAX_CHARACTERS}"
     if "\0" in distinct_id:
-        return f"distinct_id {distinct_id!r} contains NUL, which PostHog replaces"
+        return f"{name} {distinct_id!r} contains NUL, which PostHog replaces"
     if distinct_id.strip().lower() in ILLEGAL:
-        return f"distinct_id {distinct_id!r} is one that PostHog keeps no person for"
+        return f"{name} {distinct_id!r} is one that PostHog keeps no person for"
     return None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
-from hogbox._events.identity import NO_TEXT, require_readable
+from hogbox._events.identity import MAX_CHARACTERS, NO_TEXT, garbled, require_readable
 from hogbox._events.value import class_name, clean_properties, shown
 from hogbox.errors import InvalidEvent
 
@@ -16,12 +17,12 @@ MAX_GROUPS: Final = 1000
 """Groups that one event may name. PostHog has five types of them."""
 
 IDENTIFY: Final = "$identify"
-GROUP_MAX_GROUPS: Final = 1000
-"""Groups that one event may name. PostHog has five types of them."""
-
-IDENTIFY: Final = "$groupidentify"
+GROUP_IDENTIFY: Final = "$groupidentify"
 CREATE_ALIAS: Final = "$create_alias"
 EXCEPTION: Final = "$exception"
+
+_LONGEST_KIND: Final = 100
+"""Bytes of a group's type that go into a distinct id beside a digest."""
 
 _IDENTIFY_PARTS: Final = ("$set", "$set_once", "$anon_distinct_id")
 
@@ -44,8 +45,16 @@ def group_identify_properties(group_type: str, group_key: str, properties: Mappi
 
 
 def group_distinct_id(group_type: str, group_key: str) -> str:
-    """The distinct id that stands for a group where no person is named."""
-    return f"${group_type}_{group_key}"
+    """The distinct id that stands for a group where no person is named.
+
+    One that PostHog would cut or garble ends in a digest of the group instead.
+    """
+    distinct_id = f"${group_type}_{group_key}"
+    if len(distinct_id.encode()) <= MAX_CHARACTERS and garbled(distinct_id) is None:
+        return distinct_id
+    digest = hashlib.sha256(f"{group_type}\n{group_key}".encode()).hexdigest()
+    kind = group_type if len(group_type.encode()) <= _LONGEST_KIND and "\0" not in group_type else "group"
+    return f"${kind}_{digest}"
 
 
 def alias_properties(distinct_id: str, alias: str) -> dict[str, Any]:

@@ -101,7 +101,8 @@ class HogboxMiddleware:
         posthog: Reports exceptions; of a synchronous client this is done in a thread.
         distinct_id: Says who has sent a request; may be asynchronous, and must not block. Called once, before the
             application. Its answer wins over the tracing header, which anybody can send. What it raises becomes a 500.
-        personless: Capture events of requests of which nobody is known, as nobody's; else they need a distinct id.
+        personless: Where nobody is signed in, capture events without a person, and flags are inconclusive. False: they
+            raise MissingDistinctId.
         capture_exceptions: Report what escapes, with `$response_status_code`, in a transaction of its own.
 
     An exception is raised again in any case. The end of the connection is none, and neither is a cancelled task.
@@ -113,7 +114,7 @@ class HogboxMiddleware:
         posthog: PostHog | AsyncPostHog,
         *,
         distinct_id: FindDistinctId | None = None,
-        personless: bool = False,
+        personless: bool = True,
         capture_exceptions: bool = True,
     ) -> None:
         _require_client(posthog)

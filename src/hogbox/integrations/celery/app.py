@@ -60,8 +60,8 @@ class HogboxCelery:
         beat: False to leave the beat schedule alone, because something else delivers.
         queue: Where the beat sends both tasks; default: where the app's configuration says (`task_routes`).
         capture_exceptions: False to capture no exceptions.
-        personless: Capture events of tasks of which nobody is known, as nobody's, in place of raising
-            MissingDistinctId.
+        personless: Where a task names nobody, capture events without a person, and flags are inconclusive. False: they
+            raise MissingDistinctId.
 
     Raises ConfigurationError for an app or a client that is none, and for seconds that are no positive number.
     """
@@ -76,7 +76,7 @@ class HogboxCelery:
         beat: bool = True,
         queue: str | None = None,
         capture_exceptions: bool = True,
-        personless: bool = False,
+        personless: bool = True,
     ) -> None:
         _require(app, posthog)
         self._app = app

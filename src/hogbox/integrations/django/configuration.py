@@ -53,8 +53,8 @@ class Configuration:
     """Of the database whose transactions are captured in, and that hogbox's tables are in."""
     database_url: str | None = None
     """Where hogbox connects to by itself; None: as Django does to the alias."""
-    personless: bool = False
-    """Whether events of requests of which nobody is known are captured as nobody's."""
+    personless: bool = True
+    """Whether events of a visitor who is not signed in are captured without a person; else they raise."""
     user_distinct_id: Callable[[Any], Any] | None = None
     """The distinct id of a signed-in user; None: its primary key."""
 

@@ -29,8 +29,8 @@ class Hogbox:
             uses the engine of Flask-SQLAlchemy, if that was installed in the application before.
         distinct_id: Says who is signed in, or None: called in Flask's request context each time that an event or a
             flag has to name somebody. It wins over the tracing header; `identify` and arguments win over it.
-        personless: Capture events of requests of which nobody is known, as nobody's, in place of raising
-            MissingDistinctId.
+        personless: Where nobody is signed in, capture events without a person, and flags are inconclusive. False: they
+            raise MissingDistinctId.
         start_worker: Run a worker thread in every process that serves requests, from its first request to its end.
 
     Raises ConfigurationError where these can't work, at the latest from `init_app`.
@@ -42,7 +42,7 @@ class Hogbox:
         posthog: PostHog | None = None,
         *,
         distinct_id: FindDistinctId | None = None,
-        personless: bool = False,
+        personless: bool = True,
         start_worker: bool = False,
     ) -> None:
         if posthog is not None and not isinstance(posthog, PostHog):
