@@ -45,7 +45,7 @@ class Silent(Exception):
 
 class Lying(Exception):
     @property  # type: ignore[misc]
-    def __class__(self) -> NoReturn:
+    def __class__(self) -> Any:
         raise RuntimeError
 
     @property
@@ -59,7 +59,7 @@ class Lying(Exception):
 
 class Nameless:
     @property  # type: ignore[misc]
-    def __class__(self) -> NoReturn:
+    def __class__(self) -> Any:
         raise RuntimeError
 
 
@@ -142,7 +142,7 @@ def test_p8_an_identify_callback_that_raises_leaves_it_to_the_argument_and_the_c
 def test_p8_an_argument_that_can_t_be_used_is_a_warning_where_an_exception_is_captured(
     posthog: PostHog, only: Only, caplog: pytest.LogCaptureFixture, argument: str, value: Any
 ) -> None:
-    given = {argument: Nameless() if value is Nameless else value}
+    given: dict[str, Any] = {argument: Nameless() if value is Nameless else value}
     assert posthog.capture_exception(None, catch(ValueError("x")), **given)
     assert only()["properties"]["$exception_list"][0]["value"] == "x"
     assert caplog.records or argument in ("level", "fingerprint")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
+import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -103,11 +103,10 @@ def test_one_that_is_never_raised_is_an_event_each_time(posthog: PostHog) -> Non
 def test_p3_captured_first_and_raised_then_is_one_event(posthog: PostHog) -> None:
     error = ValueError("x")
     first = posthog.capture_exception(None, error)
-    try:
+    with pytest.raises(ValueError, match="x") as caught:
         raise error
-    except ValueError as caught:
-        assert posthog.capture_exception(None, caught) == first
-        assert posthog.capture_exception(None, caught) == first
+    assert posthog.capture_exception(None, caught.value) == first
+    assert posthog.capture_exception(None, caught.value) == first
 
 
 @pytest.mark.parametrize("again", ["bare", "named", "falls through"])
@@ -200,9 +199,7 @@ def test_what_a_pool_hands_to_another_thread_is_raised_again_where_no_request_jo
 
 
 def test_a_stamp_is_a_text_for_everybody_else(posthog: PostHog) -> None:
-    try:
-        raise ValueError("x")
-    except ValueError as error:
-        uuid = posthog.capture_exception(None, error)
-        assert list(vars(error).values()) == [uuid]
-        assert traceback.format_exception(error)
+    error = ValueError("x")
+    uuid = posthog.capture_exception(None, error)
+    assert list(vars(error).values()) == [uuid]
+    assert "__hogbox_stamp__" in json.loads(json.dumps(vars(error)))

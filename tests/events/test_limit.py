@@ -13,11 +13,15 @@ from hogbox.errors import InvalidEvent
 )
 def test_an_event_up_to_the_limit_can_be_delivered(payload: str) -> None:
     assert refusal({"distinct_id": "u-1"}, payload) is None
-    assert refusal({"distinct_id": "u-1"}, payload + "x") == "the event has 921,601 bytes; PostHog takes at most 921,600"
+    assert (
+        refusal({"distinct_id": "u-1"}, payload + "x") == "the event has 921,601 bytes; PostHog takes at most 921,600"
+    )
 
 
 def test_a_garbled_distinct_id_is_the_reason() -> None:
-    assert refusal({"distinct_id": "anonymous"}, "{}") == "distinct_id 'anonymous' is one that PostHog keeps no person for"
+    assert (
+        refusal({"distinct_id": "anonymous"}, "{}") == "distinct_id 'anonymous' is one that PostHog keeps no person for"
+    )
 
 
 def test_size_is_named_before_the_distinct_id() -> None:

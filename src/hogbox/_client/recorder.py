@@ -17,14 +17,14 @@ from hogbox import __version__
 from hogbox._client.source_file import source_lines, working_directory
 from hogbox._events import shape
 from hogbox._events.event import Event, Row, to_row
-from hogbox._events.exception import bare_properties, exception_properties, is_exception, merge_properties
+from hogbox._events.exception import bare_properties, exception_properties, merge_properties
 from hogbox._events.exposure import EXPOSURE, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.identity import resolve
 from hogbox._events.limit import illegal_partner, refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
-from hogbox._events.stamp import Stamp, find_stamp, make_stamp, put_stamp
+from hogbox._events.stamp import Stamp, find_stamp, is_exception, make_stamp, put_stamp
 from hogbox._events.value import class_name, clean_properties, clean_text, said, shown
 from hogbox.context import get_context
 from hogbox.errors import HogboxError, InvalidEvent
@@ -122,7 +122,7 @@ class Recorder:
         self._own = shape.library_properties(__version__)
         if settings.disable_geoip:
             self._own["$geoip_disable"] = True
-        self._own_and_machine = {**machine_properties(), **self._own}
+        self._own_and_machine: Mapping[str, Any] = {**machine_properties(), **self._own}
         self._clockface = Clockface()
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -152,7 +152,7 @@ class Recorder:
         them, and both over those of the context.
         """
         own = self._with_groups(groups)
-        given = _properties(properties)
+        given: Mapping[str, Any] = _properties(properties)
         if flags or get_context() is not None:
             given = _in_context(given, flags)
         if distinct_id is None:
@@ -214,7 +214,8 @@ class Recorder:
         """
         stamp = self._stamp(error, distinct_id, options)
         own = self._described(error, details)
-        given = merge_properties(_tolerated("properties", lambda: _with_context(properties), {}), own)
+        nothing: Mapping[str, Any] = {}
+        given = merge_properties(_tolerated("properties", lambda: _with_context(properties), nothing), own)
         if stamp.nobody and distinct_id is None:
             given.setdefault(shape.PERSON_PROFILE, False)
         person = distinct_id or stamp.distinct_id

@@ -37,8 +37,8 @@ def parse_uuid(value: object) -> str | None:
         if kind is UUID:
             return str(value)
         if issubclass(kind, UUID):
-            return UUID.__str__(value)  # type: ignore[arg-type]
-        return str(UUID(str.__str__(value))) if issubclass(kind, str) else None  # type: ignore[arg-type]
+            return UUID.__str__(value)
+        return str(UUID(str.__str__(value))) if issubclass(kind, str) else None
     except ValueError:
         return None
 

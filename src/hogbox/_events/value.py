@@ -261,7 +261,8 @@ class _Cleaner:
 
     def _line(self, text: str) -> str | None:
         if self._text > MAX_TEXT:
-            return self._note("", _TOO_LONG)
+            self._note("", _TOO_LONG)
+            return None
         self._text += len(text)
         return text if text.isascii() else clean_text(text)
 
