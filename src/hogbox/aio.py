@@ -135,7 +135,7 @@ class AsyncPostHog(AsyncFlagMethods):
             return None
         person = whose(await self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
-        if isinstance(flags, AsyncFlags):
+        if type(flags) is AsyncFlags:
             await flags.write_exposures()
         told = None
         if flags is not None or send_feature_flags:

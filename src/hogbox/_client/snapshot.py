@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from hogbox._client.exposure import Exposure
 from hogbox._client.local_flags import LocalFlags, Person
 from hogbox._events.exposure import flag_properties
+from hogbox._events.value import class_name
 from hogbox.errors import InvalidEvent
 from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
 from hogbox.flags.decision import Decision
@@ -187,6 +188,6 @@ def exposure_of(result: FlagResult, person: Person, local: LocalFlags) -> Exposu
 
 def properties_of(flags: object) -> Mapping[str, Any]:
     """The properties that a snapshot adds to an event. InvalidEvent for anything else."""
-    if isinstance(flags, Flags):
-        return flags.event_properties()
-    raise InvalidEvent(f"flags is what PostHog.flags(ctx, ...) returned, not {type(flags).__name__}")
+    if issubclass(type(flags), Flags):
+        return cast("Flags", flags).event_properties()
+    raise InvalidEvent(f"flags is what PostHog.flags(ctx, ...) returned, not {class_name(flags)}")

@@ -34,6 +34,8 @@ _MIN_INTEGER: Final = -MAX_INTEGER
 _SHOWN: Final = 200
 """Characters of a value in a message."""
 
+_CLASS_NAME: Final = vars(type)["__name__"]
+
 _REPR: Final = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN
 
@@ -77,7 +79,8 @@ def clean_text(value: str) -> str:
 
 def class_name(thing: object) -> str:
     """The name of an object's class, whatever its metaclass does."""
-    return type.__getattribute__(type(thing), "__name__")  # type: ignore[no-any-return]
+    name: str = _CLASS_NAME.__get__(type(thing))
+    return name
 
 
 def shown(value: object) -> str:
