@@ -246,7 +246,7 @@ def test_a_query_that_is_no_text_harms_nobody(posthog: PostHog) -> None:
         "query_string": b"q=\xff\xfe&a=b%20c",
         "headers": [(b"host", b"shop")],
     }
-    asyncio.run(HogboxMiddleware(app, posthog)(scope, unused, unused))
+    asyncio.run(HogboxMiddleware(app, posthog, capture_url_query=True)(scope, unused, unused))
     assert urls == ["http://shop/?q=%FF%FE&a=b%20c"]
 
 
