@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from hogbox import PostHog
-from hogbox.errors import LocalEvaluationNotConfigured
 
 FLAGS: Final = Path(__file__).with_name("flags.json")
 SALE: Final = "summer-sale"
@@ -51,7 +50,4 @@ def wait_for_flags(posthog: PostHog, patience: float) -> None:
 
 
 def _known(posthog: PostHog) -> bool:
-    try:
-        return bool(posthog.flags(None, distinct_id="the till").keys)
-    except LocalEvaluationNotConfigured:
-        return False
+    return posthog.flags(None, distinct_id="the till").readable

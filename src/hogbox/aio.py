@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 
 from hogbox._client.async_flag_methods import AsyncFlagMethods
 from hogbox._client.async_performer import AsyncPerformer
+from hogbox._client.headroom import Headroom
 from hogbox._client.parts import Arguments, Parts
-from hogbox._client.recorder import Discarded, Entry, Options, raised
+from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
 from hogbox._client.snapshot import AsyncFlags, Flags
 from hogbox._events.hook import BeforeSend
 from hogbox.context import require_person, whose
-from hogbox.errors import InvalidEvent
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import Telemetry
 from hogbox.transport import AsyncFlagsTransport
@@ -135,7 +135,7 @@ class AsyncPostHog(AsyncFlagMethods):
             return None
         person = whose(await self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
-        if isinstance(flags, AsyncFlags):
+        if type(flags) is AsyncFlags:
             await flags.write_exposures()
         told = None
         if flags is not None or send_feature_flags:
@@ -219,11 +219,17 @@ class AsyncPostHog(AsyncFlagMethods):
         """Capture an exception with its causes and stack, a text, or anything with a `message`."""
         if self._recorder.disabled:
             return None
-        error = raised(error)
-        person = await self._person_if_any(ctx, distinct_id)
-        options = Options(timestamp, uuid, disable_geoip, idempotency_key)
-        details = {"level": level, "handled": handled, "fingerprint": fingerprint}
-        return await self._write(ctx, self._recorder.exception(error, person, properties, groups, options, **details))
+        try:
+            headroom = Headroom()
+        except RecursionError:
+            return None  # nothing can be called here; a handler further out captures it
+        with headroom:
+            error = raised(error)
+            person = await self._person_if_any(ctx, distinct_id)
+            options = Options(timestamp, uuid, disable_geoip, idempotency_key)
+            details = {"level": level, "handled": handled, "fingerprint": fingerprint}
+            entry = self._recorder.exception(error, person, properties, groups, options, **details)
+            return await self._write(ctx, entry)
 
     async def create_tables(self) -> None:
         """Create hogbox's tables, or bring older ones up to date. Safe at every start, in several processes at once."""
@@ -266,10 +272,13 @@ class AsyncPostHog(AsyncFlagMethods):
 
     async def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
         """The distinct id, or None: an exception is worth reporting though nobody can be named."""
+        self._require_handle(ctx)
         try:
-            return whose(await self._identified(ctx), distinct_id)
-        except InvalidEvent:
-            return None
+            identified = await self._identified(ctx)
+        except Exception as trouble:
+            unidentified(trouble)
+            identified = None
+        return person_if_any(identified, distinct_id)
 
     def _require_handle(self, ctx: Any) -> None:
         if ctx is not None:

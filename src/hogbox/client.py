@@ -12,12 +12,13 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from hogbox._client.flag_methods import FlagMethods
+from hogbox._client.headroom import Headroom
 from hogbox._client.parts import Arguments, Parts
-from hogbox._client.recorder import Discarded, Entry, Options, raised
+from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
 from hogbox._client.snapshot import Flags
 from hogbox._events.hook import BeforeSend
 from hogbox.context import require_person, whose
-from hogbox.errors import ConfigurationError, InvalidEvent
+from hogbox.errors import ConfigurationError
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import Telemetry
 
@@ -262,8 +263,12 @@ class PostHog(FlagMethods):
     ) -> str | None:
         """Capture an exception with its causes and stack, a text, or anything with a `message`.
 
-        Without a distinct id the event is nobody's: it makes no person. The transaction in `ctx` is likely to be
-        rolled back with the exception, and the event with it: pass None where it should be kept.
+        Without a distinct id the event is personless. The transaction in `ctx` is likely to be rolled back with the
+        exception, and the event with it: pass None where it should be kept.
+
+        An exception that is captured by several layers on its way is one event; raised again, it is another one. An
+        `identify` callback that raises, and arguments that can't be used, are warnings in the log here: the event
+        arrives with the rest.
 
         Arguments:
             error: Default: the exception that is being handled.
@@ -271,15 +276,22 @@ class PostHog(FlagMethods):
             handled: False where the exception escaped the application.
             fingerprint: Groups exceptions into one issue.
 
-        The other arguments and what is raised are those of `capture`.
+        The other arguments are those of `capture`. Raises InvalidEvent where no error is given and none is being
+        handled, UnsupportedHandle, TablesError, or what the database raises.
         """
         if self._recorder.disabled:
             return None
-        error = raised(error)
-        person = self._person_if_any(ctx, distinct_id)
-        options = Options(timestamp, uuid, disable_geoip, idempotency_key)
-        details = {"level": level, "handled": handled, "fingerprint": fingerprint}
-        return self._write(ctx, self._recorder.exception(error, person, properties, groups, options, **details))
+        try:
+            headroom = Headroom()
+        except RecursionError:
+            return None  # nothing can be called here; a handler further out captures it
+        with headroom:
+            error = raised(error)
+            person = self._person_if_any(ctx, distinct_id)
+            options = Options(timestamp, uuid, disable_geoip, idempotency_key)
+            details = {"level": level, "handled": handled, "fingerprint": fingerprint}
+            entry = self._recorder.exception(error, person, properties, groups, options, **details)
+            return self._write(ctx, entry)
 
     def create_tables(self) -> None:
         """Create hogbox's tables, or bring older ones up to date. Safe at every start, in several processes at once.
@@ -338,10 +350,13 @@ class PostHog(FlagMethods):
 
     def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
         """The distinct id, or None: an exception is worth reporting though nobody can be named."""
+        self._require_handle(ctx)
         try:
-            return whose(self._identified(ctx), distinct_id)
-        except InvalidEvent:
-            return None
+            identified = self._identified(ctx)
+        except Exception as trouble:
+            unidentified(trouble)
+            identified = None
+        return person_if_any(identified, distinct_id)
 
     def _require_handle(self, ctx: Any) -> None:
         if ctx is not None:

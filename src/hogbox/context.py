@@ -25,15 +25,16 @@ SESSION: Final = "$session_id"
 TAGS: Final = "$context_tags"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Context:
     """What is known of the work that is done now. Change it with the functions of this module."""
 
     distinct_id: str | None = None
     """Whose events, and whose flags, where neither `identify` nor the argument says otherwise."""
     session_id: str | None = None
-    personless: bool = False
-    """Whether an event without a distinct id is captured all the same, as nobody's."""
+    personless: bool = True
+    """Whether an event without a distinct id is captured without a person, and a flag is inconclusive; else they raise
+    MissingDistinctId."""
     properties: dict[str, Any] = field(default_factory=dict)
     """What is known of the request, such as `$current_url`."""
     tags: dict[str, Any] = field(default_factory=dict)
@@ -85,8 +86,8 @@ def new_context(
         session_id: Sent as `$session_id`, which links events to a session of PostHog's web client.
         tags: What the application wants told of all events; their names are sent as `$context_tags`.
         properties: The same, for what is known of the request, such as `$current_url`.
-        personless: Capture events though nobody is named, as nobody's; flags are inconclusive then. Otherwise an event
-            without a distinct id raises MissingDistinctId.
+        personless: Where nobody is named, capture events without a person, and flags are inconclusive: the default.
+            False: they raise MissingDistinctId.
         find_distinct_id: Asked each time that somebody has to be named, before `distinct_id`; for who is signed in.
         fresh: Take nothing over from the context that is open.
 
@@ -141,8 +142,8 @@ def tag(name: str, value: Any) -> None:
 def whose(identified: object, argument: object) -> str | None:
     """The distinct id: what the `identify` callback returned, else the argument, else the context's.
 
-    None, for nobody, in a personless context that names none. Raises MissingDistinctId otherwise, and InvalidEvent for
-    a value that can't be an id.
+    None where a context names nobody. Raises MissingDistinctId outside of a context, or in one that is not personless,
+    and InvalidEvent for a value that can't be an id.
     """
     if identified is not None or argument is not None:
         return resolve(identified, argument)

@@ -5,7 +5,7 @@ Only a test event, where it is asked for, reaches PostHog; the key is tried with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox._events.event import Event, encode
 from hogbox._http.response import NoReply
 from hogbox._store.database import Database
+from hogbox._store.definition import read_projects
 from hogbox._store.table import SCHEMA_VERSION
 from hogbox._store.trial import Trial, said
 from hogbox._wire.definitions import Circumstances, Reason, Status, definitions_request, interpret
@@ -97,6 +98,8 @@ def _database(settings: Settings) -> Iterator[Check]:
             version = trial.version()
             yield Check("database", Health.OK, f"{where} answers")
             yield from _tables(trial, version)
+            if version == SCHEMA_VERSION:
+                yield _definitions(settings, read_projects(database))
             yield _clock(trial.clock_difference())
             yield from _sqlite(trial)
     except (HogboxError, SQLAlchemyError) as error:
@@ -121,6 +124,16 @@ def _tables(trial: Trial, version: int | None) -> Iterator[Check]:
     for table, error in refused:
         todo = "grant SELECT, INSERT, UPDATE and DELETE on it to this user"
         yield Check("privileges", Health.PROBLEM, f"{table}: {error}", todo)
+
+
+def _definitions(settings: Settings, stored: Sequence[str]) -> Check:
+    """Whether flags can be read. An application without flags needs no definitions, and no key for them."""
+    name = "flag definitions"
+    if settings.project_token in stored if settings.project_token else stored:
+        return Check(name, Health.OK, "stored")
+    todo = "run `hogbox worker` or `hogbox refresh` with POSTHOG_PERSONAL_API_KEY and POSTHOG_PROJECT_TOKEN"
+    found = "none are stored: flags are inconclusive, unless PostHog is asked with evaluate_flag"
+    return Check(name, Health.OK, f"{found}; {todo}, if you use feature flags")
 
 
 def _clock(difference: float) -> Check:

@@ -9,7 +9,6 @@
     │   │   └── MissingDistinctId
     │   ├── InvalidPerson
     │   ├── ImportUnderWay
-    │   ├── LocalEvaluationNotConfigured
     │   ├── NoContext
     │   ├── UnknownFlag
     │   ├── UnknownRevision
@@ -61,7 +60,7 @@ class InvalidEvent(UsageError, ValueError):
 
 
 class MissingDistinctId(InvalidEvent):
-    """No distinct id: pass distinct_id=..., or give PostHog(identify=...) a callback that returns one."""
+    """No distinct id: pass distinct_id=..., give PostHog(identify=...), or open hogbox.context.new_context()."""
 
 
 class InvalidPerson(UsageError, TypeError):
@@ -70,10 +69,6 @@ class InvalidPerson(UsageError, TypeError):
 
 class ImportUnderWay(UsageError):
     """Another process is importing the same file into this project: let it end, then run the command again."""
-
-
-class LocalEvaluationNotConfigured(UsageError):
-    """No flag definitions were ever stored, and no key for them is set: set it, or ask PostHog with evaluate_flag."""
 
 
 class NoContext(UsageError):

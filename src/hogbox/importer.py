@@ -16,7 +16,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from hogbox import __version__
 from hogbox._events.event import Row
-from hogbox._events.historical import derived_uuid, read_row
+from hogbox._events.historical import derived_uuid, read_row, without_mark
 from hogbox._events.limit import MAX_STORED_BYTES
 from hogbox._events.shape import library_properties
 from hogbox._store.database import Database
@@ -163,7 +163,7 @@ def read_lines(file: IO[bytes], also: Callable[[bytes], object] | None = None, s
         if also is not None:
             also(text)
         end = start + len(text)
-        yield Line(number, start, end, text.strip())
+        yield Line(number, start, end, (without_mark(text) if start == 0 else text).strip())
         start = end
 
 

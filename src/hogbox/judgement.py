@@ -65,10 +65,21 @@ def judge(standing: Standing, *, lease: float, key_given: bool) -> tuple[Finding
         *_dead(standing),
         *(finding for one in standing.definitions for finding in _definitions(one)),
     ]
-    if key_given and not standing.definitions:
-        text = "flag definitions were never fetched: run a worker that has the key and the project's token"
-        found.append(Finding("definitions_missing", Level.DEGRADED, text, DEFINITIONS))
+    if not standing.definitions:
+        found.append(_definitions_missing(key_given))
     return tuple(sorted(found, key=lambda finding: -finding.level))
+
+
+def _definitions_missing(key_given: bool) -> Finding:
+    """An application without flags needs no definitions: without a key here it is only said."""
+    if key_given:
+        text = "flag definitions were never fetched: run a worker that has the key and the project's token"
+        return Finding("definitions_missing", Level.DEGRADED, text, DEFINITIONS)
+    text = (
+        "no flag definitions are stored: where flags are read, they are inconclusive until a worker with "
+        "POSTHOG_PERSONAL_API_KEY has fetched them"
+    )
+    return Finding("definitions_missing", Level.HEALTHY, text, DEFINITIONS)
 
 
 def overall(findings: tuple[Finding, ...]) -> Level:

@@ -40,7 +40,9 @@ def request_context(
     *,
     distinct_id: str | int | UUID | None = None,
     find_distinct_id: Callable[[], str | int | UUID | None] | None = None,
-    personless: bool | None = None,
+    personless: bool = True,
+    tracing_headers: bool = True,
+    url_query: bool = False,
     url: str | None = None,
     method: str | None = None,
     path: str | None = None,
@@ -52,19 +54,22 @@ def request_context(
         header: Gives the value of a header by its name, whatever the case, or None.
         distinct_id: Who the application knows to have sent it; wins over the header.
         find_distinct_id: The same where that can't be told yet; asked each time that somebody has to be named.
-        personless: Capture events of requests of which nobody is known.
+        personless: Whether events of a visitor who is not signed in are captured without a person; else they raise.
+        tracing_headers: Whether the headers may say whose request it is, and which session. Anybody can send them.
+        url_query: Whether `$current_url` keeps its query.
         url, method, path, ip: What is known of the request; the path without its query.
 
     A distinct id of a header that PostHog would garble counts as none: whoever sends requests could fill the dead
     letters otherwise.
     """
-    claimed = clean_header(header(DISTINCT_ID))
+    claimed = clean_header(header(DISTINCT_ID)) if tracing_headers else None
     if claimed is not None and garbled(claimed) is not None:
         claimed = None
-    known = request_properties(url=url, method=method, path=path, user_agent=clean_header(header("User-Agent")), ip=ip)
+    agent = clean_header(header("User-Agent"))
+    known = request_properties(url=url, url_query=url_query, method=method, path=path, user_agent=agent, ip=ip)
     return new_context(
         distinct_id=claimed if distinct_id is None else distinct_id,
-        session_id=clean_header(header(SESSION_ID)),
+        session_id=clean_header(header(SESSION_ID)) if tracing_headers else None,
         properties=known,
         personless=personless,
         find_distinct_id=find_distinct_id,

@@ -54,6 +54,7 @@ def test_all_is_well(hogbox: Hogbox, database: TestDatabase, emulator: Emulator)
         "tables",
         "privileges",
         "clock",
+        "flag definitions",
         "host",
         "project token",
         "test event",

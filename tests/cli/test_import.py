@@ -219,3 +219,17 @@ def test_the_memory_is_bounded_by_the_longest_line(monkeypatch: pytest.MonkeyPat
     assert (next(lines).text, next(lines).text) == (b"abc", b"")
     with pytest.raises(InvalidEvent, match="line 3 is longer than 5 bytes"):
         next(lines)
+
+
+def test_a_byte_order_mark_is_read_over_and_another_encoding_is_named(
+    hogbox: Hogbox, sqlite_database: TestDatabase, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "events.jsonl", event(1), event(2))
+    text = file.read_text()
+    file.write_text(text, encoding="utf-8-sig")
+    assert run(hogbox, sqlite_database, file).returncode == 0
+    assert len(sqlite_database.events()) == 2
+    file.write_text(text, encoding="utf-16")
+    ended = run(hogbox, sqlite_database, file)
+    assert ended.returncode != 0
+    assert "the file is in UTF-16: convert it to UTF-8" in " ".join(ended.stderr.split())

@@ -37,7 +37,7 @@ CALLS: dict[str, tuple[Callable[[PostHog], Any], type[HogboxError], str]] = {
     "no distinct id": (
         lambda posthog: posthog.capture(None, "paid"),
         MissingDistinctId,
-        "No distinct id: pass distinct_id=..., or give PostHog(identify=...) a callback that returns one.",
+        "No distinct id: pass distinct_id=..., give PostHog(identify=...), or open hogbox.context.new_context().",
     ),
     "a distinct id that is no id": (
         lambda posthog: posthog.capture(None, "paid", distinct_id=True),

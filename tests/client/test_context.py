@@ -12,7 +12,7 @@ import pytest
 
 from hogbox import PostHog
 from hogbox.context import Context, get_context, identify_context, new_context, set_context_session, tag
-from hogbox.errors import InvalidEvent, LocalEvaluationNotConfigured, MissingDistinctId, NoContext
+from hogbox.errors import InvalidEvent, MissingDistinctId, NoContext
 from tests.client.conftest import TOKEN, Client, Only
 from tests.emulator.flag_case import definitions, flag
 from tests.fixtures.colour import write_exposures
@@ -128,8 +128,12 @@ def test_flags_are_read_for_the_person_of_the_context(posthog: PostHog, database
         assert posthog.get_all_flags(None) == {"on": True}
 
 
-def test_an_event_without_anybody_raises_unless_that_is_asked_for(posthog: PostHog, database: TestDatabase) -> None:
-    with new_context(tags={"plan": "pro"}):
+def test_an_event_without_anybody_raises_outside_of_a_context_and_where_that_is_asked_for(
+    posthog: PostHog, database: TestDatabase
+) -> None:
+    with pytest.raises(MissingDistinctId, match=r"distinct_id=.*identify=.*new_context\(\)"):
+        posthog.capture(None, "paid")
+    with new_context(tags={"plan": "pro"}, personless=False):
         with pytest.raises(MissingDistinctId):
             posthog.capture(None, "paid")
         with pytest.raises(MissingDistinctId):
@@ -138,7 +142,7 @@ def test_an_event_without_anybody_raises_unless_that_is_asked_for(posthog: PostH
 
 
 def test_an_event_of_nobody_makes_no_person(posthog: PostHog, database: TestDatabase) -> None:
-    with new_context(personless=True, tags={"plan": "pro"}):
+    with new_context(tags={"plan": "pro"}):
         posthog.capture(None, "seen")
         posthog.capture(None, "seen")
         posthog.capture(None, "seen", distinct_id="ada")
@@ -181,9 +185,14 @@ def test_flags_of_nobody_are_inconclusive_and_nobody_is_asked(client: Client, da
     assert [event["event"] for event in database.events()] == ["seen"]
 
 
-def test_a_mistake_is_one_for_nobody_too(posthog: PostHog) -> None:
-    with new_context(personless=True), pytest.raises(LocalEvaluationNotConfigured):
-        posthog.get_feature_flag(None, "on")
+@pytest.mark.parametrize("stored", [False, True])
+def test_p8_why_flags_of_nobody_are_inconclusive(posthog: PostHog, database: TestDatabase, stored: bool) -> None:
+    if stored:
+        store(database, TOKEN, DOCUMENT)
+    with new_context():
+        snapshot = posthog.flags(None)
+        assert snapshot.result("on").reason == "nobody"
+        assert "nobody is named" in snapshot.explain("on").sentence
 
 
 def test_an_inner_context_takes_over_what_is_known_and_changes_nothing_outside() -> None:

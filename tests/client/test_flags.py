@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,6 @@ from hogbox.errors import (
     HogboxError,
     InvalidEvent,
     InvalidPerson,
-    LocalEvaluationNotConfigured,
     MissingDistinctId,
     SyncHandle,
     UnsupportedHandle,
@@ -209,27 +208,30 @@ def test_dates_are_meant_in_the_projects_time_zone(stored: TestDatabase, client:
 # Not configured, not fetched, not readable
 
 
-def test_without_a_key_and_definitions_it_says_so(client: Client) -> None:
-    posthog = client()
-    reads: list[Callable[[], object]] = [
-        lambda: posthog.get_feature_flag(None, "on", distinct_id="u1"),
-        lambda: posthog.is_feature_enabled(None, "on", distinct_id="u1"),
-        lambda: posthog.get_feature_flag_payload(None, "on", match_value=True),
-        lambda: posthog.get_feature_flag_result(None, "on", distinct_id="u1"),
-        lambda: posthog.get_all_flags(None, distinct_id="u1"),
-        lambda: posthog.get_all_flags_and_payloads(None, distinct_id="u1"),
-        lambda: posthog.flags(None, distinct_id="u1"),
-    ]
-    for read in reads:
-        with pytest.raises(LocalEvaluationNotConfigured, match="evaluate_flag_payload or evaluate_all_flags"):
-            read()
-
-
-def test_with_a_key_and_nothing_fetched_it_is_inconclusive(client: Client) -> None:
-    posthog = client(personal_api_key="phs_key")
-    assert posthog.get_feature_flag(None, "on", distinct_id="u1", default="?") == "?"
-    assert posthog.get_all_flags(None, distinct_id="u1") == {}
-    assert posthog.flags(None, distinct_id="u1").all() == {}
+@pytest.mark.parametrize("key", [None, "phs_key"])
+def test_p8_before_the_first_refresh_every_read_is_inconclusive_and_the_log_says_once_what_to_do(
+    client: Client, database: TestDatabase, caplog: pytest.LogCaptureFixture, key: str | None
+) -> None:
+    posthog = client(personal_api_key=key, track_exposures=True, definitions_max_age=0)
+    for _ in range(2):
+        assert posthog.get_feature_flag(None, "on", distinct_id="u1", default="?") == "?"
+        assert posthog.is_feature_enabled(None, "on", distinct_id="u1", default=False) is False
+        assert posthog.get_feature_flag_payload(None, "on", distinct_id="u1", default=3) == 3
+        assert posthog.get_feature_flag_payload(None, "on", match_value=True, default=4) == 4
+        assert posthog.get_feature_flag_result(None, "on", distinct_id="u1") is None
+        assert posthog.get_all_flags(None, distinct_id="u1") == {}
+        assert posthog.get_all_flags_and_payloads(None, distinct_id="u1", flag_keys=["on"]) == ({}, {}, True)
+        snapshot = posthog.flags(None, distinct_id="u1")
+        assert (snapshot.all(), snapshot.get("on", "?"), snapshot.revision, snapshot.readable) == ({}, "?", None, False)
+        assert snapshot.result("on").reason == "no_definitions"
+        assert "no flag definitions are stored" in snapshot.explain("on").sentence
+        posthog.capture(None, "paid", distinct_id="u1", flags=snapshot)
+        posthog.capture(None, "paid", distinct_id="u1", send_feature_flags=True)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    for word in ("hogbox worker", "hogbox refresh", "POSTHOG_PERSONAL_API_KEY", "evaluate_flag_payload"):
+        assert word in warning
+    store(database, TOKEN, DOCUMENT)
+    assert posthog.get_feature_flag(None, "on", distinct_id="u1") is True
 
 
 def test_definitions_suffice_without_a_key_and_switched_off(posthog: PostHog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -523,7 +525,7 @@ def test_an_event_is_captured_though_no_flags_are_known(
 ) -> None:
     client().capture(None, "paid", distinct_id="u1", send_feature_flags=True)
     assert len(database.events()) == 1
-    assert "tells of no flags" in caplog.text
+    assert "no flag definitions" in caplog.text
 
 
 def test_flags_must_be_a_snapshot(posthog: PostHog) -> None:

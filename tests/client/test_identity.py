@@ -12,7 +12,7 @@ from tests.client.conftest import Client, Only
 from tests.fixtures.colour import open_session
 from tests.fixtures.database import TestDatabase
 
-MISSING = "No distinct id: pass distinct_id=..., or give PostHog(identify=...) a callback that returns one."
+MISSING = "No distinct id: pass distinct_id=..., give PostHog(identify=...), or open hogbox.context.new_context()."
 
 
 def test_the_callbacks_answer_wins_over_the_argument(client: Client, only: Only) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from hogbox import PostHog
 from hogbox.emulator import Emulator
-from hogbox.errors import LocalEvaluationNotConfigured, MissingDistinctId, RemoteEvaluationError, UsageError
+from hogbox.errors import MissingDistinctId, RemoteEvaluationError, UsageError
 from tests.client.conftest import TOKEN, Client
 from tests.emulator.flag_case import definitions, flag, where
 from tests.fixtures.database import TestDatabase
@@ -224,8 +224,7 @@ def test_what_is_inconclusive_here_is_asked_there(client: Client, emulator: Emul
 
 
 def test_the_fallback_needs_no_definitions(posthog: PostHog) -> None:
-    with pytest.raises(LocalEvaluationNotConfigured):
-        posthog.get_feature_flag(None, "on", distinct_id="u1")
+    assert posthog.get_feature_flag(None, "on", distinct_id="u1") is None
     assert posthog.get_feature_flag(None, "on", distinct_id="u1", fallback="remote") is True
     assert posthog.get_feature_flag_payload(None, "on", distinct_id="u1", fallback="remote") == {"limit": 5}
     assert posthog.get_all_flags(None, distinct_id="u1", fallback="remote")["blue"] == "blue"

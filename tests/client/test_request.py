@@ -30,9 +30,9 @@ def test_the_context_of_a_request() -> None:
     header = read({"X-PostHog-Distinct-Id": " ada\x07 ", "X-POSTHOG-SESSION-ID": "s-1", "User-Agent": "curl/8"})
     with request_context(header, url="http://shop/cart?x=1", method="GET", path="/cart", ip="127.0.0.1") as context:
         assert get_context() is context
-    assert (context.distinct_id, context.session_id, context.personless) == ("ada", "s-1", False)
+    assert (context.distinct_id, context.session_id, context.personless) == ("ada", "s-1", True)
     assert context.event_properties() == {
-        "$current_url": "http://shop/cart?x=1",
+        "$current_url": "http://shop/cart",
         "$request_method": "GET",
         "$request_path": "/cart",
         "$user_agent": "curl/8",
@@ -40,6 +40,20 @@ def test_the_context_of_a_request() -> None:
         "$ip": "127.0.0.1",
         "$session_id": "s-1",
     }
+
+
+def test_a_query_is_kept_where_that_is_asked_for() -> None:
+    with request_context(read({}), url="http://shop/cart?x=1#y", url_query=True) as context:
+        assert context.properties["$current_url"] == "http://shop/cart?x=1#y"
+    with request_context(read({}), url="http://shop/cart#y?x") as context:
+        assert context.properties["$current_url"] == "http://shop/cart"
+
+
+def test_tracing_headers_are_not_read_where_they_are_not_trusted() -> None:
+    header = read({"X-PostHog-Distinct-Id": "ada", "X-POSTHOG-SESSION-ID": "s-1", "User-Agent": "curl/8"})
+    with request_context(header, tracing_headers=False) as context:
+        assert (context.distinct_id, context.session_id) == (None, None)
+        assert context.properties["$user_agent"] == "curl/8"
 
 
 def test_nothing_known_is_nothing_told() -> None:

@@ -166,3 +166,28 @@ def test_every_method_returns_the_uuid_of_its_event(posthog: PostHog, database: 
     ]
     assert [event["uuid"] for event in database.events()] == uuids
     assert len(set(uuids)) == 5
+
+
+@pytest.mark.parametrize("length", [192, 400])
+def test_a_long_group_key_is_delivered(posthog: PostHog, only: Only, length: int) -> None:
+    posthog.group_identify(None, "company", "k" * length, properties={"seats": 3})
+    event = only()
+    assert event["properties"]["$group_key"] == "k" * length
+    assert len(event["distinct_id"]) <= 200
+
+
+def test_what_posthog_would_cut_or_ignore_is_a_dead_letter(posthog: PostHog, database: TestDatabase) -> None:
+    posthog.group_identify(None, "company", "k" * 401)
+    posthog.alias(None, "undefined", distinct_id="u1")
+    posthog.capture(None, "e" * 201, distinct_id="u1")
+    assert database.events() == []
+    assert len(database.dead_letters()) == 3
+
+
+def test_an_anonymous_id_that_names_nobody_is_left_out_with_a_warning(
+    posthog: PostHog, only: Only, caplog: pytest.LogCaptureFixture
+) -> None:
+    posthog.identify(None, distinct_id="u1", properties={"plan": "pro", "$anon_distinct_id": "undefined"})
+    assert only()["properties"]["$set"] == {"plan": "pro"}
+    assert "$anon_distinct_id" not in only()["properties"]
+    assert "$anon_distinct_id 'undefined'" in caplog.text

@@ -540,7 +540,7 @@ class LoudText(str):
 def test_p8_objects_that_misbehave_are_captured_all_the_same(
     make: Callable[[], object], type_: str, value: str
 ) -> None:
-    found = entry(make())
+    found = entries(make())[0]
     assert (found["type"], found["value"]) == (type_, value)
     json.dumps(found)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any
 
 import pytest
 
-from hogbox._events.historical import derived_uuid, read_row
+from hogbox._events.historical import derived_uuid, read_row, without_mark
 from hogbox._events.identifier import shard_of
 from hogbox.errors import InvalidEvent
 
@@ -83,3 +84,14 @@ def test_p3_a_derived_uuid_is_that_of_the_place() -> None:
     assert (
         len({one, derived_uuid("phc_b", "d1", 0), derived_uuid(PROJECT, "d2", 0), derived_uuid(PROJECT, "d1", 1)}) == 4
     )
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
+    assert without_mark(codecs.BOM_UTF8 + b'{"a": 1}') == b'{"a": 1}'
+    assert without_mark(b'{"a": 1}') == b'{"a": 1}'
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_file_in_another_encoding_says_which_and_what_to_do(encoding: str) -> None:
+    with pytest.raises(InvalidEvent, match=f"the file is in {encoding.upper()}: convert it to UTF-8"):
+        without_mark('{"a": 1}'.encode(encoding))

@@ -27,7 +27,15 @@ def waiting(oldest: float, *projects: str) -> Backlog:
 
 
 def found(facts: Standing) -> list[tuple[str, Level]]:
-    return [(finding.what, finding.level) for finding in judge(facts, lease=30, key_given=False)]
+    """What is wrong; without what is only said."""
+    findings = judge(facts, lease=30, key_given=False)
+    return [(finding.what, finding.level) for finding in findings if finding.level is not Level.HEALTHY]
+
+
+def test_without_definitions_and_a_key_it_is_said_that_flags_are_inconclusive() -> None:
+    (only,) = judge(standing(), lease=30, key_given=False)
+    assert (only.what, only.level) == ("definitions_missing", Level.HEALTHY)
+    assert "POSTHOG_PERSONAL_API_KEY" in only.text
 
 
 def test_nothing_wrong_is_healthy() -> None:

@@ -32,9 +32,9 @@ class FlagMethods:
 
     Local reads make no request, and query at most once a `definitions_max_age`. Where what was passed does not decide
     a flag it is inconclusive, and they give the `default`; with `fallback="remote"` PostHog is asked then, and the
-    default is given where it does not answer either. They raise MissingDistinctId, InvalidPerson, UnsupportedHandle,
-    TablesError, what the database raises, and LocalEvaluationNotConfigured where neither a key for definitions is set
-    nor any definitions were ever stored.
+    default is given where it does not answer either. Where no definitions are stored (one warning in the log), and in
+    a request context that names nobody, every flag is inconclusive. They raise MissingDistinctId outside of a context,
+    InvalidPerson, UnsupportedHandle, TablesError, or what the database raises.
 
     Remote reads ask PostHog at once, and raise RemoteEvaluationError where it does not say.
     """

@@ -12,13 +12,13 @@ from hogbox._client.exposure import Exposure, Exposures
 from hogbox._client.flag_cache import FlagCache, Sight
 from hogbox._client.local_flags import Person
 from hogbox._client.remote import Remote
-from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of
+from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._client.step import Plan
 from hogbox._events.exposure import FlagFacts
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
 from hogbox._wire.host import shorten
-from hogbox.errors import LocalEvaluationNotConfigured, RemoteEvaluationError, UsageError
-from hogbox.flags import FlagResult
+from hogbox.errors import RemoteEvaluationError, UsageError
+from hogbox.flags import FlagResult, Reason
 from hogbox.settings import Settings
 from hogbox.telemetry import ANSWERED, INCONCLUSIVE, LOCAL, FlagsAsked, FlagsEvaluated, Telemetry
 from hogbox.telemetry import REMOTE as FROM_POSTHOG
@@ -30,9 +30,10 @@ REMOTE: Final = "remote"
 _MOST_SAID: Final = 1000
 """Flags of which the log says one by one that PostHog can't evaluate them."""
 
-_NOT_CONFIGURED: Final = (
-    "no flag definitions were ever stored, and no key for them is set: set POSTHOG_PERSONAL_API_KEY for a worker, or "
-    "ask PostHog for each flag with evaluate_flag, evaluate_flag_payload or evaluate_all_flags"
+_NO_DEFINITIONS: Final = (
+    "no flag definitions of project %s are stored: flags are inconclusive, and their defaults are given; run `hogbox "
+    "worker` or `hogbox refresh` with POSTHOG_PERSONAL_API_KEY and POSTHOG_PROJECT_TOKEN, or ask PostHog for each flag "
+    "with evaluate_flag, evaluate_flag_payload or evaluate_all_flags"
 )
 
 Result: TypeAlias = FlagResult | RemoteFlag
@@ -60,7 +61,7 @@ class Usual(NamedTuple):
 class FlagReader:
     """Plans the reads of one project's flags. Safe to share between threads and across a fork.
 
-    Reads for nobody, as in a personless context, are inconclusive, and ask nobody.
+    Reads for nobody, as in the request of a visitor who is not signed in, are inconclusive, and make no request.
     """
 
     def __init__(
@@ -74,7 +75,6 @@ class FlagReader:
         telemetry: Telemetry,
     ) -> None:
         self._disabled = settings.disabled
-        self._has_key = settings.personal_api_key is not None
         self._cache = cache
         self._remote = remote
         self._exposures = exposures
@@ -87,7 +87,8 @@ class FlagReader:
         self._one_inconclusive = FlagsEvaluated(self._project, INCONCLUSIVE, 1)
         self._falls_back_in_vain = False
         self._uncomputed: set[str] = set()
-        self._told_of_no_flags = False
+        self._warned = False
+        """Whether the log says that there are no definitions."""
 
     def read_plain(
         self,
@@ -124,7 +125,7 @@ class FlagReader:
         device_id: str | None,
         complete: bool | None,
     ) -> Person | None:
-        """For whom a flag is read; None for nobody."""
+        """For whom a flag is read; None where nobody is named."""
         if distinct_id is None:
             return None
         complete = self.usual.properties_complete if complete is None else complete
@@ -133,17 +134,18 @@ class FlagReader:
     def read(
         self, ctx: Any, key: str, person: Person | None, fallback: str | None, track: bool | None
     ) -> Plan[Result | None]:
-        """The flag's result, None or an inconclusive one where there is no value. Raises LocalEvaluationNotConfigured.
+        """The flag's result; an inconclusive one where there is no value.
 
         An exposure is noted where the read has a value and tracks.
         """
         _require_key(key)
-        local = (yield from self.sight(ctx, fallback)).flags
+        sight = yield from self.sight(ctx, fallback)
         if person is None:
-            return None
-        result = None if local is None else local.evaluate(key, person)
+            return undecided(key, Reason.NOBODY)
+        local = sight.flags
+        result = undecided(key, _doubt_of(sight)) if local is None else local.evaluate(key, person)
         self._tell_evaluated(result)
-        if result is not None and result.value is not None:
+        if result.value is not None:
             if self.tracks(track) and local is not None:
                 yield from self._exposures.note(ctx, exposure_of(result, person, local))
             return result
@@ -185,30 +187,20 @@ class FlagReader:
     def view(self, ctx: Any, person: Person | None) -> Plan[View]:
         """The person's flags as they are now."""
         sight = yield from self.sight(ctx, None)
-        local = sight.flags if person else None
+        doubt = Reason.NOBODY if person is None else _doubt_of(sight) if sight.flags is None else None
         tell = self._tell_evaluated if self._handlers else None
-        return View(local, person or NOBODY, datetime.now(UTC), sight.stamp and sight.stamp.revision, tell)
+        revision = sight.stamp and sight.stamp.revision
+        return View(sight.flags if person else None, person or NOBODY, datetime.now(UTC), revision, tell, doubt)
 
     def told(
         self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
     ) -> Plan[Mapping[str, Any] | None]:
-        """The properties by which an event tells of flags: of a snapshot, or of the definitions if that is wanted.
-
-        None, and a warning, where no definitions were ever stored.
-        """
+        """The properties by which an event tells of flags: of a snapshot, or of the definitions if that is wanted."""
         if flags is not None:
             return properties_of(flags)
         if person is None or not wanted:
             return None
-        try:
-            view = yield from self.view(ctx, Person(person, groups))
-        except LocalEvaluationNotConfigured as error:
-            if not self._told_of_no_flags:
-                log.warning("an event tells of no flags: %s", error, extra={"project": self._project})
-            self._told_of_no_flags = True
-            return None
-        self._told_of_no_flags = False
-        return Flags(view).event_properties()
+        return Flags((yield from self.view(ctx, Person(person, groups)))).event_properties()
 
     def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Plan[RemoteFlag | None]:
         """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
@@ -242,14 +234,17 @@ class FlagReader:
     def sight(self, ctx: Any, fallback: str | None) -> Plan[Sight]:
         """The flags that this transaction sees; without flags, none can be read, and everything is inconclusive.
 
-        Raises LocalEvaluationNotConfigured. All local reads get their flags here, but for `read_plain`.
+        All local reads get their flags here, but for `read_plain`.
         """
         require_fallback(fallback)
         if self._disabled:
             return Sight(None, None)
         sight: Sight = yield from self._cache.view(ctx)
-        if sight.stamp is None and not self._has_key and fallback is None:
-            raise LocalEvaluationNotConfigured(_NOT_CONFIGURED)
+        if sight.stamp is not None:
+            self._warned = False
+        elif fallback is None and not self._warned:
+            self._warned = True
+            log.warning(_NO_DEFINITIONS, self._project, extra={"project": self._project})
         return sight
 
     def tracks(self, choice: bool | None) -> bool:
@@ -327,6 +322,11 @@ class FlagReader:
             return
         if answer is not None:
             results.update({key: flag for key, flag in answer.flags.items() if missing is None or key in missing})
+
+
+def _doubt_of(sight: Sight) -> Reason:
+    """Why there are no flags: none are stored, or what is stored can't be read."""
+    return Reason.NO_DEFINITIONS if sight.stamp is None else Reason.UNSUPPORTED_DEFINITION
 
 
 def keys_of(keys: Iterable[str] | None) -> list[str] | None:

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import linecache
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from functools import wraps
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
 from hogbox import __version__
+from hogbox._client.source_file import source_lines, working_directory
 from hogbox._events import shape
 from hogbox._events.event import Event, Row, to_row
-from hogbox._events.exception import exception_properties, merge_properties
+from hogbox._events.exception import bare_properties, exception_properties, merge_properties
 from hogbox._events.exposure import EXPOSURE, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.identity import resolve
-from hogbox._events.limit import refusal
+from hogbox._events.limit import illegal_partner, refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
-from hogbox._events.value import clean_properties, clean_text
+from hogbox._events.stamp import Stamp, find_stamp, is_exception, make_stamp, put_stamp
+from hogbox._events.value import class_name, clean_properties, clean_text, said, shown
 from hogbox.context import get_context
-from hogbox.errors import InvalidEvent
+from hogbox.errors import HogboxError, InvalidEvent
 from hogbox.machine import machine_properties
 from hogbox.settings import Settings
 
 log = logging.getLogger("hogbox")
 
-_STAMP: Final = "__hogbox_stamp__"
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _PROBLEMS_SHOWN: Final = 5
 
 
@@ -72,16 +76,6 @@ class Entry(NamedTuple):
         return (*self.row, self.uuid, self.reason)
 
 
-class Stamp(NamedTuple):
-    """What makes two captures of one exception the same event to PostHog."""
-
-    uuid: str
-    timestamp: str
-    distinct_id: str
-    nobody: bool
-    """Whether the distinct id was made up, because none was known."""
-
-
 class Discarded(NamedTuple):
     """Events that were captured but never written, by the only ways there are."""
 
@@ -91,6 +85,23 @@ class Discarded(NamedTuple):
     """`before_send` raised, or returned what is no event."""
     disabled: int = 0
     """The client is disabled."""
+
+
+def _readable(
+    method: Callable[Concatenate[Recorder, P], T],
+) -> Callable[Concatenate[Recorder, P], T]:
+    """Raises InvalidEvent for arguments that raise an error of their own when they are read."""
+
+    @wraps(method)
+    def read(self: Recorder, /, *args: P.args, **options: P.kwargs) -> T:
+        try:
+            return method(self, *args, **options)
+        except HogboxError:
+            raise
+        except Exception as error:
+            raise InvalidEvent(f"an argument of the event can't be read: it raises {class_name(error)}") from error
+
+    return read
 
 
 class Recorder:
@@ -107,10 +118,11 @@ class Recorder:
         self._disabled = settings.disabled
         self._hooks = hook_chain(before_send)
         self._exception_locals = exception_locals
+        self._root = working_directory("")
         self._own = shape.library_properties(__version__)
         if settings.disable_geoip:
             self._own["$geoip_disable"] = True
-        self._own_and_machine = {**machine_properties(), **self._own}
+        self._own_and_machine: Mapping[str, Any] = {**machine_properties(), **self._own}
         self._clockface = Clockface()
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -124,6 +136,7 @@ class Recorder:
             log.debug("hogbox is disabled: an event was not captured")
         return self._disabled
 
+    @_readable
     def capture(
         self,
         event: str,
@@ -139,13 +152,14 @@ class Recorder:
         them, and both over those of the context.
         """
         own = self._with_groups(groups)
-        given = shape.require_properties(properties)
+        given: Mapping[str, Any] = _properties(properties)
         if flags or get_context() is not None:
             given = _in_context(given, flags)
         if distinct_id is None:
             given = {shape.PERSON_PROFILE: False, **given}
         return self._draft(_require_name(event), distinct_id or self._new_uuid(), given, own, options)
 
+    @_readable
     def exposure(
         self, distinct_id: str, properties: Mapping[str, Any], groups: Mapping[str, Any] | None, *, short: bool
     ) -> Entry | None:
@@ -156,11 +170,13 @@ class Recorder:
             properties, own = minimal(properties), minimal(own)
         return self._draft(EXPOSURE, distinct_id, properties, own, NO_OPTIONS)
 
+    @_readable
     def identify(self, distinct_id: str, properties: Mapping[str, Any] | None, options: Options) -> Entry | None:
         """`$identify`."""
-        given = shape.identify_properties(shape.require_properties(properties))
+        given = shape.identify_properties(_properties(properties))
         return self._draft(shape.IDENTIFY, distinct_id, given, self._own, options)
 
+    @_readable
     def group_identify(
         self,
         group_type: object,
@@ -173,9 +189,10 @@ class Recorder:
         kind = shape.require_text(group_type, "group_type")
         key = shape.require_text(group_key, "group_key")
         person = shape.group_distinct_id(kind, key) if distinct_id is None else resolve(None, distinct_id)
-        given = shape.group_identify_properties(kind, key, shape.require_properties(properties))
+        given = shape.group_identify_properties(kind, key, _properties(properties))
         return self._draft(shape.GROUP_IDENTIFY, person, given, self._own, options)
 
+    @_readable
     def alias(self, alias: object, distinct_id: str, options: Options) -> Entry | None:
         """`$create_alias`. Raises InvalidEvent for an alias that is no text."""
         given = shape.alias_properties(distinct_id, shape.require_text(alias, "alias"))
@@ -190,25 +207,47 @@ class Recorder:
         options: Options,
         **details: Any,
     ) -> Entry | None:
-        """`$exception`. The same exception object keeps its uuid and time, so that PostHog counts it once.
+        """`$exception`. An exception on its way through several captures keeps its uuid and time: PostHog counts one.
 
-        It is written each time all the same: the transaction of an earlier capture may have rolled back.
+        It is written each time all the same: the transaction of an earlier capture may have rolled back. Raises
+        nothing: of arguments that can't be used, and of errors that can't be read, the rest is told.
         """
-        before: Stamp | None = getattr(error, _STAMP, None) if isinstance(error, BaseException) else None
-        person = distinct_id or (before.distinct_id if before else None)
-        own = exception_properties(
-            error, lines=linecache.getlines, root=os.getcwd(), local_variables=self._exception_locals, **details
-        )
-        given = merge_properties(_in_context(shape.require_properties(properties)), own)
-        nobody = distinct_id is None and (before is None or before.nobody)
-        if nobody:
+        stamp = self._stamp(error, distinct_id, options)
+        own = self._described(error, details)
+        nothing: Mapping[str, Any] = {}
+        given = merge_properties(_tolerated("properties", lambda: _with_context(properties), nothing), own)
+        if stamp.nobody and distinct_id is None:
             given.setdefault(shape.PERSON_PROFILE, False)
-        person = person or self._new_uuid()
-        stamp = before or Stamp(self._uuid(options), self._timestamp(options), person, nobody)
-        entry = self._draft(shape.EXCEPTION, person, given, self._with_groups(groups), options, stamp)
-        if before is None and isinstance(error, BaseException):
-            _remember(error, stamp)
-        return entry
+        person = distinct_id or stamp.distinct_id
+        grouped = _tolerated("groups", lambda: self._with_groups(groups), self._own_and_machine)
+        try:
+            return self._draft(shape.EXCEPTION, person, given, grouped, options, stamp)
+        except Exception as unusable:
+            log.warning("an exception is captured without what its caller added: %s", said(unusable))
+            alone = {**own, shape.PERSON_PROFILE: False} if stamp.nobody and distinct_id is None else own
+            return self._draft(shape.EXCEPTION, person, alone, self._own_and_machine, NO_OPTIONS, stamp)
+
+    def _stamp(self, error: object, distinct_id: str | None, options: Options) -> Stamp:
+        """What the event is known by: what an earlier capture gave it, while the same raise goes on."""
+        context = get_context()
+        stamp = find_stamp(error, context) if is_exception(error) else None
+        if stamp is None:
+            uuid = _tolerated("uuid", lambda: self._uuid(options), "") or self._new_uuid()
+            timestamp = _tolerated("timestamp", lambda: self._timestamp(options), self._now())
+            stamp = make_stamp(uuid, timestamp, distinct_id or self._new_uuid(), nobody=distinct_id is None)
+        if is_exception(error):
+            put_stamp(error, stamp, context)
+        return stamp
+
+    def _described(self, error: object, details: Mapping[str, Any]) -> dict[str, Any]:
+        root = working_directory(self._root)
+        try:
+            return exception_properties(
+                error, lines=source_lines, root=root, local_variables=self._exception_locals, **details
+            )
+        except Exception as trouble:
+            log.warning("of an exception only the class is captured: %s", said(trouble))
+            return bare_properties(error)
 
     def _draft(
         self,
@@ -221,9 +260,9 @@ class Recorder:
     ) -> Entry | None:
         cleaned, problems = clean_properties(properties)
         if options.disable_geoip is not None:
-            own = {**own, "$geoip_disable": options.disable_geoip}
+            own = {**own, "$geoip_disable": _require_choice(options.disable_geoip)}
         event: Event = {
-            "uuid": stamp.uuid if stamp else self._uuid(options),
+            "uuid": str(stamp) if stamp else self._uuid(options),
             "event": name,
             "distinct_id": distinct_id,
             "timestamp": stamp.timestamp if stamp else self._timestamp(options),
@@ -234,13 +273,15 @@ class Recorder:
             if hooked is None:
                 return None
             event = hooked
+        if name == shape.IDENTIFY:
+            _check_partner(event, problems)
         if problems:
             _report(event, problems)
         return self._entry(event)
 
     def _entry(self, event: Event) -> Entry:
         row = to_row(event, self._project)
-        reason = refusal(event["distinct_id"], row.payload)
+        reason = refusal(event, row.payload)
         if reason is not None:
             log.warning("event %s (%s) goes to the dead letters: %s", event["uuid"], event["event"][:100], reason)
         return Entry(event["uuid"], row, reason)
@@ -260,10 +301,10 @@ class Recorder:
         return result
 
     def _uuid(self, options: Options) -> str:
-        if options.uuid is not None and options.uuid != "":
+        if options.uuid is not None and not (type(options.uuid) is str and not options.uuid):
             if parsed := parse_uuid(options.uuid):
                 return parsed
-            log.warning("uuid %r is not a UUID: the event gets one of its own", options.uuid)
+            log.warning("uuid %s is not a UUID: the event gets one of its own", shown(options.uuid))
         if options.idempotency_key is not None:
             return keyed_uuid(self._project, options.idempotency_key)
         return self._new_uuid()
@@ -274,8 +315,11 @@ class Recorder:
 
     def _timestamp(self, options: Options) -> str:
         if options.timestamp is None:
-            return self._clockface.text(time.time_ns())
+            return self._now()
         return utc_text(require_moment(options.timestamp))
+
+    def _now(self) -> str:
+        return self._clockface.text(time.time_ns())
 
     def _with_groups(self, groups: Mapping[str, Any] | None) -> Mapping[str, Any]:
         if not groups:
@@ -297,6 +341,19 @@ def raised(error: object) -> object:
     return error
 
 
+def unidentified(trouble: Exception) -> None:
+    """Say in the log that an `identify` callback raised, for an exception that is captured all the same."""
+    log.warning("an exception is captured, and who met it is not known: identify raised %s", said(trouble))
+
+
+def person_if_any(identified: object, argument: object) -> str | None:
+    """Whose exception it is; None where nothing names anybody, or the application's code can't say."""
+    if identified is not None or argument is not None:
+        return _tolerated("distinct id", lambda: resolve(identified, argument), None)
+    context = get_context()
+    return None if context is None else _tolerated("distinct id", context.person, None)
+
+
 def _in_context(given: Mapping[str, Any], flags: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
     """The properties of a call with what else is told: of flags, and of the context."""
     context = get_context()
@@ -305,26 +362,57 @@ def _in_context(given: Mapping[str, Any], flags: Mapping[str, Any] | None = None
     return {**flags, **given} if flags else given
 
 
+def _properties(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    properties, problems = shape.read_properties(given)
+    if problems:
+        log.warning("of the properties of an event: %s", _summary(problems))
+    return properties
+
+
+def _with_context(properties: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return _in_context(_properties(properties))
+
+
+def _tolerated(what: str, read: Callable[[], T], otherwise: T) -> T:
+    """What is read of an argument; something else, and a warning, where it can't be used."""
+    try:
+        return read()
+    except Exception as error:
+        log.warning("an exception is captured without its %s: %s", what, said(error))
+        return otherwise
+
+
+def _require_choice(value: object) -> bool:
+    if value is True or value is False:
+        return value
+    raise InvalidEvent(f"disable_geoip must be True or False, not {shown(value)}")
+
+
 def _require_name(event: Any) -> str:
     if type(event) is str and event.isascii() and event.strip():
         return event
-    if not isinstance(event, str):
+    if not issubclass(type(event), str):
         raise InvalidEvent(
-            f"the event's name must be text, not {event!r}: capture(ctx, 'order placed', distinct_id=...)"
+            f"the event's name must be text, not {shown(event)}: capture(ctx, 'order placed', distinct_id=...)"
         )
-    if not event.strip():
+    name = clean_text(event)
+    if not name.strip():
         raise InvalidEvent("the event's name must not be empty: capture(ctx, 'order placed', distinct_id=...)")
-    return clean_text(event)
+    return name
 
 
-def _remember(error: BaseException, stamp: Stamp) -> None:
-    try:
-        setattr(error, _STAMP, stamp)
-    except (AttributeError, TypeError):
-        log.debug("%s takes no attributes: captured again, it counts as another event", type(error).__name__)
+def _check_partner(event: Event, problems: list[str]) -> None:
+    """Leave out an anonymous id that PostHog merges with nobody. It is often a cookie's: the rest is worth sending."""
+    anonymous = event["properties"].get("$anon_distinct_id")
+    if anonymous is not None and (why := illegal_partner(anonymous)) is not None:
+        del event["properties"]["$anon_distinct_id"]
+        problems.append(f"{why}; it is left out")
 
 
 def _report(event: Event, problems: list[str]) -> None:
-    shown = "; ".join(problems[:_PROBLEMS_SHOWN])
+    log.warning("event %s (%s): %s", event["uuid"], event["event"][:100], _summary(problems))
+
+
+def _summary(problems: list[str]) -> str:
     more = f"; and {len(problems) - _PROBLEMS_SHOWN} more" if len(problems) > _PROBLEMS_SHOWN else ""
-    log.warning("event %s (%s): %s%s", event["uuid"], event["event"][:100], shown, more)
+    return "; ".join(problems[:_PROBLEMS_SHOWN]) + more

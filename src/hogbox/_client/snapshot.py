@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from hogbox._client.exposure import Exposure
 from hogbox._client.local_flags import LocalFlags, Person
 from hogbox._events.exposure import flag_properties
+from hogbox._events.value import class_name
 from hogbox.errors import InvalidEvent
-from hogbox.flags import Explanation, FlagResult, FlagSet
+from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
+from hogbox.flags.decision import Decision
 
 Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""
 
 NOBODY: Final = Person("")
 """For whom no flags are read."""
+
+
+_WORDS: Final = {
+    Reason.NOBODY: "nobody is named for whom to evaluate it",
+    Reason.NO_DEFINITIONS: "no flag definitions are stored",
+    Reason.UNSUPPORTED_DEFINITION: "the stored flag definitions can't be read",
+}
 
 
 class View(NamedTuple):
@@ -28,6 +37,8 @@ class View(NamedTuple):
     revision: int | None = None
     tell: Callable[[FlagResult], object] | None = None
     """Is told of each flag when it is evaluated."""
+    doubt: Reason | None = None
+    """Why every flag is inconclusive, where they all are."""
 
 
 class Flags:
@@ -38,7 +49,7 @@ class Flags:
     are tracked: then a value's first read writes in the transaction that it was taken in.
     """
 
-    __slots__ = ("_expose", "_local", "_now", "_person", "_results", "_tell", "readable", "revision")
+    __slots__ = ("_doubt", "_expose", "_local", "_now", "_person", "_results", "_tell", "readable", "revision")
 
     revision: int | None
     """Counts the changes of the definitions that this was taken of; None where none were ever stored."""
@@ -54,6 +65,7 @@ class Flags:
         self._now = view.now
         self._expose = expose
         self._tell = view.tell
+        self._doubt = view.doubt
         self._results: dict[str, FlagResult] = {}
 
     def __repr__(self) -> str:
@@ -61,7 +73,7 @@ class Flags:
 
     @property
     def distinct_id(self) -> str | None:
-        """Whose flags; None for nobody's, as in a personless context."""
+        """Whose flags; None where nobody is named, as in the request of a visitor who is not signed in."""
         return self._person.distinct_id or None
 
     @property
@@ -106,6 +118,10 @@ class Flags:
 
     def explain(self, key: str) -> Explanation:
         """Why the flag has its value: each condition, each property with the value seen, the rollout."""
+        if self._doubt is not None:
+            return Explanation(
+                self._result(key), None, (), None, (), f"Flag {key!r} is inconclusive: {_WORDS[self._doubt]}."
+            )
         return self._flag_set.explain(key, **self._person._asdict(), now=self._now)
 
     def event_properties(self) -> dict[str, Any]:
@@ -126,7 +142,11 @@ class Flags:
     def _result(self, key: str) -> FlagResult:
         result = self._results.get(key)
         if result is None:
-            result = self._results[key] = self._local.evaluate(key, self._person, self._now)
+            result = self._results[key] = (
+                self._local.evaluate(key, self._person, self._now)
+                if self._doubt is None
+                else undecided(key, self._doubt)
+            )
             if self._tell is not None:
                 self._tell(result)
         return result
@@ -156,6 +176,11 @@ class AsyncFlags(Flags):
             del self._pending[0]
 
 
+def undecided(key: str, reason: Reason) -> FlagResult:
+    """An inconclusive result."""
+    return FlagResult(key, Decision(None, reason), None)
+
+
 def exposure_of(result: FlagResult, person: Person, local: LocalFlags) -> Exposure:
     """That this person was given this result."""
     return Exposure(person, result.key, result.value, result.payload, local.facts(result.key))
@@ -163,6 +188,6 @@ def exposure_of(result: FlagResult, person: Person, local: LocalFlags) -> Exposu
 
 def properties_of(flags: object) -> Mapping[str, Any]:
     """The properties that a snapshot adds to an event. InvalidEvent for anything else."""
-    if isinstance(flags, Flags):
-        return flags.event_properties()
-    raise InvalidEvent(f"flags is what PostHog.flags(ctx, ...) returned, not {type(flags).__name__}")
+    if issubclass(type(flags), Flags):
+        return cast("Flags", flags).event_properties()
+    raise InvalidEvent(f"flags is what PostHog.flags(ctx, ...) returned, not {class_name(flags)}")

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from types import TracebackType
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple
 
 from hogbox._events.frame import Lines, Project, cut, json_size, stack_frames
+from hogbox._events.stamp import is_exception, traceback_of
 
 MAX_EXCEPTIONS: Final = 50
 """Entries of `$exception_list`: the outermost and the first 49 below it (rule 3)."""
@@ -37,6 +37,7 @@ RESERVED: Final = frozenset(
         "$exception_level",
         "$exception_source",
         "$debug_images",
+        "$exception_handled",
         # PostHog's processor writes these; no SDK sends them.
         "$exception_types",
         "$exception_values",
@@ -59,6 +60,11 @@ _LEVELS: Final = {level: level for level in ("fatal", "error", "warning", "log",
     "notice": "info",
     "trace": "debug",
 }
+
+_SUPPRESSED: Final = vars(BaseException)["__suppress_context__"]
+_LINKS: Final[dict[str, Any]] = {source: vars(BaseException)[f"__{source}__"] for source in ("cause", "context")}
+_MEMBERS: Final = vars(BaseExceptionGroup)["exceptions"]
+"""What Python itself keeps, read past whatever a class says under these names."""
 
 _ESCAPED: Final = 6  # bytes of JSON that one byte of UTF-8 may need: a control character is written \u0001
 
@@ -90,14 +96,20 @@ def exception_properties(
         in_app_exclude=in_app_exclude,
         local_variables=local_variables,
     )
-    boundary = {"type": _filled(mechanism_type), "handled": handled if isinstance(handled, bool) else None}
+    boundary = {"type": _filled(mechanism_type), "handled": handled if type(handled) is bool else None}
     properties = {
         "$exception_list": _exception_list(error, _known(boundary), project),
-        "$exception_level": _LEVELS.get(level.strip().lower()) if isinstance(level, str) else None,
+        "$exception_level": _LEVELS.get((_text(level) or "").strip().lower()),
         "$exception_source": _filled(source),
         FINGERPRINT: _filled(fingerprint),
     }
     return _known(properties)
+
+
+def bare_properties(error: object) -> dict[str, Any]:
+    """The same with nothing but the class's name, where the rest can't be had."""
+    mechanism = {"type": "generic", "synthetic": not is_exception(error), "exception_id": 0}
+    return {"$exception_list": [{"type": _type_name(error), "value": "", "mechanism": mechanism}]}
 
 
 def merge_properties(properties: Mapping[str, Any] | None, own: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +132,7 @@ class _Link(NamedTuple):
 
 
 def _exception_list(error: object, boundary: dict[str, Any], project: Project) -> list[dict[str, Any]]:
-    if not _is_exception(error):
+    if not is_exception(error):
         return [_converted(error, boundary)]
     links = list(islice(_walk(error), MAX_EXCEPTIONS))
     entries: list[dict[str, Any]] = []
@@ -153,12 +165,11 @@ def _walk(outermost: BaseException) -> Iterator[_Link]:
 
 def _below(error: BaseException) -> list[tuple[BaseException, str]]:
     """What led to this exception directly, and how (rule 5): nothing for `raise ... from None`."""
-    source = "cause" if _read(error, "__suppress_context__") else "context"
-    below = [(_read(error, f"__{source}__"), source)]
-    members = _read(error, "exceptions") if issubclass(type(error), BaseExceptionGroup) else ()
-    if isinstance(members, (tuple, list)):
-        below += [(member, "member") for member in members]
-    return [(led, source) for led, source in below if _is_exception(led)]
+    source = "cause" if _SUPPRESSED.__get__(error) else "context"
+    below = [(_LINKS[source].__get__(error), source)]
+    members = _MEMBERS.__get__(error) if issubclass(type(error), BaseExceptionGroup) else ()
+    below += [(member, "member") for member in members]
+    return [(led, source) for led, source in below if is_exception(led)]
 
 
 def _entry(error: BaseException, mechanism: dict[str, Any], project: Project, room: int) -> dict[str, Any]:
@@ -170,8 +181,7 @@ def _entry(error: BaseException, mechanism: dict[str, Any], project: Project, ro
         "module": cut(module, MAX_NAME_BYTES) if module and module != "builtins" else None,
         "mechanism": mechanism,
     }
-    traceback = _read(error, "__traceback__")
-    if isinstance(traceback, TracebackType):
+    if (traceback := traceback_of(error)) is not None:
         frames = stack_frames(traceback, project=project, room=room - json_size(entry))
         entry["stacktrace"] = {"type": "raw", "frames": frames} if frames else None
     return _known(entry)
@@ -237,13 +247,8 @@ def _text(found: object) -> str | None:
     return str.__str__(found) if issubclass(type(found), str) else None
 
 
-def _is_exception(thing: object) -> TypeGuard[BaseException]:
-    """By the real type: what an object says of its `__class__` may be untrue, or raise."""
-    return issubclass(type(thing), BaseException)
-
-
 def _filled(text: object) -> str | None:
-    return text if isinstance(text, str) and text else None
+    return _text(text) or None
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:

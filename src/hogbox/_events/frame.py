@@ -63,7 +63,7 @@ def stack_frames(traceback: TracebackType | None, *, project: Project, room: int
     kept: dict[int, dict[str, Any]] = {}
     left = room
     for index in _inwards(len(entries)):
-        frame = _frame(entries[index], project)
+        frame = _guarded(entries[index], project)
         if json_size(frame) > left - room // 2:
             frame = {field: value for field, value in frame.items() if field not in _WHERE_THERE_IS_ROOM}
         left -= json_size(frame)
@@ -104,6 +104,14 @@ def _inwards(count: int) -> Iterator[int]:
     """The indexes of a list of that length: last, first, last but one, second, ..."""
     for step in range(count):
         yield step // 2 if step % 2 else count - 1 - step // 2
+
+
+def _guarded(entry: TracebackType, project: Project) -> dict[str, Any]:
+    """The frame; that there is one, where the names of generated code can't be read."""
+    try:
+        return _frame(entry, project)
+    except Exception:
+        return {"platform": "python", "function": "<unknown>"}
 
 
 def _frame(entry: TracebackType, project: Project) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,13 @@ from hogbox._events.moment import read_text
 from hogbox._events.shape import group_map, require_properties, require_text
 from hogbox._events.value import clean_properties
 from hogbox.errors import InvalidEvent
+
+_OTHER_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
 
 FIELDS: Final = ("event", "distinct_id", "timestamp", "properties", "groups", "uuid")
 
@@ -31,10 +39,18 @@ def read_row(line: bytes, project: str, uuid: str, own: Mapping[str, Any]) -> Ro
     """
     event = _event(_decode(line), uuid, own)
     row = to_row(event, project, HISTORICAL)
-    reason = refusal(event["distinct_id"], row.payload)
+    reason = refusal(event, row.payload)
     if reason is not None:
         raise InvalidEvent(reason)
     return row
+
+
+def without_mark(beginning: bytes) -> bytes:
+    """The beginning of a file without UTF-8's byte order mark. InvalidEvent for the mark of another encoding."""
+    for mark, encoding in _OTHER_MARKS:
+        if beginning.startswith(mark):
+            raise InvalidEvent(f"the file is in {encoding}: convert it to UTF-8 first (iconv -f {encoding} -t UTF-8)")
+    return beginning.removeprefix(codecs.BOM_UTF8)
 
 
 def _decode(line: bytes) -> dict[str, Any]:

@@ -32,12 +32,13 @@ def keyed_uuid(project: str, idempotency_key: str) -> str:
 
 def parse_uuid(value: object) -> str | None:
     """The UUID in PostHog's form (lower case, hyphens), or None where the value is none."""
-    if isinstance(value, UUID):
-        return str(value)
-    if not isinstance(value, str):
-        return None
+    kind = type(value)
     try:
-        return str(UUID(value))
+        if kind is UUID:
+            return str(value)
+        if issubclass(kind, UUID):
+            return UUID.__str__(value)
+        return str(UUID(str.__str__(value))) if issubclass(kind, str) else None
     except ValueError:
         return None
 

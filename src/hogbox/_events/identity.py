@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hogbox._events.value import text_of
+from hogbox._events.value import class_name, shown, text_of
 from hogbox.errors import InvalidEvent, MissingDistinctId
 
 MAX_CHARACTERS: Final = 200
 """PostHog cuts a longer distinct id silently, which merges strangers."""
+
+NO_TEXT: Final = (bool, float, bytes, dict, list, tuple, set)
+"""Types whose text is no id, and no key."""
 
 ILLEGAL: Final = frozenset(
     {
@@ -47,25 +50,33 @@ def resolve(identified: Any, argument: Any) -> str:
         return given
     if given is None:
         raise MissingDistinctId()
-    if isinstance(given, (bool, float, bytes, dict, list, tuple, set)) or _has_no_text(given):
-        raise InvalidEvent(f"distinct_id must be text, an integer or a UUID, not {given!r}")
-    text = text_of(given)
+    if issubclass(type(given), NO_TEXT) or _has_no_text(given):
+        raise InvalidEvent(f"distinct_id must be text, an integer or a UUID, not {shown(given)}")
+    text = require_readable(given, "distinct_id")
     if not text.strip():
         raise MissingDistinctId()
     return text
 
 
-def garbled(distinct_id: str) -> str | None:
-    """Why PostHog would not keep events of this distinct id as they are, or None."""
+def require_readable(value: Any, what: str) -> str:
+    """The value as text. Raises InvalidEvent where it raises when it is asked for its text."""
+    try:
+        return text_of(value)
+    except Exception as error:
+        raise InvalidEvent(f"{what} must be text, and {class_name(value)} raises {class_name(error)}") from error
+
+
+def garbled(distinct_id: str, name: str = "distinct_id") -> str | None:
+    """Why PostHog would not keep events of this distinct id as they are, or None. `name` is for the message."""
     if len(distinct_id) > MAX_CHARACTERS:
-        return f"distinct_id has {len(distinct_id)} characters; PostHog cuts it at {MAX_CHARACTERS}"
+        return f"{name} has {len(distinct_id)} characters; PostHog cuts it at {MAX_CHARACTERS}"
     if "\0" in distinct_id:
-        return f"distinct_id {distinct_id!r} contains NUL, which PostHog replaces"
+        return f"{name} {distinct_id!r} contains NUL, which PostHog replaces"
     if distinct_id.strip().lower() in ILLEGAL:
-        return f"distinct_id {distinct_id!r} is one that PostHog keeps no person for"
+        return f"{name} {distinct_id!r} is one that PostHog keeps no person for"
     return None
 
 
 def _has_no_text(value: object) -> bool:
     """Whether `str` would give the object's address, or a description for programmers."""
-    return not isinstance(value, (str, int)) and getattr(type(value), "__str__", None) is object.__str__
+    return not issubclass(type(value), (str, int)) and getattr(type(value), "__str__", None) is object.__str__

@@ -33,7 +33,7 @@ def read_event(payload: str) -> dict[str, Any]:
 def refused_again(payload: str) -> str | None:
     """Why PostHog is known to refuse or garble this event as it is, or None where it may be taken now."""
     event = read_event(payload)
-    return refusal(str(event.get("distinct_id")), payload) if event else "it is no event: no JSON object"
+    return refusal(event, payload) if event else "it is no event: no JSON object"
 
 
 def person_pattern(distinct_id: str) -> str:
@@ -68,7 +68,7 @@ def mend(
         _require_same("uuid", event, before, "--allow-uuid")
     if not other_timestamp:
         _require_same("timestamp", event, before, "--allow-timestamp")
-    reason = refusal(event["distinct_id"], _encode(event))
+    reason = refusal(event, _encode(event))
     if reason is not None and not force:
         raise InvalidEvent(f"PostHog would refuse or garble it still: {reason}")
     return event

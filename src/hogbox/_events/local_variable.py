@@ -7,16 +7,17 @@ and could ask the database, in the very transaction that has failed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from hogbox._events.redaction import Names
 from hogbox._events.scrub import REDACTED, SECRET_NAMES, scrub
-from hogbox._events.value import clean_text
+from hogbox._events.value import class_name, clean_text
 
 MAX_VARIABLES: Final = 20
 """Variables shown of one frame."""
@@ -31,7 +32,7 @@ _MAX_ITEMS: Final = 10
 _MAX_DEPTH: Final = 3
 _LONGEST_NUMBER_BITS: Final = 256
 _SECRET: Final = Names.of(SECRET_NAMES)
-_PRINTED: Final = (date, time, timedelta, Decimal, UUID)
+_PRINTED: Final = (date, timedelta, timezone, Decimal, UUID)
 _BRACKETS: Final[dict[type, str]] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}
 _LEFT_OUT: Final = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
@@ -39,11 +40,19 @@ _LEFT_OUT: Final = (ModuleType, FunctionType, BuiltinFunctionType, type)
 def variable_texts(variables: Mapping[str, Any]) -> dict[str, str]:
     """The names of the first variables, each with its text; modules, classes and functions are left out."""
     shown = ((name, value) for name, value in variables.items() if not _is_left_out(name, value))
-    return {clean_text(_cut(name)): clean_text(_shown(name, value)) for name, value in islice(shown, MAX_VARIABLES)}
+    return {clean_text(_cut(name)): _guarded(name, value) for name, value in islice(shown, MAX_VARIABLES)}
 
 
 def _is_left_out(name: str, value: Any) -> bool:
     return name.startswith("__") or issubclass(type(value), _LEFT_OUT)
+
+
+def _guarded(name: str, value: Any) -> str:
+    """The text; the class where that can't be had: another thread changes the value, or a metaclass raises."""
+    try:
+        return clean_text(_shown(name, value))
+    except Exception:
+        return f"<{class_name(value)}>"
 
 
 def _shown(name: str, value: Any) -> str:
@@ -56,11 +65,21 @@ def _text(value: Any, depth: int) -> str:
         return repr(value[:_SEARCHED])
     if kind is int and value.bit_length() > _LONGEST_NUMBER_BITS:
         return f"<int of {value.bit_length()} bits>"
-    if value is None or kind in (bool, int, float) or kind in _PRINTED or kind.__module__ == "datetime":
+    if value is None or kind in (bool, int, float) or kind in _PRINTED:
         return repr(value)
+    if kind is datetime or kind is time:
+        return _moment(value)
     if kind is dict or kind in _BRACKETS:
         return _container(value, depth) if depth < _MAX_DEPTH else "..."
     return f"<{kind.__module__}.{kind.__qualname__}>"
+
+
+def _moment(value: datetime | time) -> str:
+    """A time zone of the application's own may do anything when it is shown: of those the class is named."""
+    zone = value.tzinfo
+    if zone is None or type(zone) is timezone or type(zone) is ZoneInfo:
+        return repr(value)
+    return f"{value.replace(tzinfo=None)!r} in <{class_name(zone)}>"
 
 
 def _container(value: Any, depth: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from hogbox._events.value import class_name, shown
 from hogbox.errors import InvalidEvent
 
 
@@ -15,8 +16,8 @@ def utc_text(moment: datetime) -> str:
     """
     try:
         return moment.astimezone(UTC).isoformat(timespec="microseconds")
-    except (OverflowError, ValueError, OSError) as error:
-        raise InvalidEvent(f"timestamp {moment!r} cannot be expressed in UTC: pass another one") from error
+    except Exception as error:
+        raise InvalidEvent(f"timestamp {shown(moment)} cannot be expressed in UTC: pass another one") from error
 
 
 class Clockface:
@@ -39,10 +40,10 @@ class Clockface:
 
 def require_moment(value: Any) -> datetime:
     """The value, if it is a datetime; InvalidEvent otherwise."""
-    if isinstance(value, datetime):
-        return value
+    if issubclass(type(value), datetime):
+        return value  # type: ignore[no-any-return]
     raise InvalidEvent(
-        f"timestamp must be a datetime, not {type(value).__name__}: pass datetime.now(timezone.utc), or "
+        f"timestamp must be a datetime, not {class_name(value)}: pass datetime.now(timezone.utc), or "
         "datetime.fromisoformat(text)"
     )
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
-from hogbox._events.value import text_of
+from hogbox._events.identity import MAX_CHARACTERS, NO_TEXT, garbled, require_readable
+from hogbox._events.value import class_name, clean_properties, shown
 from hogbox.errors import InvalidEvent
 
 PERSON_PROFILE: Final = "$process_person_profile"
+
+MAX_GROUPS: Final = 1000
+"""Groups that one event may name. PostHog has five types of them."""
 
 IDENTIFY: Final = "$identify"
 GROUP_IDENTIFY: Final = "$groupidentify"
 CREATE_ALIAS: Final = "$create_alias"
 EXCEPTION: Final = "$exception"
+
+_LONGEST_KIND: Final = 100
+"""Bytes of a group's type that go into a distinct id beside a digest."""
 
 _IDENTIFY_PARTS: Final = ("$set", "$set_once", "$anon_distinct_id")
 
@@ -36,8 +45,16 @@ def group_identify_properties(group_type: str, group_key: str, properties: Mappi
 
 
 def group_distinct_id(group_type: str, group_key: str) -> str:
-    """The distinct id that stands for a group where no person is named."""
-    return f"${group_type}_{group_key}"
+    """The distinct id that stands for a group where no person is named.
+
+    One that PostHog would cut or garble ends in a digest of the group instead.
+    """
+    distinct_id = f"${group_type}_{group_key}"
+    if len(distinct_id.encode()) <= MAX_CHARACTERS and garbled(distinct_id) is None:
+        return distinct_id
+    digest = hashlib.sha256(f"{group_type}\n{group_key}".encode()).hexdigest()
+    kind = group_type if len(group_type.encode()) <= _LONGEST_KIND and "\0" not in group_type else "group"
+    return f"${kind}_{digest}"
 
 
 def alias_properties(distinct_id: str, alias: str) -> dict[str, Any]:
@@ -47,28 +64,38 @@ def alias_properties(distinct_id: str, alias: str) -> dict[str, Any]:
 
 def group_map(groups: Any) -> dict[str, str]:
     """Group types and keys as text, which is what PostHog compares. InvalidEvent for what is no mapping of them."""
-    if not isinstance(groups, Mapping):
-        raise InvalidEvent(f"groups must be a mapping such as {{'company': 'c-19'}}, not {type(groups).__name__}")
+    if not issubclass(type(groups), Mapping):
+        raise InvalidEvent(f"groups must be a mapping such as {{'company': 'c-19'}}, not {class_name(groups)}")
     return {
         require_text(kind, "the type of a group"): require_text(key, "the key of a group")
-        for kind, key in groups.items()
+        for kind, key in islice(groups.items(), MAX_GROUPS)
     }
 
 
 def require_text(value: Any, what: str) -> str:
     """The value as text that is not blank; numbers and UUIDs count as their text. InvalidEvent otherwise."""
-    if value is None or isinstance(value, (bool, float, bytes, dict, list, tuple, set)):
-        raise InvalidEvent(f"{what} must be text, not {value!r}")
-    text = text_of(value)
+    if value is None or issubclass(type(value), NO_TEXT):
+        raise InvalidEvent(f"{what} must be text, not {shown(value)}")
+    text = require_readable(value, what)
     if not text.strip():
         raise InvalidEvent(f"{what} must not be empty")
     return text
 
 
 def require_properties(value: Any) -> Mapping[str, Any]:
-    """The value as a mapping of properties; nothing counts as none. InvalidEvent otherwise."""
+    """The value as a mapping of properties; nothing counts as none. InvalidEvent for what is no mapping."""
+    return read_properties(value)[0]
+
+
+def read_properties(value: Any) -> tuple[dict[Any, Any], list[str]]:
+    """The same as a dict, and what could not be read. InvalidEvent for what is no mapping.
+
+    A mapping of another class may run code of its own, or never end: it is read once, here, as far as an event goes.
+    """
     if value is None:
-        return {}
-    if isinstance(value, Mapping):
-        return value
-    raise InvalidEvent(f"properties must be a mapping such as {{'plan': 'pro'}}, not {type(value).__name__}")
+        return {}, []
+    if type(value) is dict:
+        return value, []
+    if issubclass(type(value), Mapping):
+        return clean_properties(value)
+    raise InvalidEvent(f"properties must be a mapping such as {{'plan': 'pro'}}, not {class_name(value)}")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,10 +31,29 @@ MAX_INTEGER: Final = 2**1023
 
 _MIN_INTEGER: Final = -MAX_INTEGER
 
+_SHOWN: Final = 200
+"""Characters of a value in a message."""
+
+_CLASS_NAME: Final = vars(type)["__name__"]
+
+_REPR: Final = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN
+
 _PLAIN_DEPTH: Final = 1
 _PLAIN_LENGTH: Final = 50
+_PLAIN_TEXT: Final = 20_000
+
+MAX_TEXT: Final = 8 * 1024 * 1024
+"""Characters after which no more text is kept: beyond what any event may have, and far below the memory there is."""
+
+_REPEATED: Final = 1_000
+_GROWTH: Final = 50
+"""Values that come from objects that were read before: so many, or so often the others. A few lists that refer to each
+other would make millions of them."""
 
 _TOO_MANY: Final = f"more than {MAX_VALUES:,} values in one event; the rest is left out"
+_TOO_LONG: Final = f"more than {MAX_TEXT:,} characters in one event; further text is left out"
+_TOO_OFTEN: Final = f"the same objects make more than {_GROWTH} times the values; further ones are sent as null"
 
 
 def clean_properties(properties: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -42,7 +61,7 @@ def clean_properties(properties: Mapping[Any, Any]) -> tuple[dict[str, Any], lis
     if type(properties) is dict and (copy := _plain_copy(properties, 0)) is not None:
         return copy, []
     cleaner = _Cleaner()
-    return cleaner.mapping(properties, "", 0), list(cleaner.problems)
+    return cleaner.properties(properties), list(cleaner.problems)
 
 
 def clean_text(value: str) -> str:
@@ -58,11 +77,34 @@ def clean_text(value: str) -> str:
     return value
 
 
+def class_name(thing: object) -> str:
+    """The name of an object's class, whatever its metaclass does."""
+    name: str = _CLASS_NAME.__get__(type(thing))
+    return name
+
+
+def shown(value: object) -> str:
+    """The value in a message: its `repr`, cut in the middle and in its depth; its class where that raises."""
+    try:
+        return _REPR.repr(value)
+    except Exception:
+        return f"<{class_name(value)}>"
+
+
+def said(error: BaseException) -> str:
+    """The class and the text of an error, as far as it has one."""
+    try:
+        return f"{class_name(error)}: {error}"[:_SHOWN]
+    except Exception:
+        return class_name(error)
+
+
 def text_of(value: Any) -> str:
     """The clean text of a key or an id; a member of an Enum stands for its value, as it does in a property."""
-    if isinstance(value, Enum):
+    kind = type(value)
+    if issubclass(kind, Enum):
         return text_of(value.value)
-    return clean_text(value if isinstance(value, str) else str(value))
+    return clean_text(value if issubclass(kind, str) else str(value))
 
 
 def _plain_copy(properties: dict[Any, Any], depth: int) -> dict[str, Any] | None:
@@ -75,7 +117,7 @@ def _plain_copy(properties: dict[Any, Any], depth: int) -> dict[str, Any] | None
             return None
         kind = type(value)
         # The commonest kinds first, and without a call: this loop is most of what a capture costs in Python.
-        if (kind is str and value.isascii()) or kind is bool or value is None:
+        if (kind is str and len(value) < _PLAIN_TEXT and value.isascii()) or kind is bool or value is None:
             continue
         if kind is list and len(value) <= _PLAIN_LENGTH:
             copy[key] = value = value.copy()
@@ -93,72 +135,148 @@ def _plain_copy(properties: dict[Any, Any], depth: int) -> dict[str, Any] | None
 def _is_plain(value: Any) -> bool:
     kind = type(value)
     if kind is str:
-        return value.isascii() or clean_text(value) is value
+        return len(value) < _PLAIN_TEXT and (value.isascii() or clean_text(value) is value)
     if kind is int:
         return bool(_MIN_INTEGER < value < MAX_INTEGER)
     return kind is bool or value is None or (kind is float and math.isfinite(value))
 
 
 class _Cleaner:
-    __slots__ = ("_values", "problems")
+    __slots__ = ("_open", "_repeated", "_seen", "_since", "_text", "_values", "problems")
 
     def __init__(self) -> None:
         self.problems: dict[str, None] = {}
-        self._values = 0
+        self._values = self._repeated = self._text = 0
+        self._since: int | None = None
+        """The number of values when an object began to be read that had been read before."""
+        self._open: set[int] = set()
+        """The objects that are being read: one of them below itself would never end."""
+        self._seen: dict[int, object] = {}
+        """The objects that were read; held, since an address is used again once its object is gone."""
 
     def value(self, value: Any, path: str, depth: int) -> Any:
         kind = type(value)
         if kind is str:
-            return value if value.isascii() else clean_text(value)
+            return self._line(value)
         if kind is bool or value is None:
             return value
         if kind is int:
             return self._integer(value, path)
         if kind is float:
             return self._float(value, path)
+        return self._object(value, path, depth)
+
+    def _object(self, value: Any, path: str, depth: int) -> Any:
+        """What is made of other values, or has to be converted."""
+        if self._values >= MAX_VALUES:
+            return self._note("", _TOO_MANY)
+        address = id(value)
+        if address not in self._seen:
+            self._seen[address] = value
+        elif address in self._open:
+            return self._drop(path, "it contains itself")
+        elif self._repeats_too_often():
+            return self._note("", _TOO_OFTEN)
+        elif self._since is None:
+            return self._again(value, path, depth)
+        self._open.add(address)
         try:
-            if kind is dict:
+            if type(value) is dict:
                 return self.mapping(value, path, depth)
-            if kind is list:
+            if type(value) is list:
                 return self._list(value, path, depth)
             return self._convert(value, path, depth)
         except Exception as error:
-            return self._drop(path, f"{kind.__name__} could not be read ({type(error).__name__})")
+            return self._drop(path, f"{class_name(value)} could not be read ({class_name(error)})")
+        finally:
+            self._open.discard(address)
+
+    def _again(self, value: Any, path: str, depth: int) -> Any:
+        """An object that was read before: the values that come of it are counted apart."""
+        self._since = self._values
+        try:
+            return self._object(value, path, depth)
+        finally:
+            self._repeated, self._since = self._all_repeated(), None
+
+    def _all_repeated(self) -> int:
+        """The values that come from objects that were read before."""
+        return self._repeated + (0 if self._since is None else self._values - self._since)
+
+    def _repeats_too_often(self) -> bool:
+        repeated = self._all_repeated()
+        return repeated > max(_REPEATED, _GROWTH * (self._values - repeated))
+
+    def properties(self, properties: Mapping[Any, Any]) -> dict[str, Any]:
+        """Those of an event."""
+        self._seen[id(properties)] = properties
+        self._open.add(id(properties))
+        return self.mapping(properties, "", 0)
 
     def mapping(self, mapping: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
+        text = 0
         try:
-            for key, value in mapping.items():
+            for key, value in mapping.items() if type(mapping) is dict else self._counted(mapping):
                 kind = type(value)
                 if type(key) is not str or not key.isascii():
                     key = self._key(key, path)
-                if (
-                    (kind is str and value.isascii())
+                if kind is str and value.isascii() and len(value) < _PLAIN_TEXT:
+                    text += len(value)
+                    result[key] = value
+                elif (
+                    (kind is int and _MIN_INTEGER < value < MAX_INTEGER)
+                    or (kind is float and -math.inf < value < math.inf)
                     or kind is bool
-                    or (kind is int and _MIN_INTEGER < value < MAX_INTEGER)
+                    or value is None
                 ):
                     result[key] = value
                 else:
                     result[key] = self._below(value, path, key, depth)
         except Exception as error:
-            self._note(path, f"could not be read to the end ({type(error).__name__}); the rest is left out")
-        self._values += len(result)
+            self._note(path, f"could not be read to the end ({class_name(error)}); the rest is left out")
+        self._text += text
+        if type(mapping) is dict:
+            self._values += len(result)
         return result
+
+    def _counted(self, mapping: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+        """The items of a mapping that need not have an end."""
+        for item in mapping.items():
+            if self._values >= MAX_VALUES or self._text > MAX_TEXT:
+                self._note("", _TOO_MANY)
+                return
+            self._values += 1
+            self._text += sum(len(part) for part in item if type(part) is str)
+            yield item
 
     def _list(self, values: Iterable[Any], path: str, depth: int) -> list[Any]:
-        room = MAX_VALUES - self._values
-        result = [self._below(value, path, index, depth) for index, value in enumerate(islice(values, room))]
-        self._values += len(result)
-        if len(result) == room:
-            self._note("", _TOO_MANY)
+        result: list[Any] = []
+        count = self._values
+        for index, value in enumerate(values):
+            if count >= MAX_VALUES:
+                self._note("", _TOO_MANY)
+                break
+            self._values += 1
+            result.append(self._below(value, path, index, depth))
+            count = self._values
         return result
 
+    def _line(self, text: str) -> str | None:
+        if self._text > MAX_TEXT:
+            self._note("", _TOO_LONG)
+            return None
+        self._text += len(text)
+        return text if text.isascii() else clean_text(text)
+
     def _below(self, value: Any, path: str, step: object, depth: int) -> Any:
+        below = f"{path}.{step}" if path else str(step)
         if depth >= MAX_DEPTH:
-            return self._drop(path, f"nested deeper than {MAX_DEPTH} levels (or contains itself)")
-        if self._values >= MAX_VALUES:
-            return self._note("", _TOO_MANY)
-        return self.value(value, f"{path}.{step}" if path else str(step), depth + 1)
+            return self._drop(path, f"nested deeper than {MAX_DEPTH} levels")
+        kind = type(value)
+        if kind is str or kind is int or kind is float or kind is bool or value is None:
+            return self.value(value, below, depth + 1)
+        return self._object(value, below, depth + 1)
 
     def _integer(self, value: int, path: str) -> int | None:
         if _MIN_INTEGER < value < MAX_INTEGER:
@@ -180,6 +298,7 @@ class _Cleaner:
             return f"<{type(key).__name__}>"
 
     def _convert(self, value: Any, path: str, depth: int) -> Any:
+        self._values += 1
         for kinds, convert in _CONVERSIONS:
             if isinstance(value, kinds):
                 return self.value(convert(value), path, depth)
@@ -192,7 +311,7 @@ class _Cleaner:
         # Asked of the type: a Mock has every method that its instance is asked for, and returns another Mock.
         if callable(dump := getattr(type(value), "model_dump", None)):
             return self.value(dump(value), path, depth)
-        return self._drop(path, f"{type(value).__name__} has no JSON form")
+        return self._drop(path, f"{class_name(value)} has no JSON form")
 
     def _drop(self, path: str, why: str) -> None:
         self._note(path, f"{why}; sent as null")

@@ -30,14 +30,18 @@ def clean_header(value: object) -> str | None:
 def request_properties(
     *,
     url: str | None = None,
+    url_query: bool = False,
     method: str | None = None,
     path: str | None = None,
     user_agent: str | None = None,
     ip: str | None = None,
 ) -> dict[str, Any]:
-    """What events tell of a request; what is not known is left out. The path is that without a query."""
+    """What events tell of a request; what is not known is left out. The path is that without a query.
+
+    The query of `url` is left out unless `url_query`: it may hold tokens of sign-ins and resets, and names of people.
+    """
     known = {
-        "$current_url": url,
+        "$current_url": url if url is None or url_query else re.split(r"[?#]", url, maxsplit=1)[0],
         "$request_method": method,
         "$request_path": path,
         "$user_agent": user_agent,

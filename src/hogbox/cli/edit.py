@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from hogbox._events.event import Event, to_row
+from hogbox._events.historical import without_mark
 from hogbox._events.letter import mend, pretty
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
@@ -66,11 +67,12 @@ def _edited(path: Path, before: str, accept: Callable[[str], Event]) -> Event | 
     """What the user makes of the file, as soon as it is accepted; None, and no file, where it stays as it was."""
     while True:
         _open_editor(path)
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        if text == before:
-            path.unlink()
-            return None
+        content = path.read_bytes()
         try:
+            text = without_mark(content).decode("utf-8", "surrogateescape")
+            if text == before:
+                path.unlink()
+                return None
             return accept(text)
         except InvalidEvent as error:
             _offer(error, path)

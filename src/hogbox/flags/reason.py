@@ -22,6 +22,8 @@ class Reason(StrEnum):
     UNRESOLVED_DEPENDENCY = "unresolved_dependency"
     MISSING_CONTEXT = "missing_context"
     UNKNOWN_FLAG = "unknown_flag"
+    NOBODY = "nobody"
+    NO_DEFINITIONS = "no_definitions"
 
 
 # Section 2: of several reasons for not knowing, the first in this order is told.

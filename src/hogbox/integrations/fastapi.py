@@ -63,7 +63,7 @@ def flags_of(session: object) -> Callable[..., Flags]:
     Arguments:
         session: The dependency that gives the session, annotated as for endpoints, or the function alone.
 
-    Reads raise what `PostHog.flags` raises: MissingDistinctId where nobody is known, unless requests are personless.
+    Reads raise what `PostHog.flags` raises. Where nobody is signed in, every flag is inconclusive.
     """
 
     def get_flags(posthog: PostHogDep, session: _dependency(session)) -> Flags:  # type: ignore[valid-type]

@@ -101,7 +101,11 @@ class HogboxMiddleware:
         posthog: Reports exceptions; of a synchronous client this is done in a thread.
         distinct_id: Says who has sent a request; may be asynchronous, and must not block. Called once, before the
             application. Its answer wins over the tracing header, which anybody can send. What it raises becomes a 500.
-        personless: Capture events of requests of which nobody is known, as nobody's; else they need a distinct id.
+        personless: Where nobody is signed in, capture events without a person, and flags are inconclusive. False: they
+            raise MissingDistinctId.
+        capture_tracing_headers: Whether the headers of PostHog's web client say whose request it is, and which session.
+            Anybody can send them, with anybody's id.
+        capture_url_query: Whether `$current_url` keeps its query, which may hold tokens and names.
         capture_exceptions: Report what escapes, with `$response_status_code`, in a transaction of its own.
 
     An exception is raised again in any case. The end of the connection is none, and neither is a cancelled task.
@@ -113,7 +117,9 @@ class HogboxMiddleware:
         posthog: PostHog | AsyncPostHog,
         *,
         distinct_id: FindDistinctId | None = None,
-        personless: bool = False,
+        personless: bool = True,
+        capture_tracing_headers: bool = True,
+        capture_url_query: bool = False,
         capture_exceptions: bool = True,
     ) -> None:
         _require_client(posthog)
@@ -123,6 +129,7 @@ class HogboxMiddleware:
         self._posthog = posthog
         self._distinct_id = distinct_id
         self._personless = personless
+        self._tracing_headers, self._url_query = capture_tracing_headers, capture_url_query
         self._capture_exceptions = capture_exceptions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,6 +148,8 @@ class HogboxMiddleware:
         with request_context(
             connection.headers.get,
             personless=self._personless,
+            tracing_headers=self._tracing_headers,
+            url_query=self._url_query,
             url=_url(scope),
             method=scope.get("method"),
             path=scope["path"],

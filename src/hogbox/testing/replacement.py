@@ -14,14 +14,14 @@ from typing import Any, Final
 import pytest
 
 from hogbox._client.flag_cache import FlagCache, Sight, Stamp
-from hogbox._client.flag_reader import FlagReader, Result, require_fallback
+from hogbox._client.flag_reader import REMOTE, FlagReader, Result, require_fallback
 from hogbox._client.local_flags import Person
 from hogbox._client.snapshot import exposure_of
 from hogbox._client.step import Plan, Read
 from hogbox._store.inspection_statement import InspectionStatements
 from hogbox._store.portable import Portable
 from hogbox._wire.flags import FlagsAnswer, RemoteFlag
-from hogbox.errors import ConfigurationError, LocalEvaluationNotConfigured, TablesMissing
+from hogbox.errors import ConfigurationError, TablesMissing
 from hogbox.flags import FlagResult
 from hogbox.testing.overlay import overlay, to_remote_flag
 from hogbox.testing.override import FlagOverrides, Overrides
@@ -73,9 +73,8 @@ def _sight(real: Callable[..., Plan[Sight]], flags: FlagOverrides) -> Method:
         overrides = flags.overrides
         if not overrides:
             return (yield from real(reader, ctx, fallback))
-        seen = Sight(None, None)
-        with suppress(LocalEvaluationNotConfigured):
-            seen = yield from real(reader, ctx, fallback)
+        require_fallback(fallback)
+        seen = yield from real(reader, ctx, REMOTE)  # no warning where nothing is stored
         return seen._replace(stamp=seen.stamp or _NOTHING_STORED, flags=overlay(seen.flags, overrides))
 
     return sight

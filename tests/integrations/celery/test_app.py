@@ -239,16 +239,16 @@ def test_tasks_of_other_apps_are_left_alone(join: Join) -> None:
         assert find_context(other).apply().get() is outer
 
 
-def test_a_task_of_nobody_has_to_say_whose_its_events_are(app: Any, posthog: PostHog, join: Join) -> None:
-    join()
+def test_a_task_of_nobody_is_an_error_where_that_is_asked_for(app: Any, posthog: PostHog, join: Join) -> None:
+    join(personless=False)
     with pytest.raises(MissingDistinctId):
         sweep(app, posthog).apply(throw=True)
 
 
-def test_it_may_leave_that_open_where_the_app_allows_it(
+def test_p8_a_task_of_nobody_captures_without_a_person(
     app: Any, posthog: PostHog, sqlite_database: TestDatabase, join: Join
 ) -> None:
-    join(personless=True)
+    join()
     sweep(app, posthog).apply(throw=True)
     (event,) = sqlite_database.events()
     assert event["properties"]["$process_person_profile"] is False

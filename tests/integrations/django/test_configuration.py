@@ -30,7 +30,10 @@ TOKEN = {"PROJECT_TOKEN": "phc_django"}
 
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no dict": (["phc_x"], "HOGBOX must be a dict, {'PROJECT_TOKEN': 'phc_…'}, not list"),
-    "unknown key": ({"TOKEN": "phc_x"}, "HOGBOX has an unknown key, 'TOKEN'; known are BEFORE_SEND, DATABASE, "),
+    "unknown key": (
+        {"TOKEN": "phc_x"},
+        "HOGBOX has an unknown key, 'TOKEN'; known are BEFORE_SEND, CAPTURE_TRACING_HEADERS, ",
+    ),
     "lower case": ({"host": "x"}, "HOGBOX has an unknown key, 'host'"),
     "no text": ({"HOST": 8010}, "HOGBOX['HOST'] must be text, not int"),
     "no choice": ({**TOKEN, "DISABLED": "0"}, "HOGBOX['DISABLED'] must be True or False, not str"),

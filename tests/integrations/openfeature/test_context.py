@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
+from openfeature.flag_evaluation import Reason
+from openfeature.provider import ProviderStatus
 from openfeature.track import TrackingEventDetails
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -49,10 +51,12 @@ def track(installed: Installed, *arguments: Any) -> None:
 def test_a_request_context_says_whose_flags(installed: Installed) -> None:
     with new_context(distinct_id="ada"):
         assert installed.details("boolean", "on", False, EvaluationContext()).value is True
-    with new_context(personless=True):
+    with new_context():
         for key in ("on", "nonsense"):
-            details = installed.details("boolean", key, False, EvaluationContext())
-            assert details.error_code == ErrorCode.TARGETING_KEY_MISSING
+            details = installed.details("boolean", key, True, EvaluationContext())
+            assert (details.value, details.reason, details.error_code) == (True, Reason.DEFAULT, None)
+            assert details.flag_metadata["posthog_reason"] == "nobody"
+    assert installed.client.get_provider_status() is ProviderStatus.READY
 
 
 def test_what_is_tracked(installed: Installed, database: TestDatabase) -> None:

@@ -60,8 +60,10 @@ class HogboxCelery:
         beat: False to leave the beat schedule alone, because something else delivers.
         queue: Where the beat sends both tasks; default: where the app's configuration says (`task_routes`).
         capture_exceptions: False to capture no exceptions.
-        personless: Capture events of tasks of which nobody is known, as nobody's, in place of raising
-            MissingDistinctId.
+        personless: Where a task names nobody, capture events without a person, and flags are inconclusive. False: they
+            raise MissingDistinctId.
+        capture_tracing_headers: False to neither send contexts with tasks nor read them from messages, which whoever
+            reaches the broker can write.
 
     Raises ConfigurationError for an app or a client that is none, and for seconds that are no positive number.
     """
@@ -76,12 +78,14 @@ class HogboxCelery:
         beat: bool = True,
         queue: str | None = None,
         capture_exceptions: bool = True,
-        personless: bool = False,
+        personless: bool = True,
+        capture_tracing_headers: bool = True,
     ) -> None:
         _require(app, posthog)
         self._app = app
         self._posthog = posthog
         self._personless = personless
+        self._carries = capture_tracing_headers
         self._open: dict[int, ExitStack] = {}
         self._lost: str | None = None
         pace = polling_interval(os.environ)[0] / _LOOKS_AN_INTERVAL if refresh_every is None else refresh_every
@@ -146,7 +150,7 @@ class HogboxCelery:
     # Contexts
 
     def _before_publish(self, headers: dict[str, Any] | None = None, **_: object) -> None:
-        if headers is not None:
+        if headers is not None and self._carries:
             add_headers(get_context(), headers)
 
     def _before_run(self, sender: Task, task_id: str, **_: object) -> None:
@@ -163,7 +167,7 @@ class HogboxCelery:
         request = task.request
         # A task that runs where it is called has no message, but its caller's context around it.
         around = headers_of(get_context()) if request.is_eager else {}
-        carried = find_headers(around, vars(request), request.headers or {})
+        carried = find_headers(around, vars(request), request.headers or {}) if self._carries else {}
         with request_context(carried.get, personless=self._personless) as context:
             context.tags.update(read_tags(carried.get(CONTEXT_TAGS)))
             context.properties.update(celery_task_id=task_id, celery_task_name=task.name)

@@ -30,7 +30,9 @@ ARGUMENTS: Final = {
 }
 """Those of `PostHog`, but for the database, by their keys in HOGBOX."""
 
-OWN: Final = ("DATABASE", "DATABASE_URL", "PERSONLESS", "USER_DISTINCT_ID")
+_CHOICES: Final = ("PERSONLESS", "CAPTURE_TRACING_HEADERS", "CAPTURE_URL_QUERY")
+
+OWN: Final = ("DATABASE", "DATABASE_URL", *_CHOICES, "USER_DISTINCT_ID")
 """The keys that are Django's own."""
 
 _CALLABLES: Final = ("IDENTIFY", "BEFORE_SEND", "USER_DISTINCT_ID")
@@ -53,8 +55,12 @@ class Configuration:
     """Of the database whose transactions are captured in, and that hogbox's tables are in."""
     database_url: str | None = None
     """Where hogbox connects to by itself; None: as Django does to the alias."""
-    personless: bool = False
-    """Whether events of requests of which nobody is known are captured as nobody's."""
+    personless: bool = True
+    """Whether events of a visitor who is not signed in are captured without a person; else they raise."""
+    capture_tracing_headers: bool = True
+    """Whether the headers of PostHog's web client say whose request it is, and which session."""
+    capture_url_query: bool = False
+    """Whether `$current_url` keeps its query."""
     user_distinct_id: Callable[[Any], Any] | None = None
     """The distinct id of a signed-in user; None: its primary key."""
 
@@ -107,7 +113,7 @@ def _value(key: str, value: Any) -> Any:
         return _callables(key, value)
     if key == "DELIVERY":
         return _delivery(value)
-    annotation = "bool" if key == "PERSONLESS" else ARGUMENTS[key].annotation if key in ARGUMENTS else "str"
+    annotation = "bool" if key in _CHOICES else ARGUMENTS[key].annotation if key in ARGUMENTS else "str"
     kinds = _KINDS.get(annotation, (object,))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise ConfigurationError(f"HOGBOX[{key!r}] must be {_WORDS[kinds[0]]}, not {type(value).__name__}")

@@ -91,10 +91,13 @@ def _report_streaming(error: Exception) -> None:
 
 
 def _context_of(request: HttpRequest) -> AbstractContextManager[Context]:
+    configured = configuration()
     return request_context(
         request.headers.get,
         find_distinct_id=lambda: _user_distinct_id(request),
-        personless=configuration().personless,
+        personless=configured.personless,
+        tracing_headers=configured.capture_tracing_headers,
+        url_query=configured.capture_url_query,
         url=_url(request),
         method=request.method,
         path=request.path,

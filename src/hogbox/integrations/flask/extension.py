@@ -11,7 +11,7 @@ from werkzeug.local import LocalProxy
 
 from hogbox.client import PostHog
 from hogbox.errors import ConfigurationError
-from hogbox.integrations.flask.middleware import FindDistinctId, Middleware
+from hogbox.integrations.flask.middleware import FindDistinctId, Middleware, RequestOptions
 from hogbox.integrations.flask.worker import with_worker
 
 EXTENSION: Final = "hogbox"
@@ -29,8 +29,11 @@ class Hogbox:
             uses the engine of Flask-SQLAlchemy, if that was installed in the application before.
         distinct_id: Says who is signed in, or None: called in Flask's request context each time that an event or a
             flag has to name somebody. It wins over the tracing header; `identify` and arguments win over it.
-        personless: Capture events of requests of which nobody is known, as nobody's, in place of raising
-            MissingDistinctId.
+        personless: Where nobody is signed in, capture events without a person, and flags are inconclusive. False: they
+            raise MissingDistinctId.
+        capture_tracing_headers: Whether the headers of PostHog's web client say whose request it is, and which session.
+            Anybody can send them, with anybody's id.
+        capture_url_query: Whether `$current_url` keeps its query, which may hold tokens and names.
         start_worker: Run a worker thread in every process that serves requests, from its first request to its end.
 
     Raises ConfigurationError where these can't work, at the latest from `init_app`.
@@ -42,7 +45,9 @@ class Hogbox:
         posthog: PostHog | None = None,
         *,
         distinct_id: FindDistinctId | None = None,
-        personless: bool = False,
+        personless: bool = True,
+        capture_tracing_headers: bool = True,
+        capture_url_query: bool = False,
         start_worker: bool = False,
     ) -> None:
         if posthog is not None and not isinstance(posthog, PostHog):
@@ -51,7 +56,7 @@ class Hogbox:
             raise ConfigurationError(f"distinct_id is a function that says who is signed in, not {distinct_id!r}")
         self._posthog = posthog
         self._distinct_id = distinct_id
-        self._personless = personless
+        self._options = RequestOptions(personless, capture_tracing_headers, capture_url_query)
         self._start_worker = start_worker
         if app is not None:
             self.init_app(app)
@@ -64,7 +69,7 @@ class Hogbox:
         if EXTENSION in app.extensions:
             raise ConfigurationError("hogbox is installed in this application already: use current_posthog")
         posthog = self._posthog or _make_client(app)
-        middleware = Middleware(app.wsgi_app, posthog, self._distinct_id, self._personless)
+        middleware = Middleware(app.wsgi_app, posthog, self._distinct_id, self._options)
         request_started.connect(middleware.describe, app)
         got_request_exception.connect(middleware.note, app)
         wsgi_app = with_worker(middleware, posthog) if self._start_worker else middleware

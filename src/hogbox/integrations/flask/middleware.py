@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from flask import Flask, has_request_context, request
@@ -25,6 +25,14 @@ FindDistinctId = Callable[[], str | int | UUID | None]
 _ESCAPED: Final = "hogbox.escaped"
 
 
+class RequestOptions(NamedTuple):
+    """What is taken of a request."""
+
+    personless: bool
+    tracing_headers: bool
+    url_query: bool
+
+
 class Middleware:
     """Wraps an application's `wsgi_app`.
 
@@ -33,18 +41,19 @@ class Middleware:
     """
 
     def __init__(
-        self, wsgi_app: WSGIApplication, posthog: PostHog, distinct_id: FindDistinctId | None, personless: bool
+        self, wsgi_app: WSGIApplication, posthog: PostHog, distinct_id: FindDistinctId | None, options: RequestOptions
     ) -> None:
         self._wsgi_app = wsgi_app
         self._posthog = posthog
         self._distinct_id = distinct_id
-        self._personless = personless
+        self._options = options
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         with request_context(
             lambda name: environ.get(f"HTTP_{name.upper().replace('-', '_')}"),
             find_distinct_id=_SignedIn(self._distinct_id) if self._distinct_id else None,
-            personless=self._personless,
+            personless=self._options.personless,
+            tracing_headers=self._options.tracing_headers,
         ) as context:
             body = self._run(environ, start_response)
         kind = environ.get("wsgi.file_wrapper")
@@ -60,6 +69,7 @@ class Middleware:
         with suppress(HTTPException):  # a host that is not trusted, which Flask answers
             known = request_properties(
                 url=request.url,
+                url_query=self._options.url_query,
                 method=request.method,
                 path=request.script_root + request.path,
                 ip=request.remote_addr,

@@ -15,8 +15,7 @@ from openfeature.track import TrackingEventDetails
 from hogbox import AsyncFlags
 from hogbox._client.flag_reader import REMOTE
 from hogbox.aio import AsyncPostHog
-from hogbox.errors import LocalEvaluationNotConfigured
-from hogbox.integrations.openfeature.evaluation import Subject, event_of, in_openfeatures_words, subject_of
+from hogbox.integrations.openfeature.evaluation import event_of, in_openfeatures_words, subject_of
 from hogbox.integrations.openfeature.provider import LOOK, CurrentCtx, Object, no_ctx, require_options
 from hogbox.integrations.openfeature.resolution import resolve
 from hogbox.integrations.openfeature.watch import Watch
@@ -140,32 +139,20 @@ class AsyncHogboxProvider(AbstractProvider):
     ) -> FlagResolutionDetails[T]:
         subject, ctx = subject_of(context), self._ctx()
         with in_openfeatures_words():
-            snapshot = await self._take(ctx, subject)
+            snapshot = await self._posthog.flags(ctx, **subject, track_exposures=self._track_exposures)
             self._watch.see(snapshot, committed=ctx is None)
-            result = None if snapshot is None else snapshot.result(key)
-            if snapshot is not None:
-                await snapshot.write_exposures()
-            if self._fallback and (result is None or result.value is None):
+            result = snapshot.result(key)
+            await snapshot.write_exposures()
+            if self._fallback and result.value is None:
                 asked = await self._posthog.get_feature_flag_result(
                     ctx, key, **subject, fallback=self._fallback, track_exposures=self._track_exposures
                 )
-                return resolve(kind, key, default, asked or result, snapshot)
+                found = asked or (None if snapshot.revision is None else result)
+                return resolve(kind, key, default, found, snapshot)
         return resolve(kind, key, default, result, snapshot)
 
-    async def _take(self, ctx: Any, subject: Subject) -> AsyncFlags | None:
-        try:
-            return await self._posthog.flags(ctx, **subject, track_exposures=self._track_exposures)
-        except LocalEvaluationNotConfigured:
-            if self._fallback is None:
-                self._watch.see(None, committed=ctx is None)
-                raise
-            return None
-
-    async def _look(self) -> AsyncFlags | None:
-        try:
-            return await self._posthog.flags(None, distinct_id=LOOK, track_exposures=False)
-        except LocalEvaluationNotConfigured:
-            return None
+    async def _look(self) -> AsyncFlags:
+        return await self._posthog.flags(None, distinct_id=LOOK, track_exposures=False)
 
     async def _track_alone(self, name: str, event: dict[str, Any]) -> None:
         try:

@@ -7,14 +7,10 @@ from contextlib import contextmanager
 from typing import Any, Final, TypedDict
 
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import (
-    InvalidContextError,
-    ProviderNotReadyError,
-    TargetingKeyMissingError,
-)
+from openfeature.exception import InvalidContextError, TargetingKeyMissingError
 from openfeature.track import TrackingEventDetails
 
-from hogbox.errors import InvalidEvent, InvalidPerson, LocalEvaluationNotConfigured, MissingDistinctId
+from hogbox.errors import InvalidEvent, InvalidPerson, MissingDistinctId
 
 GROUPS: Final = "groups"
 GROUP_PROPERTIES: Final = "group_properties"
@@ -68,8 +64,6 @@ def in_openfeatures_words() -> Iterator[None]:
         raise TargetingKeyMissingError("no targeting key, and nothing else says whose flags to evaluate") from error
     except (InvalidEvent, InvalidPerson) as error:
         raise InvalidContextError(str(error)) from error
-    except LocalEvaluationNotConfigured as error:
-        raise ProviderNotReadyError(str(error)) from error
 
 
 def _mapping(attributes: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:

@@ -14,8 +14,8 @@ from openfeature.track import TrackingEventDetails
 from hogbox import Flags
 from hogbox._client.flag_reader import REMOTE
 from hogbox.client import PostHog
-from hogbox.errors import ConfigurationError, LocalEvaluationNotConfigured
-from hogbox.integrations.openfeature.evaluation import Subject, event_of, in_openfeatures_words, subject_of
+from hogbox.errors import ConfigurationError
+from hogbox.integrations.openfeature.evaluation import event_of, in_openfeatures_words, subject_of
 from hogbox.integrations.openfeature.resolution import resolve
 from hogbox.integrations.openfeature.watch import Watch
 
@@ -137,31 +137,19 @@ class HogboxProvider(AbstractProvider):
     ) -> FlagResolutionDetails[T]:
         subject, ctx = subject_of(context), self._ctx()
         with in_openfeatures_words():
-            snapshot = self._take(ctx, subject)
+            snapshot = self._posthog.flags(ctx, **subject, track_exposures=self._track_exposures)
             self._watch.see(snapshot, committed=ctx is None)
-            result = None if snapshot is None else snapshot.result(key)
-            if self._fallback and (result is None or result.value is None):
+            result = snapshot.result(key)
+            if self._fallback and result.value is None:
                 asked = self._posthog.get_feature_flag_result(
                     ctx, key, **subject, fallback=self._fallback, track_exposures=self._track_exposures
                 )
-                return resolve(kind, key, default, asked or result, snapshot)
+                found = asked or (None if snapshot.revision is None else result)
+                return resolve(kind, key, default, found, snapshot)
         return resolve(kind, key, default, result, snapshot)
 
-    def _take(self, ctx: Any, subject: Subject) -> Flags | None:
-        """The flags for this subject; None where PostHog has to be asked, since no definitions were ever stored."""
-        try:
-            return self._posthog.flags(ctx, **subject, track_exposures=self._track_exposures)
-        except LocalEvaluationNotConfigured:
-            if self._fallback is None:
-                self._watch.see(None, committed=ctx is None)
-                raise
-            return None
-
-    def _look(self) -> Flags | None:
-        try:
-            return self._posthog.flags(None, distinct_id=LOOK, track_exposures=False)
-        except LocalEvaluationNotConfigured:
-            return None
+    def _look(self) -> Flags:
+        return self._posthog.flags(None, distinct_id=LOOK, track_exposures=False)
 
     def _keep_looking(self, seconds: float, stop: threading.Event) -> None:
         while not stop.wait(seconds):

@@ -13,7 +13,6 @@ from openfeature.exception import (
     OpenFeatureError,
     ParseError,
     ProviderNotReadyError,
-    TargetingKeyMissingError,
     TypeMismatchError,
 )
 from openfeature.flag_evaluation import FlagMetadata, FlagResolutionDetails, FlagType, Reason
@@ -28,17 +27,16 @@ T = TypeVar("T")
 Result: TypeAlias = FlagResult | RemoteFlag
 
 
-def resolve(
-    kind: FlagType, key: str, default: T, result: Result | None, snapshot: Flags | None
-) -> FlagResolutionDetails[T]:
+def resolve(kind: FlagType, key: str, default: T, result: Result | None, snapshot: Flags) -> FlagResolutionDetails[T]:
     """What OpenFeature is told. An inconclusive flag, and one that is off where no boolean is wanted, is the default.
 
-    `result` is None where PostHog was asked and did not say; `snapshot` is None where no definitions were ever stored.
-    Raises OpenFeatureError.
+    `result` is None where there are no definitions, and PostHog was asked and did not say. Raises OpenFeatureError.
     """
-    if result is None or result.reason == Cause.UNKNOWN_FLAG:
-        raise _no_flag(key, result, snapshot)
-    definition = None if snapshot is None else snapshot.definition(key)
+    if result is None:
+        raise GeneralError(f"flag {key!r} can't be evaluated here, and PostHog did not say what it is")
+    if result.reason in (Cause.UNKNOWN_FLAG, Cause.NO_DEFINITIONS) or _is_unreadable(result, snapshot):
+        raise trouble_with(snapshot) or FlagNotFoundError(f"there is no flag {key!r}")
+    definition = snapshot.definition(key)
     details: dict[str, Any] = {
         "reason": reason_of(result, definition),
         "flag_metadata": _metadata(result, definition),
@@ -54,9 +52,9 @@ def resolve(
     return FlagResolutionDetails(value, variant=_variant(result), **details)
 
 
-def trouble_with(snapshot: Flags | None) -> OpenFeatureError | None:
+def trouble_with(snapshot: Flags) -> OpenFeatureError | None:
     """Why no flag can be evaluated here, if none can."""
-    if snapshot is None or snapshot.revision is None:
+    if snapshot.revision is None:
         return ProviderNotReadyError("no flag definitions are stored yet, or the client is disabled")
     if not snapshot.readable:
         return ParseError(f"the stored flag definitions (revision {snapshot.revision}) can't be read")
@@ -90,12 +88,8 @@ _REASONS: Final[Mapping[str, Reason]] = {
 }
 
 
-def _no_flag(key: str, result: Result | None, snapshot: Flags | None) -> OpenFeatureError:
-    if snapshot is not None and snapshot.distinct_id is None:
-        return TargetingKeyMissingError("no targeting key, and nobody is known in this context")
-    if result is None:
-        return GeneralError(f"flag {key!r} can't be evaluated here, and PostHog did not say what it is")
-    return trouble_with(snapshot) or FlagNotFoundError(f"there is no flag {key!r}")
+def _is_unreadable(result: Result, snapshot: Flags) -> bool:
+    return isinstance(result, FlagResult) and result.reason != Cause.NOBODY and not snapshot.readable
 
 
 def _condition(definition: Mapping[str, Any] | None, index: int | None) -> Mapping[str, Any] | None:

@@ -33,35 +33,37 @@ class Watch:
         """Forget what was known. Until definitions are seen the provider counts as not ready."""
         self._known, self._trouble = None, ErrorCode.PROVIDER_NOT_READY
 
-    def accept(self, snapshot: Flags | None) -> None:
+    def accept(self, snapshot: Flags) -> None:
         """Note what the definitions are at first. Raises OpenFeatureError where no flag can be evaluated with them."""
         trouble = self._trouble_with(snapshot)
         self._trouble = None if trouble is None else trouble.error_code
         if trouble is not None:
             raise trouble
-        self._known = snapshot if snapshot is not None and snapshot.readable else None
+        self._known = snapshot if snapshot.readable else None
 
     def fail(self, error: Exception) -> None:
         """The definitions could not be looked at."""
         self._tell_trouble(GeneralError(f"flag definitions can't be looked at: {error}"))
 
-    def see(self, snapshot: Flags | None, *, committed: bool) -> None:
+    def see(self, snapshot: Flags, *, committed: bool) -> None:
         """Compare with what was known. `committed`: that it is what every new transaction sees.
 
         Others may look at an older state than the process knows; that is no change.
         """
+        if snapshot.distinct_id is None:
+            return  # nobody's flags say nothing of the definitions
         known = self._known
-        if known is not None and snapshot is not None and snapshot.revision == known.revision and not self._trouble:
+        if known is not None and snapshot.revision == known.revision and not self._trouble:
             return
         trouble = self._trouble_with(snapshot)
         if trouble is not None:
             self._tell_trouble(trouble)
             return
         self._recover()
-        if snapshot is not None and snapshot.readable:
+        if snapshot.readable:
             self._compare(snapshot, committed)
 
-    def _trouble_with(self, snapshot: Flags | None) -> OpenFeatureError | None:
+    def _trouble_with(self, snapshot: Flags) -> OpenFeatureError | None:
         return None if self._remote else trouble_with(snapshot)
 
     def _tell_trouble(self, trouble: OpenFeatureError) -> None:

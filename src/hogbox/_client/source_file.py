@@ -1,0 +1,38 @@
+"""Source files, for the lines that an exception's stack shows; and the directory that relative paths begin in."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import stat
+from collections.abc import Sequence
+from typing import Any, Final
+
+_LARGEST: Final = 10 * 1024 * 1024
+"""Bytes of a file that is read."""
+
+
+def source_lines(filename: str, namespace: dict[str, Any] | None) -> Sequence[str]:
+    """The lines of a file, or of what the module's loader gives; none of a pipe or a device, where a read may wait.
+
+    Raises whatever a loader raises.
+    """
+    if filename not in linecache.cache and not _is_readable(filename):
+        return ()
+    return linecache.getlines(filename, namespace)
+
+
+def working_directory(otherwise: str) -> str:
+    """The current directory, or another one where it was removed: deployments delete the releases they replace."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return otherwise
+
+
+def _is_readable(filename: str) -> bool:
+    try:
+        found = os.stat(filename)
+    except (OSError, ValueError):
+        return True  # no file: a loader may have the source
+    return stat.S_ISREG(found.st_mode) and found.st_size <= _LARGEST

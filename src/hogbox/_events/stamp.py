@@ -1,0 +1,167 @@
+"""Stamp: what makes two captures of one exception the same event, and whether a capture is of the same raise.
+
+The stamp is kept in the exception's own `__dict__`, read and written without any code of its class. To the rest of the
+program it is a plain text, the event's uuid: an exception that carries one is pickled, copied and shown as JSON without
+hogbox.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping
+from itertools import islice, takewhile
+from types import FrameType, TracebackType
+from typing import Any, Final, TypeGuard
+
+_NAME: Final = "__hogbox_stamp__"
+
+_MOST_CALLERS: Final = 1000
+"""Frames remembered of the stack that a capture is made in."""
+
+_TRACEBACK: Final = vars(BaseException)["__traceback__"]
+_DICT: Final = vars(BaseException)["__dict__"]
+
+
+class Stamp(str):
+    """The uuid, timestamp and distinct id of an exception's capture, and where its propagation was at that time."""
+
+    timestamp: str
+    distinct_id: str
+    nobody: bool
+    """Whether the distinct id was made up, because none was known."""
+    traceback: TracebackType | None
+    """Its outermost entry at the last capture: held, so that no later entry can be mistaken for it."""
+    earlier: TracebackType | None
+    """The entry at which an earlier raise of the same object begins."""
+    callers: Mapping[tuple[int, int], int]
+    """The frames through which it can go on from there, each with its distance. Not held: their locals are large."""
+    context: weakref.ref[Any] | None
+
+    @property
+    def uuid(self) -> str:
+        """The event's uuid."""
+        return str(self)
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
+
+
+def make_stamp(uuid: str, timestamp: str, distinct_id: str, *, nobody: bool) -> Stamp:
+    """The stamp of an event."""
+    stamp = Stamp(uuid)
+    stamp.timestamp, stamp.distinct_id, stamp.nobody = timestamp, distinct_id, nobody
+    return stamp
+
+
+def find_stamp(error: BaseException, context: object) -> Stamp | None:
+    """The stamp of an earlier capture of the same raise; None where there is none, or the exception was raised again.
+
+    An exception that has no traceback was not raised, and nothing tells one capture of it from another: each is an
+    event. One that was captured first and raised then was captured once.
+    """
+    stamp, traceback = _kept(error), traceback_of(error)
+    if stamp is None or traceback is None:
+        return None
+    return stamp if stamp.traceback is None or _goes_on(stamp, traceback, context) else None
+
+
+def put_stamp(error: BaseException, stamp: Stamp, context: object) -> None:
+    """Keep the stamp with the exception, as of where it is now and in this request context (None: in none)."""
+    kept = make_stamp(stamp.uuid, stamp.timestamp, stamp.distinct_id, nobody=stamp.nobody)
+    before = _kept(error)
+    kept.earlier = None if before is None else before.earlier if before == stamp else before.traceback
+    kept.traceback = traceback_of(error)
+    kept.callers = _callers(kept.traceback)
+    kept.context = None if context is None else weakref.ref(context)
+    _dict(error)[_NAME] = kept
+
+
+def is_exception(thing: object) -> TypeGuard[BaseException]:
+    """By the real type: what an object says of its `__class__` may be untrue, or raise."""
+    return issubclass(type(thing), BaseException)
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Python's own traceback of an exception, whatever its class says that it is."""
+    found: TracebackType | None = _TRACEBACK.__get__(error)
+    return found
+
+
+def _kept(error: BaseException) -> Stamp | None:
+    stamp = _dict(error).get(_NAME)
+    return stamp if type(stamp) is Stamp else None
+
+
+def _dict(error: BaseException) -> dict[str, Any]:
+    found: dict[str, Any] = _DICT.__get__(error)
+    return found
+
+
+def _goes_on(stamp: Stamp, traceback: TracebackType, context: object) -> bool:
+    """Whether an exception with this traceback is still on its way from where it was when the stamp was made.
+
+    Python puts an entry before the others for each frame that it leaves, and keeps the old ones when the same object is
+    raised again. So what was added since tells: the frames that called the one of the stamp, in their order, or others.
+    Between threads and tasks of one request it is handed over, and other frames follow; but not through an instruction
+    that it came through before.
+    """
+    added = _added(traceback, stamp.traceback)
+    if added is None:
+        return False
+    if _climbs(added, stamp):
+        return True
+    if context is None or stamp.context is None or stamp.context() is not context:
+        return False
+    known = {
+        _instruction(entry) for entry in takewhile(lambda one: one is not stamp.earlier, _entries(stamp.traceback))
+    }
+    return known.isdisjoint(map(_instruction, added))
+
+
+def _added(traceback: TracebackType, earlier: TracebackType | None) -> list[TracebackType] | None:
+    """The entries before an earlier one, the oldest first; None where the earlier one is not among them."""
+    added: list[TracebackType] = []
+    for entry in _entries(traceback):
+        if entry is earlier:
+            return added[::-1]
+        added.append(entry)
+    return None
+
+
+def _climbs(added: list[TracebackType], stamp: Stamp) -> bool:
+    """Whether each entry is of a frame that called the one before, or is the same one further on (`raise error`)."""
+    distance, instruction = 0, stamp.traceback.tb_lasti if stamp.traceback else -1
+    for entry in added:
+        found = stamp.callers.get(_identity(entry.tb_frame), -1)
+        if found < distance or (found == distance and entry.tb_lasti == instruction):
+            return False
+        distance, instruction = found, entry.tb_lasti
+    return True
+
+
+def _callers(traceback: TracebackType | None) -> Mapping[tuple[int, int], int]:
+    if traceback is None:
+        return {}
+    frames = islice(_outwards(traceback.tb_frame), _MOST_CALLERS)
+    return {_identity(frame): distance for distance, frame in enumerate(frames)}
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _identity(frame: FrameType) -> tuple[int, int]:
+    """A frame by its address and its code: addresses are used again once a frame has gone."""
+    return id(frame), id(frame.f_code)
+
+
+def _instruction(entry: TracebackType) -> tuple[int, int]:
+    return id(entry.tb_frame.f_code), entry.tb_lasti
+
+
+def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
