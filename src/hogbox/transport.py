@@ -73,7 +73,7 @@ class Transport:
             return no_answer(_described(error))
         retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
         where = f" (redirects to {response.headers['Location']})" if response.has_redirect_location else ""
-        return judge(response.status_code, response.text + where, retry_after)
+        return judge(response.status_code, response.text + where, retry_after, response.headers.get("Content-Type"))
 
 
 class NoReply(Exception):
