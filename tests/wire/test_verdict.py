@@ -6,11 +6,15 @@ import pytest
 
 from hogbox._wire.verdict import Answer, Verdict, judge, no_answer, what_is_refused
 
-
 OK = '{"status":"Ok"}'
 PARSE = "failed to parse request: invalid type: null, expected a string"
 PAGE = "<!doctype html><title>Sign in</title>"
-FOREIGN = ["", "<html><h1>400 Bad Request</h1></html>", "Client sent an HTTP request to an HTTPS server.", '{"detail":"no"}']
+FOREIGN = [
+    "",
+    "<html><h1>400 Bad Request</h1></html>",
+    "Client sent an HTTP request to an HTTPS server.",
+    '{"detail":"no"}',
+]
 
 
 def by_the_design(status: int) -> Verdict:
@@ -78,7 +82,8 @@ def test_no_content_is_a_form_of_posthogs() -> None:
         pytest.param('{"status":0}', "application/json", "other JSON", id="zero"),
         pytest.param('{"status":"Ok"', "application/json", "other JSON", id="cut off"),
         pytest.param("[" * 100_000, "application/json", "other JSON", id="deep"),
-        pytest.param("\ud800", "application/json", "other JSON", id="lone surrogate"),
+        pytest.param("\ud800", "application/json", "text that is not JSON", id="lone surrogate"),
+        pytest.param(PAGE, "application/json", "text that is not JSON", id="page that says it is JSON"),
     ],
 )
 @pytest.mark.parametrize("status", [200, 202, 299])

@@ -24,6 +24,7 @@ _HELD: Final = {401: "token", 402: "quota", 403: "token", 404: "address"}
 """The answers that concern a whole project, and what each of them refuses."""
 
 _EXCERPT: Final = 300
+_JSON_BEGINS: Final = tuple('{["0123456789-tfn')
 
 _OF_AN_EVENT: Final = ("failed to parse request", "event submitted with")
 _OF_ITS_SIZE: Final = "maximum event size exceeded"
@@ -103,7 +104,7 @@ def _verdict(status: int, *, accuses: bool) -> Verdict:
         return Verdict.KEY_REFUSED
     if status == _TOO_LARGE:
         return Verdict.TOO_LARGE
-    # All others are of a server or a proxy that fails, or of a wrong POSTHOG_HOST: the events wait until it is corrected.
+    # All others are of a server or a proxy that fails, or of a wrong POSTHOG_HOST: the events wait for a correction.
     return Verdict.REFUSED if accuses else Verdict.RETRY
 
 
@@ -118,7 +119,7 @@ def _accuses(status: int, body: str) -> bool:
 
 
 def _is_success(status: int, body: str) -> bool:
-    """Whether PostHog took the events: `{"status":"Ok"}`, of older servers `{"status":1}`, or 204 (wire protocol 3.2)."""
+    """Whether it is PostHog's: `{"status":"Ok"}`, of older servers `{"status":1}`, or 204 (wire protocol 3.2)."""
     if status == _NO_CONTENT:
         return not body.strip()
     answer = _json_object(body)
@@ -139,6 +140,6 @@ def _foreign(status: int, body: str, detail: str, content_type: str | None) -> s
     kind = (content_type or "").partition(";")[0].strip()[:100]
     what = kind or ("other text" if body.strip() else "nothing")
     if kind.endswith("json"):
-        what = "other JSON"
+        what = "other JSON" if body.lstrip()[:1] in _JSON_BEGINS else "text that is not JSON"
     told = f" ({detail})" if detail else ""
     return f"HTTP {status}: answered with {what}, not with PostHog's JSON: check POSTHOG_HOST{told}"
