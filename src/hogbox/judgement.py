@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from hogbox._store.status import Definitions, Shard, Standing, WorkerRow
+from hogbox._store.status import Definitions, Hold, Shard, Standing, WorkerRow
 from hogbox._wire.host import shorten
+from hogbox._wire.verdict import what_is_refused
 
 RUN_A_WORKER: Final = "docs/how-to/run-a-worker.md"
 WRONG_KEY: Final = "docs/how-to/mend-a-wrong-key.md"
@@ -27,6 +28,12 @@ _MANY_ATTEMPTS: Final = 10
 
 _OVERDUE_INTERVALS: Final = 3.0
 _WELL: Final = ("updated", "unchanged")
+
+_REFUSED: Final = {
+    "token": "PostHog refuses the token {}",
+    "quota": "PostHog refuses the events of project {}, whose quota is used up",
+    "address": "PostHog does not take events at this POSTHOG_HOST, for project {}",
+}
 
 
 class Level(IntEnum):
@@ -119,11 +126,20 @@ def _held(standing: Standing) -> Iterator[Finding]:
     for hold in standing.holds:
         # Without events this is of the past: they were given another token, or purged.
         if waiting := standing.backlog.by_project.get(hold.project):
-            text = (
-                f"PostHog refuses the token {shorten(hold.project)} ({hide_tokens(hold.reason, standing)}): "
-                f"{waiting} of its events are held back"
-            )
-            yield Finding("project_held", Level.BROKEN, text, WRONG_KEY)
+            yield _of_project(hold, waiting, hide_tokens(hold.reason, standing))
+
+
+def _of_project(hold: Hold, waiting: int, why: str) -> Finding:
+    project = shorten(hold.project)
+    if refused := what_is_refused(hold.status):
+        text = f"{_REFUSED[refused].format(project)} ({why}): {waiting} of its events are held back"
+        return Finding("project_held", Level.BROKEN, text, WRONG_KEY)
+    level = Level.BROKEN if hold.attempt >= _MANY_ATTEMPTS else Level.DEGRADED
+    text = (
+        f"PostHog does not take events of project {project} ({why}): {waiting} of them wait, and are tried again by "
+        f"themselves, after {hold.attempt} failed attempts"
+    )
+    return Finding("posthog_fails", level, text, SERVER_DOWN)
 
 
 def _retries(standing: Standing) -> Iterator[Finding]:
@@ -132,11 +148,12 @@ def _retries(standing: Standing) -> Iterator[Finding]:
         return
     worst = max(failing, key=lambda shard: shard.attempt)
     level = Level.BROKEN if worst.attempt >= _MANY_ATTEMPTS else Level.DEGRADED
+    why = hide_tokens(worst.last_error or "unknown", standing)
     text = (
-        f"PostHog does not take events ({hide_tokens(worst.last_error or 'unknown', standing)}): {len(failing)} "
-        f"shards are tried again by themselves, after {worst.attempt} failed attempts"
+        f"in {len(failing)} shards an event fails, and later ones of the same distinct id wait for it ({why}): it is "
+        f"tried again by itself, after {worst.attempt} failed attempts"
     )
-    yield Finding("posthog_fails", level, text, SERVER_DOWN)
+    yield Finding("event_fails", level, text, SERVER_DOWN)
 
 
 def failing_shards(standing: Standing) -> list[Shard]:

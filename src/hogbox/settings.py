@@ -50,9 +50,9 @@ class DeliverySettings:
     retry_cap_seconds: float = 60.0
     """The bound of any retry's delay."""
     key_refused_cap_seconds: float = 300.0
-    """The bound of the delay between tries for a project whose token is refused."""
+    """The bound of the delay between tries for a project whose token is refused, and for an event that fails alone."""
     max_attempts: int = 0
-    """Failed attempts after which a batch becomes dead letters; 0 means that there is no limit."""
+    """Failures alone after which an event becomes a dead letter; 0 means that there is no limit."""
     dead_letter_days: int = 90
     """Days after which dead letters are removed; 0 means never."""
 

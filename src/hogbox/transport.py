@@ -92,7 +92,7 @@ class Transport:
             return no_answer(str(error))
         retry_after = parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC))
         where = f" (redirects to {response.location})" if response.location else ""
-        return judge(response.status, response.text() + where, retry_after)
+        return judge(response.status, response.text() + where, retry_after, response.headers.get("content-type"))
 
 
 def reach(host: str, timeout: float) -> int:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._delivery.batch import Limits
 from hogbox._delivery.health import Health
+from hogbox._delivery.limit import SizeLimit
 from hogbox._store.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore, Ready
@@ -31,7 +32,8 @@ from hogbox._wire.host import without_password
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
 from hogbox._worker.retention import Retention
-from hogbox._worker.sender import Outcome, Sender, Shared
+from hogbox._worker.sender import Outcome, Sender
+from hogbox._worker.turn import Shared
 from hogbox.encryption import Cipher
 from hogbox.machine import process_name
 from hogbox.refresher import Refresher
@@ -105,7 +107,8 @@ class Worker:
         self._settings = settings
         self._cipher = Cipher.load(os.environ)
         self._telemetry = telemetry or Telemetry()
-        self._shared = Shared(Limits(settings.batch_events, settings.batch_bytes), self._telemetry)
+        limit = SizeLimit(Limits(settings.batch_events, settings.batch_bytes))
+        self._shared = Shared(limit, self._telemetry)
         self._store = DeliveryStore(database, self.id)
         self._senders = min(settings.senders, most_writers(database.engine))
         self._retention = Retention(DeadLetterStore(database), settings.dead_letter_days)
@@ -125,6 +128,7 @@ class Worker:
         self._puzzle: str | None = None
         self._beat: float | None = None
         self._told_held = 0
+        self._adopted = False
 
     def run(self) -> None:
         """Deliver and refresh until `stop` is called; then finish what is under way and give the shards back.
@@ -266,13 +270,18 @@ class Worker:
                 self._gather_until = now + _GATHER if outcome is Outcome.SENT else 0.0
                 self._look_at = self._gather_until
                 continue
-            rest = _REST if error else max(self._settings.poll_seconds, _IDLE_SHARE * (now - dealt.at))
+            rest = _REST if error else self._rest(dealt, now)
             self._resting.update(dict.fromkeys(dealt.shards, now + rest))
             self._look_at = min(self._look_at, now + rest)
             if isinstance(error, SQLAlchemyError):
                 raise error
             if error is not None:
                 self._puzzled(error)
+
+    def _rest(self, dealt: Dealt, now: float) -> float:
+        """Seconds to leave shards alone of which nothing could be sent; a project that is due is not kept waiting."""
+        rest = max(self._settings.poll_seconds, _IDLE_SHARE * (now - dealt.at))
+        return min(rest, self._shared.next_due(now) - now + _TOGETHER)
 
     def _adapt(self, outcome: Outcome) -> None:
         """More requests at once while there is a backlog; one for all shards while there is none."""
@@ -282,6 +291,9 @@ class Worker:
     def _keep_leases(self) -> None:
         if self._leases.keep():
             self._look_at = 0.0
+        if not self._adopted:
+            self._adopted = True
+            self._shared.adopt(self._store.paused, time.monotonic())
         self._leases.return_recalled(self._busy())
         self._tell_leases(self._leases.held)
 

@@ -99,8 +99,3 @@ def test_p3_each_request_is_within_the_limits_and_holds_no_uuid_twice(rows: list
 def test_total_bytes_is_what_the_joined_events_take(rows: list[Waiting]) -> None:
     joined = ",".join(row.payload for row in rows)
     assert total_bytes(rows) == (len(joined.encode()) + 1 if rows else 0)
-
-
-@pytest.mark.parametrize(("size", "limit"), [(80, 40), (1000, 100), (3, 1), (1, 1), (0, 1)])
-def test_limits_below_a_refused_size_are_half_of_it_and_never_wider(size: int, limit: int) -> None:
-    assert LIMITS.below(size) == Limits(events=3, bytes=limit)

@@ -46,7 +46,7 @@ def deliver(server: Server, events: int) -> tuple[list[int], list[int]]:
     while pending:
         step = after(server.judge(pending[0].rows), pending)
         delivered.extend(row.id for row in step.delivered)
-        dead.extend(row.id for row in step.dead)
+        dead.extend(row.id for row in step.alone)
         pending = step.pending
     return delivered, dead
 
@@ -69,7 +69,7 @@ def test_p2_an_event_is_given_up_only_when_it_was_refused_alone(events: int, poi
         alone = len(pending[0].rows) == 1
         verdict = server.judge(pending[0].rows)
         step = after(verdict, pending)
-        assert not step.dead or (alone and step.dead == pending[0].rows and verdict is not Verdict.DELIVERED)
+        assert not step.alone or (alone and step.alone == pending[0].rows and verdict is not Verdict.DELIVERED)
         pending = step.pending
 
 

@@ -80,8 +80,30 @@ def test_a_hold_without_events_is_of_the_past() -> None:
 @pytest.mark.parametrize(("attempt", "level"), [(1, Level.DEGRADED), (10, Level.BROKEN)])
 def test_an_outage_is_worse_the_longer_it_lasts(attempt: int, level: Level) -> None:
     failing = owned(attempt=attempt, waiting=True, last_error="HTTP 503")
-    assert found(standing(shards=(failing,), backlog=waiting(900, "phc_a"))) == [("posthog_fails", level)]
+    assert found(standing(shards=(failing,), backlog=waiting(900, "phc_a"))) == [("event_fails", level)]
     assert found(standing(shards=(failing._replace(waiting=False),))) == []
+    hold = Hold("phc_a", 100.0, 5.0, attempt, 503, "HTTP 503")
+    assert found(standing(holds=(hold,), backlog=waiting(900, "phc_a"))) == [("posthog_fails", level)]
+    assert found(standing(holds=(hold,), backlog=waiting(5, "phc_b"))) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "what", "words"),
+    [
+        (401, "project_held", "refuses the token phc_a"),
+        (402, "project_held", "quota is used up"),
+        (404, "project_held", "at this POSTHOG_HOST"),
+        (429, "posthog_fails", "does not take events of project phc_a"),
+        (200, "posthog_fails", "does not take events of project phc_a"),
+        (None, "posthog_fails", "does not take events of project phc_a"),
+    ],
+)
+def test_a_project_that_is_put_off_is_told_with_what_is_wrong(status: int | None, what: str, words: str) -> None:
+    facts = standing(holds=(Hold("phc_a", 9.0, 5.0, 1, status, "so it said"),), backlog=waiting(9, "phc_a"))
+    (finding,) = judge(facts, lease=30, key_given=False)
+    assert finding.what == what
+    assert words in finding.text
+    assert "so it said" in finding.text
 
 
 @pytest.mark.parametrize(

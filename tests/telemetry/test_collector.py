@@ -64,6 +64,10 @@ def test_the_database_is_measured(database: TestDatabase) -> None:
     database.execute(
         "INSERT INTO posthog_workers (id, host, pid, version, started_at, seen_at) VALUES ('w', 'h', 1, '1', 0, 0)"
     )
+    database.execute(
+        "INSERT INTO posthog_holds (project, held_at, until, attempt, status, reason) "
+        "VALUES ('phc_first_project', 0, 0, 1, 503, 'HTTP 503')"
+    )
     store(database, "phc_first_project", '{"flags": []}')
     found = values(collector_of(database))
     first, other = (("project", "phc_firs…"),), (("project", "phc_othe…"),)
@@ -75,6 +79,7 @@ def test_the_database_is_measured(database: TestDatabase) -> None:
     assert found["hogbox_dead_letters", first] == found["hogbox_dead_letters", other] == 1
     assert (found["hogbox_leases_held", ()], found["hogbox_leases_free", ()]) == (10, 54)
     assert (found["hogbox_shards_retrying", ()], found["hogbox_workers", ()]) == (1, 1)
+    assert found["hogbox_projects_put_off", ()] == 1
     assert found["hogbox_definitions_age_seconds", first] > 1000
 
 
@@ -195,7 +200,7 @@ def test_labels_do_not_grow_without_end() -> None:
 
 def test_projects_that_look_the_same_when_shortened_are_one() -> None:
     backlog = [Backlog("phc_same_1", 3, 5.0), Backlog("phc_same_2", 4, 9.0)]
-    nothing = Measures(backlog, 7, {}, 64, 0, 0, 0, {})
+    nothing = Measures(backlog, 7, {}, 64, 0, 0, 0, 0, {})
     page = render(families_of(nothing, ()))
     assert 'hogbox_backlog_events{project="phc_same…"} 7\n' in page
     assert 'hogbox_oldest_event_age_seconds{project="phc_same…"} 9\n' in page

@@ -25,10 +25,6 @@ class Limits:
     events: int
     bytes: int
 
-    def below(self, size: int) -> Limits:
-        """Tighter limits, after the server found a request of `size` bytes too large."""
-        return Limits(self.events, max(1, min(self.bytes, size // 2)))
-
 
 def group_batches(rows: Iterable[Waiting], limits: Limits) -> list[tuple[Waiting, ...]]:
     """The rows as requests to make one after another.

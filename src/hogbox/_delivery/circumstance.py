@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hogbox._delivery.share import Lease
+
+_HELD: Final = {
+    "token": "PostHog refuses the project's token",
+    "quota": "PostHog refuses the project's events, since its quota is used up",
+    "address": "PostHog does not take events at this address",
+    None: "PostHog does not take the project's events",
+}
 
 
 class Circumstances(NamedTuple):
@@ -19,8 +26,10 @@ class Circumstances(NamedTuple):
     attempt: int
     last_error: str | None
     held: float | None
-    """Until its project is tried again, where PostHog refuses the token."""
+    """Until its project is tried again, where requests of the project fail or are refused."""
     hold_reason: str | None
+    refused: str | None
+    """What PostHog refuses of the project: "token", "quota" or "address"; None where its requests just fail."""
     ahead: int
     """Events of the same shard that are delivered before it."""
 
@@ -37,11 +46,11 @@ def _reasons(now: Circumstances) -> Iterator[str]:
         yield "no worker holds its shard: one of those alive takes it over in a moment"
     if now.held is not None:
         when = f"it is tried again in {now.held:.0f} s" if now.held > 0 else "it is tried again now"
-        yield f"PostHog refuses the project's token ({now.hold_reason}): {when}"
+        yield f"{_HELD[now.refused]} ({now.hold_reason}): {when}"
     if now.put_off > 0:
         yield f"its shard is put off for {now.put_off:.0f} s after {now.attempt} failed attempts: {now.last_error}"
     elif now.attempt:
-        yield f"{now.attempt} attempts have failed, and it is tried again now: {now.last_error}"
+        yield f"its shard is tried again now, after {now.attempt} failed attempts: {now.last_error}"
     elif now.last_error and now.held is None:
         yield f"the last error of its shard was: {now.last_error}"
 

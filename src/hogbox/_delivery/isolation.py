@@ -1,4 +1,4 @@
-"""Finding poison: which part of a refused batch to send next, and which event to set aside.
+"""Finding poison: which part of a batch to send next, and which event failed alone.
 
 A batch is a stack of parts, sent from the left. A refused part is halved; once its left half is delivered, the right
 half is known to hold the poison and is halved without being sent. One bad event among n is found in at most
@@ -26,7 +26,8 @@ class Step:
     """What one answer settles, and what is left to send."""
 
     delivered: tuple[Waiting, ...]
-    dead: tuple[Waiting, ...]
+    alone: tuple[Waiting, ...]
+    """The event that failed in its own name, if one did."""
     pending: tuple[Part, ...]
 
 
@@ -35,15 +36,36 @@ def whole(rows: tuple[Waiting, ...]) -> tuple[Part, ...]:
     return (Part(rows),)
 
 
+def narrowed(rows: tuple[Waiting, ...], width: int, choice: int) -> tuple[Part, ...]:
+    """A batch of a project that fails: at first `width` events at most, of one shard, then more and more.
+
+    `choice` picks the shard: with each attempt another one, so that one bad event does not hide that others pass.
+    """
+    shards = sorted({row.shard for row in rows})
+    mine = [row for row in rows if row.shard == shards[choice % len(shards)]][:width]
+    chosen = {row.id for row in mine}
+    rest = [row for row in rows if row.id not in chosen]
+    parts, begin, size = [Part(tuple(mine))], 0, width
+    while begin < len(rest):
+        parts.append(Part(tuple(rest[begin : begin + size])))
+        begin, size = begin + size, 2 * size
+    return tuple(parts)
+
+
+def without(pending: tuple[Part, ...], rows: tuple[Waiting, ...]) -> tuple[Part, ...]:
+    """The pending parts, of which the first is left with these rows."""
+    return (replace(pending[0], rows=rows), *pending[1:]) if rows else pending[1:]
+
+
 def after(verdict: Verdict, pending: tuple[Part, ...]) -> Step:
-    """What to do when the first pending part got this verdict: one of DELIVERED, REFUSED and TOO_LARGE."""
+    """What to do when the first pending part got this verdict, which the events of the part are to blame for."""
     part, *rest = pending
     if verdict is Verdict.DELIVERED:
         return Step(part.rows, (), _left_passed(rest))
     if len(part.rows) == 1:
         return Step((), part.rows, _left_failed(rest))
     left, right = _halves(part.rows)
-    if verdict is Verdict.REFUSED:
+    if verdict is not Verdict.TOO_LARGE:
         right = replace(right, guilty_if_left_passes=True)
     return Step((), (), (left, right, *_left_failed(rest)))
 

@@ -42,12 +42,17 @@ class _Head(msgspec.Struct):
     uuid: str
 
 
+class _Person(msgspec.Struct):
+    distinct_id: str
+
+
 _ENCODER: Final = msgspec.json.Encoder()
 _UUID_FIRST: Final = '{"uuid":"'
 _UUID: Final = slice(len(_UUID_FIRST), len(_UUID_FIRST) + 36)
 """Where `encode` puts it; payloads that somebody edited may have it elsewhere."""
 
 _HEAD: Final = msgspec.json.Decoder(_Head)
+_PERSON: Final = msgspec.json.Decoder(_Person)
 
 
 def encode(event: Event) -> str:
@@ -73,3 +78,11 @@ def uuid_of(payload: str) -> str:
         return _HEAD.decode(payload).uuid
     except msgspec.MsgspecError:
         return ""
+
+
+def distinct_id_of(payload: str) -> str | None:
+    """The distinct id inside an encoded event; None for a text that has none."""
+    try:
+        return _PERSON.decode(payload).distinct_id
+    except msgspec.MsgspecError:
+        return None

@@ -117,7 +117,10 @@ DEAD_LETTERS: Final = Metric(
 )
 LEASES_HELD: Final = Metric("hogbox_leases_held", Kind.GAUGE, "Shards that some worker holds.")
 LEASES_FREE: Final = Metric("hogbox_leases_free", Kind.GAUGE, "Shards that no worker holds.")
-SHARDS_RETRYING: Final = Metric("hogbox_shards_retrying", Kind.GAUGE, "Shards whose last delivery failed.")
+SHARDS_RETRYING: Final = Metric("hogbox_shards_retrying", Kind.GAUGE, "Shards with an event that fails alone.")
+PROJECTS_PUT_OFF: Final = Metric(
+    "hogbox_projects_put_off", Kind.GAUGE, "Projects whose requests fail or are refused, and are tried again later."
+)
 WORKERS: Final = Metric("hogbox_workers", Kind.GAUGE, "Workers that are listed in the database.")
 DEFINITIONS_AGE: Final = Metric(
     "hogbox_definitions_age_seconds",
@@ -148,6 +151,7 @@ OF_THE_DATABASE: Final = (
     LEASES_HELD,
     LEASES_FREE,
     SHARDS_RETRYING,
+    PROJECTS_PUT_OFF,
     WORKERS,
     DEFINITIONS_AGE,
 )

@@ -19,6 +19,7 @@ from hogbox._metrics.family import (
     LEASES_FREE,
     LEASES_HELD,
     OLDEST_AGE,
+    PROJECTS_PUT_OFF,
     SHARDS_RETRYING,
     WORKERS,
     Family,
@@ -83,6 +84,7 @@ def families_of(measures: Measures, projects: Iterable[str]) -> list[Family]:
         _single(LEASES_HELD, measures.held),
         _single(LEASES_FREE, measures.shards - measures.held),
         _single(SHARDS_RETRYING, measures.retrying),
+        _single(PROJECTS_PUT_OFF, measures.put_off),
         _single(WORKERS, measures.workers),
         _by_project(DEFINITIONS_AGE, _largest(measures.definition_ages.items())),
     ]

@@ -39,6 +39,15 @@ class Ready(NamedTuple):
     oldest: int
 
 
+class Paused(NamedTuple):
+    """A project that some worker puts off, as of the last heartbeat. `left` is in seconds."""
+
+    project: str
+    left: float
+    attempt: int
+    status: int | None
+
+
 class Done(NamedTuple):
     """What a worker has done: events delivered, events that are dead letters, and events settled a minute lately."""
 
@@ -60,7 +69,9 @@ class DeliveryStore:
         self._worker = worker
         self._turn = writers_turn(database.engine)
         self.held: frozenset[str] = frozenset()
-        """The projects that some worker held back at the last heartbeat."""
+        """The projects that some worker put off at the last heartbeat."""
+        self.paused: tuple[Paused, ...] = ()
+        """The same, and for how long."""
 
     def announce(self, host: str, pid: int, version: str) -> None:
         """Enter this worker among those alive."""
@@ -79,18 +90,20 @@ class DeliveryStore:
         self._run(self._statements.forget_exposures, {"grace": _ms(forget_after)})
         self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
         with self._connect() as connection:
-            self.held = frozenset(connection.scalars(self._holds.read_held))
+            rows = connection.execute(self._holds.read_held).all()
+        self.paused = tuple(Paused(project, left / 1000, attempt, status) for project, left, attempt, status in rows)
+        self.held = frozenset(one.project for one in self.paused)
         return bool(known)
 
     def hold(self, project: str, delay: float, attempt: int, status: int | None, reason: str) -> None:
-        """Say that the project's token is refused, and that it is left alone for so many seconds."""
+        """Say that the project's requests fail or are refused, and that it is left alone for so many seconds."""
         why = {"project": project, "attempt": attempt, "status": status, "reason": _storable(reason)}
         dialect = self._database.engine.dialect.name
         self._run(self._holds.hold_project[dialect], {**why, "delay": _ms(delay)})
         self.held |= {project}
 
     def release(self, project: str) -> None:
-        """Say that the project's token is accepted again, whichever worker held it back."""
+        """Say that the project's events are taken again, whichever worker had put it off."""
         self._run(self._holds.release_project, {"held": project})
         self.held -= {project}
 
@@ -139,12 +152,14 @@ class DeliveryStore:
         with self._connect() as connection:
             return connection.scalar(self._statements.count_waiting, {"last": last}) or 0
 
-    def read_events(self, shards: Collection[int], held: Collection[str], events: int, size: int) -> list[Waiting]:
-        """The oldest events of these shards, each shard's in order, without those of held projects.
+    def read_events(
+        self, shards: Collection[int], held: Collection[str], events: int, size: int, skipped: Collection[int] = ()
+    ) -> list[Waiting]:
+        """The oldest events of these shards, each shard's in order, without those of held projects and the skipped.
 
         So many events at most, or as soon as they have so many bytes.
         """
-        limits = {"held": list(held), "events": events, "bytes": size}
+        limits = {"held": list(held), "skipped": list(skipped), "events": events, "bytes": size}
         with self._connect() as connection:
             read = self._read_many if len(shards) >= _MANY_SHARDS else self._read_each
             return read(connection, shards, limits)

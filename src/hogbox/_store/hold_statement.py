@@ -1,4 +1,4 @@
-"""The statements over the projects that are held back: rows for those who look, which decide nothing."""
+"""The statements over the projects that are put off: rows for those who look, and for workers that start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class HoldStatements:
 
 
 def _hold_project(tables: Tables) -> ByDialect:
-    """Say that a project's token is refused, and for how many milliseconds it is left alone; since when stays."""
+    """Say that a project's requests fail, and for how many milliseconds it is left alone; since when stays."""
     holds = tables.holds.c
     known: dict[str, Any] = {
         name: bindparam(name, type_=holds[name].type) for name in ("project", "attempt", "status", "reason")
@@ -31,13 +31,14 @@ def _hold_project(tables: Tables) -> ByDialect:
 
 
 def _release_project(tables: Tables) -> Delete:
-    """Say that a project's token is accepted again."""
+    """Say that a project's events are taken again."""
     return delete(tables.holds).where(tables.holds.c.project == bindparam("held"))
 
 
-def _read_held(tables: Tables) -> Select[str]:
-    """The projects of which some worker said that their token is refused."""
-    return select(tables.holds.c.project)
+def _read_held(tables: Tables) -> Select[str, int, int, int | None]:
+    """The projects that some worker put off: for how many milliseconds yet, failures in a row, status of the last."""
+    holds = tables.holds.c
+    return select(holds.project, (holds.until - epoch_ms()).label("left"), holds.attempt, holds.status)
 
 
 def _forget_holds(tables: Tables) -> Delete:

@@ -26,6 +26,7 @@ class Measures(NamedTuple):
     shards: int
     held: int
     retrying: int
+    put_off: int
     workers: int
     definition_ages: dict[str, float]
 
@@ -45,6 +46,7 @@ class MeasureStore:
             first, last = connection.execute(statements.read_span).one()
             dead = connection.execute(statements.count_dead_letters).all()
             shards, held, retrying = connection.execute(statements.count_leases).one()
+            put_off = connection.scalar(statements.count_put_off) or 0
             workers = connection.scalar(statements.count_workers) or 0
             ages = connection.execute(statements.read_definition_ages).all()
         return Measures(
@@ -54,6 +56,7 @@ class MeasureStore:
             shards,
             held,
             retrying,
+            put_off,
             workers,
             {project: max(0, age) / 1000 for project, age in ages},
         )

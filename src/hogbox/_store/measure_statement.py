@@ -21,6 +21,7 @@ class MeasureStatements:
         self.read_span = _read_span(tables)
         self.count_dead_letters = _count_dead_letters(tables)
         self.count_leases = _count_leases(tables)
+        self.count_put_off = _count_put_off(tables)
         self.count_workers = _count_workers(tables)
         self.read_definition_ages = _read_definition_ages(tables)
 
@@ -60,6 +61,11 @@ def _count_leases(tables: Tables) -> Select[int, int, int]:
 
 def _count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(case((condition, 1)))
+
+
+def _count_put_off(tables: Tables) -> Select[int]:
+    """How many projects are put off."""
+    return select(func.count()).select_from(tables.holds)
 
 
 def _count_workers(tables: Tables) -> Select[int]:

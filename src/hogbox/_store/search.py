@@ -13,6 +13,7 @@ from hogbox._events.letter import read_event
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit
 from hogbox._store.search_statement import SearchStatements
+from hogbox._wire.verdict import what_is_refused
 from hogbox.encryption import readable
 
 _SCANNED_AT_ONCE: Final = 50_000
@@ -110,6 +111,7 @@ class EventSearch:
             last_error=error,
             held=hold[0] / 1000 if hold else None,
             hold_reason=hold[1] if hold else None,
+            refused=what_is_refused(hold[2]) if hold else None,
             ahead=ahead,
         )
 

@@ -65,7 +65,8 @@ def _read_shard(tables: Tables) -> Select[str | None, int, int, int, str | None]
     return read.where(shards.shard == bindparam("shard"))
 
 
-def _read_hold(tables: Tables) -> Select[int, str]:
-    """Why a project is held, and the milliseconds until it is tried again."""
+def _read_hold(tables: Tables) -> Select[int, str, int | None]:
+    """Why a project is put off, and the milliseconds until it is tried again."""
     holds = tables.holds.c
-    return select((holds.until - epoch_ms()).label("left"), holds.reason).where(holds.project == bindparam("project"))
+    left = (holds.until - epoch_ms()).label("left")
+    return select(left, holds.reason, holds.status).where(holds.project == bindparam("project"))

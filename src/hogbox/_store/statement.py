@@ -184,6 +184,7 @@ def _count_waiting(tables: Tables) -> Select[int]:
 def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
     """The oldest events of many shards, in order: so many, or so many bytes, but at least one; not of held projects.
 
+    Nor those that wait behind an event that fails alone, which are `skipped`.
     Read along the primary key: events that were written together lie together, and leave together when they are
     settled. `shard + 0` keeps the index on shards out of it, which would fetch every event from a page of its own.
     Where to begin is found in the same statement: between two, an earlier event of somebody could be committed.
@@ -205,7 +206,11 @@ def _within_limits(tables: Tables, *conditions: ColumnElement[bool]) -> Select[i
     outbox = tables.outbox.c
     first = (
         select(outbox.id, outbox.shard, outbox.project, outbox.lane, outbox.payload)
-        .where(*conditions, outbox.project.not_in(bindparam("held", expanding=True)))
+        .where(
+            *conditions,
+            outbox.project.not_in(bindparam("held", expanding=True)),
+            outbox.id.not_in(bindparam("skipped", expanding=True)),
+        )
         .order_by(outbox.id)
         .limit(bindparam("events"))
         .subquery()

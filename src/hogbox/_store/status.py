@@ -59,7 +59,7 @@ class WorkerRow(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """A project whose token is refused. `wait` until it is tried again; below zero where that should have been."""
+    """A project whose requests fail or are refused. `wait` until it is tried again; below zero: overdue."""
 
     project: str
     held: float

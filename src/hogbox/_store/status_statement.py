@@ -80,7 +80,7 @@ def _read_workers(tables: Tables) -> Select[Any]:
 
 
 def _read_holds(tables: Tables) -> Select[Any]:
-    """The projects whose token is refused: since when, how long yet, and why."""
+    """The projects that are put off: since when, how long yet, and why."""
     holds = tables.holds.c
     since, wait = _since(holds.held_at).label("held_ms"), _until(holds.until).label("wait_ms")
     return select(holds.project, since, wait, holds.attempt, holds.status, holds.reason).order_by(holds.project)

@@ -9,6 +9,9 @@ from typing import Final
 SHORTEST: Final = 0.1
 """Seconds. Jitter spreads the retries of many workers; it must not turn one into an immediate repeat."""
 
+FIRST_HOLD: Final = 5.0
+"""Seconds, at least, between the first and the second try for a project whose token is refused."""
+
 LONGEST_RETRY_AFTER: Final = 3600.0
 """Seconds. Beyond this a `Retry-After` is taken for garbage and cut."""
 
@@ -20,6 +23,15 @@ def delay(attempt: int, *, base: float, cap: float, random: float, retry_after: 
     """
     exponent = min(max(attempt, 1) - 1, 63)
     own = max(SHORTEST, random * min(cap, base * 2.0**exponent))
+    return own if retry_after is None else max(own, min(retry_after, LONGEST_RETRY_AFTER))
+
+
+def hold(attempt: int, *, cap: float, random: float, retry_after: float | None = None) -> float:
+    """Seconds to leave a project alone whose requests were refused as such for the `attempt`th time in a row (from 1).
+
+    A little over 5 s at first, then twice as long each time, up to `cap`: somebody has to correct something.
+    """
+    own = min(cap, FIRST_HOLD * 2.0 ** min(max(attempt, 1) - 1, 63) * (1 + random / 4))
     return own if retry_after is None else max(own, min(retry_after, LONGEST_RETRY_AFTER))
 
 

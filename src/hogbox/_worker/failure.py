@@ -1,0 +1,160 @@
+"""Failures: what becomes of the events of a request that failed, of their project, and of everybody else's events."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from random import random
+from typing import Final
+
+from hogbox._delivery.batch import Waiting
+from hogbox._delivery.course import Failure
+from hogbox._delivery.isolation import Part, after
+from hogbox._delivery.suspect import Suspect
+from hogbox._store.delivery import DeliveryStore
+from hogbox._wire.backoff import delay, hold
+from hogbox._wire.host import shorten
+from hogbox._wire.verdict import Answer, Verdict, what_is_refused
+from hogbox._worker.settlement import Settlement, facts_of
+from hogbox._worker.turn import Shared, Turn
+from hogbox.settings import DeliverySettings
+
+log = logging.getLogger("hogbox.delivery")
+
+_PATIENCE: Final = 3
+"""Attempts of a project before its requests get narrower; an outage of seconds changes nothing."""
+
+_PATIENCE_IF_REFUSED: Final = 1
+"""The same where the project is refused: its first pause is longer."""
+
+_TWICE: Final = 2
+"""Lone failures with a status for bad events, in words that are not PostHog's, of an event while others pass."""
+
+_REFUSED: Final = {
+    "token": "PostHog refuses the token %s of a project (%s): %s; correct the project or its token",
+    "quota": "PostHog refuses the events of project %s, whose quota is used up (%s): %s; raise the quota",
+    "address": "PostHog does not take events at this address, for project %s (%s): %s; correct POSTHOG_HOST",
+}
+
+
+class Failures:
+    """Acts on requests that failed. One instance serves all senders of a worker."""
+
+    def __init__(
+        self, store: DeliveryStore, settings: DeliverySettings, shared: Shared, settlement: Settlement
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._shared = shared
+        self._settlement = settlement
+
+    def act(self, pending: tuple[Part, ...], turn: Turn, answer: Answer, began: float) -> tuple[Part, ...]:
+        """What is left to send of a batch whose first part failed; nothing where the project is put off."""
+        rows = pending[0].rows
+        project, alone = rows[0].project, len(rows) == 1
+        failure = Failure(
+            began,
+            time.monotonic(),
+            len(rows),
+            of_events=not answer.rate_limited,
+            of_size=answer.verdict is Verdict.TOO_LARGE,
+            later=answer.retry_after is not None,
+        )
+        with self._shared.lock:
+            known = alone and self._shared.suspects.is_accused(rows[0].id)
+            if known and not self._shared.courses.attempts(project):
+                # The others of its project go on: that it fails again says nothing new about them.
+                accused, pause = True, False
+            else:
+                accused, pause = self._shared.courses.judge(project, failure)
+        if alone and failure.of_events:
+            self._failed_alone(rows[0], turn, answer, accused=accused)
+        elif known:
+            self._put_off_event(rows[0], answer, 1)
+        if pause:
+            self._put_off(rows, turn, answer, failure)
+            return ()
+        return after(answer.verdict, pending).pending
+
+    def _failed_alone(self, row: Waiting, turn: Turn, answer: Answer, *, accused: bool) -> None:
+        """Count it; give the event up where a limit says so, or where the answer is about it; else it waits."""
+        with self._shared.lock:
+            passes = self._shared.courses.passes(row.project)
+            suspect = self._shared.suspects.fail(row, passes, turn.attempts[row.shard])
+        if reason := self._why_given_up(suspect, answer, passes):
+            self._settlement.bury((row,), turn, Answer(answer.verdict, answer.status, reason))
+            return
+        if accused:
+            self._put_off_event(row, answer, suspect.attempts)
+        if accused or self._settings.max_attempts:
+            which = f"event {row.uuid or f'in row {row.id}'} fails alone"
+            self._store.postpone([row.shard], turn.fences, 0.0, f"{which}, other events pass: {answer.reason}")
+            turn.attempts[row.shard] += 1
+
+    def _why_given_up(self, suspect: Suspect, answer: Answer, passes: int) -> str | None:
+        """A refused token, quota or address accuses no event until others pass; neither does a foreign 400 or 413."""
+        attempts, most = suspect.attempts, self._settings.max_attempts
+        confirmed = passes > suspect.passes
+        if 0 < most <= attempts and (confirmed or answer.verdict is not Verdict.KEY_REFUSED):
+            return f"given up after {attempts} attempts: {answer.reason}"
+        if answer.may_accuse and confirmed and attempts >= _TWICE:
+            return f"refused alone {attempts} times, while other events pass: {answer.reason}"
+        return None
+
+    def _put_off_event(self, row: Waiting, answer: Answer, attempt: int) -> None:
+        """Leave an event alone, and with it the later ones of its person; nobody else waits."""
+        base, cap = self._settings.retry_base_seconds, self._settings.key_refused_cap_seconds
+        seconds = delay(attempt, base=base, cap=cap, random=random(), retry_after=answer.retry_after)  # noqa: S311
+        with self._shared.lock:
+            first = self._shared.suspects.put_off(row.id, time.monotonic() + seconds)
+        if first:
+            log.warning(
+                "event %s of project %s fails alone, while other events pass (%s): it is tried again by itself, and "
+                "later events of the same distinct id wait for it",
+                row.uuid or f"in row {row.id}",
+                shorten(row.project),
+                answer.reason,
+                extra=facts_of([row], answer, attempt),
+            )
+
+    def _put_off(self, rows: Sequence[Waiting], turn: Turn, answer: Answer, failure: Failure) -> None:
+        """Leave the project alone for a while; the others go on."""
+        project = rows[0].project
+        turn.left.add(project)
+        refused = answer.verdict is Verdict.KEY_REFUSED
+        patience = _PATIENCE_IF_REFUSED if refused else _PATIENCE
+        with self._shared.lock:
+            attempt = self._shared.courses.attempts(project) + 1
+            seconds = self._pause(answer, attempt)
+            counts = self._shared.courses.pause(project, failure.ended + seconds, failure, patience)
+        if not counts:
+            return
+        facts = facts_of(rows, answer, attempt)
+        if refused and attempt == 1:
+            kept = f"its events are kept, and tried again within {self._settings.key_refused_cap_seconds:.0f} s"
+            what = _REFUSED[what_is_refused(answer.status) or "token"]
+            log.error(what, shorten(project), answer.reason, kept, extra=facts)
+        elif not refused:
+            self._unwell(answer, facts)
+        said = f"project {shorten(project)} refused: {answer.reason}" if refused else answer.reason
+        self._store.note_error({row.shard for row in rows}, turn.fences, said)
+        self._store.hold(project, seconds, attempt, answer.status, answer.reason)
+
+    def _pause(self, answer: Answer, attempt: int) -> float:
+        settings, after_all = self._settings, answer.retry_after
+        if answer.verdict is Verdict.KEY_REFUSED:
+            return hold(attempt, cap=settings.key_refused_cap_seconds, random=random(), retry_after=after_all)  # noqa: S311
+        base, cap = settings.retry_base_seconds, settings.retry_cap_seconds
+        return delay(attempt, base=base, cap=cap, random=random(), retry_after=after_all)  # noqa: S311
+
+    def _unwell(self, answer: Answer, facts: Mapping[str, object]) -> None:
+        with self._shared.lock:
+            first, self._shared.failing = not self._shared.failing, True
+            self._shared.failed_at = time.monotonic()
+        if first:
+            log.warning(
+                "PostHog does not take events (%s): they wait in the outbox and are sent again",
+                answer.reason,
+                extra=facts,
+            )

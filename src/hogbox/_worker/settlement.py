@@ -1,0 +1,94 @@
+"""Settling: events that are delivered, or given up, leave the outbox and are counted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from hogbox._delivery.batch import Waiting, total_bytes
+from hogbox._store.delivery import DeliveryStore
+from hogbox._wire.host import shorten
+from hogbox._wire.verdict import Answer
+from hogbox._worker.turn import Shared, Turn
+from hogbox.telemetry import DEAD, DELIVERED, EventsSettled
+
+log = logging.getLogger("hogbox.delivery")
+
+_WELL_AFTER: Final = 10.0
+"""Seconds without a failure after which the host counts as well again; keeps a flapping server out of the log."""
+
+
+class Settlement:
+    """Takes events out of the outbox. One instance serves all senders of a worker."""
+
+    def __init__(self, store: DeliveryStore, shared: Shared) -> None:
+        self._store = store
+        self._shared = shared
+
+    def deliver(self, rows: Sequence[Waiting], turn: Turn, answer: Answer) -> None:
+        """PostHog has taken the events. Raises LeaseLost where another worker took one of their shards over."""
+        self._well(rows, turn)
+        self._store.settle(rows, turn.fences)
+        shards = self._forget(rows)
+        if recovered := turn.recover(shards):
+            self._store.clear_retry(recovered, turn.fences)
+        with self._shared.lock:
+            self._shared.delivered += len(rows)
+        self._tell(rows, DELIVERED, answer)
+
+    def bury(self, rows: Sequence[Waiting], turn: Turn, answer: Answer) -> None:
+        """Set the events aside as dead letters, with the answer's reason. Raises LeaseLost."""
+        for row in rows:
+            self._store.bury(row, turn.fences, answer.reason, answer.status)
+        shards = self._forget(rows)
+        if recovered := turn.recover(shards):
+            self._store.clear_retry(recovered, turn.fences)
+        _say_dead(rows, answer)
+        with self._shared.lock:
+            self._shared.dead += len(rows)
+        self._tell(rows, DEAD, answer)
+
+    def _forget(self, rows: Sequence[Waiting]) -> frozenset[int]:
+        """The shards of the settled events in which no other event is under suspicion."""
+        shards = frozenset(row.shard for row in rows)
+        with self._shared.lock:
+            self._shared.suspects.forget(row.id for row in rows)
+            return shards - self._shared.suspects.shards(shards)
+
+    def _tell(self, rows: Sequence[Waiting], outcome: str, answer: Answer) -> None:
+        settled = EventsSettled(shorten(rows[0].project), outcome, len(rows), answer.status)
+        self._shared.telemetry.emit(settled)
+
+    def _well(self, rows: Sequence[Waiting], turn: Turn) -> None:
+        project, now = rows[0].project, time.monotonic()
+        with self._shared.lock:
+            taken_back = self._shared.courses.accept(project, now)
+            self._shared.limit.accept(total_bytes(rows), now)
+            recovered = self._shared.failing and now - self._shared.failed_at > _WELL_AFTER
+            self._shared.failing = self._shared.failing and not recovered
+            clean = set(turn.fences) - self._shared.suspects.shards(turn.fences)
+        if taken_back or project in self._store.held:
+            self._store.release(project)
+        if taken_back:
+            self._store.clear_retry(clean, turn.fences)
+            log.info(
+                "PostHog takes the events of project %s again", shorten(project), extra={"project": shorten(project)}
+            )
+        if recovered:
+            log.info("PostHog takes events again", extra={"project": shorten(project)})
+
+
+def _say_dead(rows: Sequence[Waiting], answer: Answer) -> None:
+    """One line for all that died of the same."""
+    which = f"event {rows[0].uuid or f'in row {rows[0].id}'}" if len(rows) == 1 else f"{len(rows)} events"
+    what = "is a dead letter" if len(rows) == 1 else "are dead letters"
+    facts = facts_of(rows, answer)
+    log.warning("%s of project %s %s: %s", which, facts["project"], what, answer.reason, extra=facts)
+
+
+def facts_of(rows: Sequence[Waiting], answer: Answer, attempt: int | None = None) -> Mapping[str, object]:
+    """What a line of the log tells besides its words, for programs that read it."""
+    facts = {"project": shorten(rows[0].project), "status": answer.status, "events": len(rows)}
+    return facts if attempt is None else {**facts, "attempt": attempt}
