@@ -67,10 +67,6 @@ class Entry(NamedTuple):
     row: Row
     reason: str | None
 
-    def dead_letter(self) -> tuple[int | str | None, ...]:
-        """The values of the dead letter."""
-        return (*self.row, self.uuid, self.reason)
-
 
 class Stamp(NamedTuple):
     """What makes two captures of one exception the same event to PostHog."""

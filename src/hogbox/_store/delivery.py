@@ -9,6 +9,7 @@ from sqlalchemy import Connection, UpdateBase
 
 from hogbox._delivery.batch import Waiting, total_bytes
 from hogbox._delivery.share import Lease
+from hogbox._events.escape import escape
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit, forgettable, transactional, writers_turn
@@ -64,7 +65,12 @@ class DeliveryStore:
 
     def announce(self, host: str, pid: int, version: str) -> None:
         """Enter this worker among those alive."""
-        row = {"id": self._worker, "host": host[:255], "pid": pid, "version": version}
+        row = {
+            "id": self._worker,
+            "host": host[:255].encode("ascii", "replace").decode(),
+            "pid": pid,
+            "version": version,
+        }
         self._run(self._statements.announce_worker, row)
 
     def heartbeat(self, lease: float, forget_after: float, done: Done = NOTHING_DONE) -> bool:
@@ -213,8 +219,8 @@ class DeliveryStore:
 
 
 def _storable(text: str) -> str:
-    """What a server or a library said, as every database takes it: of bounded length, without NUL."""
-    return text[:_LONGEST_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """What a server or a library said, as every database takes it: of bounded length, without NUL, in ASCII."""
+    return escape(text[:_LONGEST_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _ms(seconds: float) -> int:
