@@ -199,7 +199,7 @@ class Refresher:
 
     def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> tuple[Finding, int]:
         token = self._settings.project_token
-        # Where what is stored can't be read, here or over another encoding, it is no use to hear that it has not changed.
+        # Where what is stored can't be read here, or not over every encoding, it has to come again.
         usable = stored is not None and stored.data.isascii() and readable(stored.data, self._parse)
         etag = stored.etag if stored and usable else None
         request = definitions_request(token, key, etag, user_agent=USER_AGENT)

@@ -12,7 +12,7 @@ from hogbox.encryption import Cipher
 
 
 class Outbox:
-    """Where entries go, in one set of tables; their payloads get their stored form here, the last thing before the INSERT."""
+    """Where entries go, in one set of tables; payloads get their stored form here, the last thing before the INSERT."""
 
     def __init__(self, statements: Statements, cipher: Cipher) -> None:
         self._cipher = cipher

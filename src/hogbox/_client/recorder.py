@@ -15,7 +15,7 @@ from uuid import UUID
 
 from hogbox import __version__
 from hogbox._events import shape
-from hogbox._events.event import Event, Row, to_row
+from hogbox._events.event import EXPOSURES, Event, Row, to_row
 from hogbox._events.exception import exception_properties, merge_properties
 from hogbox._events.exposure import EXPOSURE, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
@@ -150,7 +150,8 @@ class Recorder:
         properties = _in_context(properties)
         if short:
             properties, own = minimal(properties), minimal(own)
-        return self._draft(EXPOSURE, distinct_id, properties, own, NO_OPTIONS)
+        entry = self._draft(EXPOSURE, distinct_id, properties, own, NO_OPTIONS)
+        return entry and entry._replace(row=entry.row._replace(lane=EXPOSURES))
 
     def identify(self, distinct_id: str, properties: Mapping[str, Any] | None, options: Options) -> Entry | None:
         """`$identify`."""

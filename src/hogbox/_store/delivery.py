@@ -65,12 +65,8 @@ class DeliveryStore:
 
     def announce(self, host: str, pid: int, version: str) -> None:
         """Enter this worker among those alive."""
-        row = {
-            "id": self._worker,
-            "host": host[:255].encode("ascii", "replace").decode(),
-            "pid": pid,
-            "version": version,
-        }
+        named = host[:255].encode("ascii", "replace").decode()
+        row = {"id": self._worker, "host": named, "pid": pid, "version": version}
         self._run(self._statements.announce_worker, row)
 
     def heartbeat(self, lease: float, forget_after: float, done: Done = NOTHING_DONE) -> bool:
@@ -82,10 +78,12 @@ class DeliveryStore:
         known = self._run(self._statements.touch_worker, {"worker": self._worker, **done._asdict()})
         self._run(self._statements.renew_leases, {"worker": self._worker, "lease": _ms(lease)})
         self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
-        self._run(self._statements.forget_exposures, {"grace": _ms(forget_after)})
         self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
         with self._connect() as connection:
             self.held = frozenset(connection.scalars(self._holds.read_held))
+            expired = connection.scalars(self._statements.read_expired_exposures, {"grace": _ms(forget_after)}).all()
+        if expired:
+            self._run(self._statements.forget_exposures, {"ids": expired})
         return bool(known)
 
     def hold(self, project: str, delay: float, attempt: int, status: int | None, reason: str) -> None:

@@ -108,6 +108,47 @@ class table_exists(FunctionElement[bool]):  # noqa: N801 - reads as the SQL func
     inherit_cache = True
 
 
+class serializable(FunctionElement[bool]):  # noqa: N801 - reads as the SQL function that it is
+    """Whether a read in this transaction locks what it reads, or may make it fail because another one writes there."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+class writable(FunctionElement[bool]):  # noqa: N801 - reads as the SQL function that it is
+    """Whether this transaction may write; on PostgreSQL one that may not is ended by the attempt. True elsewhere."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(serializable)
+def _serializable(_: serializable, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "(1 = 0)"
+
+
+@compiles(serializable, "postgresql")
+def _serializable_postgresql(_: serializable, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "(current_setting('transaction_isolation') = 'serializable')"
+
+
+@compiles(serializable, "mysql")
+@compiles(serializable, "mariadb")
+def _serializable_mysql(_: serializable, _compiler: SQLCompiler, **_options: Any) -> str:
+    # Each server reads the comment that is its own: MariaDB leaves out those of MySQL 5.7.
+    return "(/*!50720 @@transaction_isolation*//*M! @@tx_isolation*/ = 'SERIALIZABLE')"
+
+
+@compiles(writable)
+def _writable(_: writable, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "(1 = 1)"
+
+
+@compiles(writable, "postgresql")
+def _writable_postgresql(_: writable, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "(current_setting('transaction_read_only') = 'off')"
+
+
 @compiles(epoch_ms, "sqlite")
 def _epoch_ms_sqlite(_: epoch_ms, _compiler: SQLCompiler, **_options: Any) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"

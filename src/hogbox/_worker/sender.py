@@ -22,6 +22,7 @@ from hogbox._store.delivery import DeliveryStore, LeaseLost, Ready
 from hogbox._wire.backoff import delay
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import Answer, Verdict
+from hogbox._worker.exposure import Exposures
 from hogbox._worker.lease import Leases
 from hogbox._worker.opening import open_events
 from hogbox.encryption import VARIABLE, Cipher
@@ -108,8 +109,10 @@ class Sender:
         leases: Leases,
         stopping: Callable[[], bool],
         cipher: Cipher,
+        exposures: Exposures,
     ) -> None:
         self._store = store
+        self._exposures = exposures
         self._transport = transport
         self._settings = settings
         self._shared = shared
@@ -146,7 +149,7 @@ class Sender:
         more = len(rows) >= limits.events or total_bytes(rows) >= limits.bytes
         opened = open_events(rows, self._cipher)
         self._give_up(opened.unreadable, turn)
-        for batch in group_batches(opened.rows, limits):
+        for batch in group_batches(self._exposures.without_repeats(opened.rows, turn.fences), limits):
             if not self._deliver_batch(batch, turn):
                 return False
         if opened.locked:
