@@ -59,6 +59,11 @@ SUPPORTED: Final = "SQLite, PostgreSQL, MariaDB and MySQL"
 
 _LOCK_NAME: Final = "hogbox-migrate"
 _LOCK_NUMBER: Final = 0x686F67626F78
+_LOCK_SECONDS: Final = 2
+_LOCK_WAIT: Final = 1205
+_MIGRATED_BESIDE: Final = (1050, 1060, 1061, 1062, 1213, 1684)
+"""MariaDB and MySQL: what a migration meets where a lock does not reach, on another node of a cluster."""
+
 _SYNCHRONOUS_NORMAL: Final = 1
 
 
@@ -381,15 +386,35 @@ def migrating(connection: Connection) -> Iterator[None]:
             connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif name == "postgresql":
+        # Whoever waits for a lock on a table makes all others wait behind it: a short while, and then another try.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
     elif connection.exec_driver_sql(f"SELECT GET_LOCK('{_LOCK_NAME}', 60)").scalar() != 1:
         raise TablesError("another process has been migrating hogbox's tables for a minute: wait for it, or end it")
+    before = None
     try:
+        if name in ("mysql", "mariadb"):
+            before = connection.exec_driver_sql("SELECT @@SESSION.lock_wait_timeout").scalar()
+            connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
         yield
         connection.commit()
     finally:
         if name in ("mysql", "mariadb"):
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')")
+        if before is not None:
+            connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {before}")
+
+
+def hindrance(error: BaseException) -> str | None:
+    """Why a migration could not run just now and may be tried again; None where another try would not help."""
+    origin = _origin(error)
+    state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
+    number = origin.args[0] if origin.args and isinstance(origin.args[0], int) else None
+    if state == "55P03" or number == _LOCK_WAIT or "database is locked" in str(origin):
+        return "other transactions use hogbox's tables, such as a backup"
+    if number in _MIGRATED_BESIDE:
+        return "another process is migrating them"
+    return None
 
 
 def require_shared(engine: Engine) -> None:
