@@ -33,7 +33,12 @@ def test_a_migration_waits_for_a_backup_and_lets_others_through(
     old: TestDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended = threading.Event()
-    thread = threading.Thread(target=lambda: (create_tables(old.url), ended.set()))
+
+    def migrate() -> None:
+        create_tables(old.url)
+        ended.set()
+
+    thread = threading.Thread(target=migrate)
     with old.engine.connect() as backup:
         for table in ("schema", "shards", "workers", "outbox", "dead_letters"):
             backup.exec_driver_sql(f"SELECT count(*) FROM posthog_{table}")

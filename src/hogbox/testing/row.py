@@ -44,7 +44,7 @@ class CapturedEvent:
     project: str
     """The project's token."""
     lane: str
-    """The family of PostHog's endpoints that it goes to; so far only `analytics`."""
+    """How it is sent: `analytics`, `historical`, or `exposure` for `$feature_flag_called`."""
     id: int
     """Its row's; a later event of the same transaction has a larger one."""
 
