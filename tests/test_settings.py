@@ -24,6 +24,7 @@ VALUES: list[tuple[str, str, Any]] = [
     ("key_refused_cap_seconds", "10", 10.0),
     ("max_attempts", "0", 0),
     ("dead_letter_days", "0", 0),
+    ("exposure_seconds", "3600", 3600.0),
 ]
 
 

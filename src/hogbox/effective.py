@@ -39,7 +39,6 @@ def effective_settings(
         "HOGBOX_DEFINITIONS_MAX_AGE_SECONDS": f"{settings.definitions_max_age_seconds:g}",
         "HOGBOX_FLAGS_TIMEOUT_SECONDS": f"{settings.flags_timeout_seconds:g}",
         "HOGBOX_FLAGS_RETRIES": str(settings.flags_retries),
-        "HOGBOX_EXPOSURE_SECONDS": f"{settings.exposure_seconds:g}",
         "HOGBOX_FLAG_HISTORY": str(settings.flag_history),
         "HOGBOX_FLAG_HISTORY_BYTES": str(settings.flag_history_bytes),
         "HOGBOX_OUTBOX_ROWS": str(settings.outbox_bounds.rows),

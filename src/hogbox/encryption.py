@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NoReturn, Self
 
+from hogbox._events.escape import escape
 from hogbox.errors import ConfigurationError, MissingDependency, UndecryptablePayload
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ class Cipher:
         return self._fernet is not None
 
     def seal(self, payload: str) -> str:
-        """The payload as it is to be stored."""
-        return _PREFIX + self._fernet.encrypt(payload.encode()).decode() if self._fernet else payload
+        """The payload as it is to be stored: in ASCII, encrypted or not."""
+        return _PREFIX + self._fernet.encrypt(payload.encode()).decode() if self._fernet else escape(payload)
 
     def open(self, payload: str) -> str:
         """A stored payload as it was captured. Raises UndecryptablePayload where no key fits, or it was changed."""

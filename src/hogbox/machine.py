@@ -13,8 +13,9 @@ _NAMES: Final = {"Darwin": "Mac OS X"}
 
 
 def process_name() -> str:
-    """A name for one worker or refresher of this process, at most 64 characters, that no other one has."""
-    return f"{socket.gethostname()[:20]}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    """A name for one worker or refresher of this process, at most 64 characters of ASCII, that no other one has."""
+    host = socket.gethostname()[:20].encode("ascii", "replace").decode()
+    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 
 
 def machine_properties() -> dict[str, Any]:

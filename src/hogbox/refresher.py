@@ -200,8 +200,9 @@ class Refresher:
 
     def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> tuple[Finding, int]:
         token = self._settings.project_token
-        # Where what is stored can't be read here, it is no use to hear that it has not changed.
-        etag = stored.etag if stored and readable(stored.data, self._parse) else None
+        # Where what is stored can't be read here, or not over every encoding, it has to come again.
+        usable = stored is not None and stored.data.isascii() and readable(stored.data, self._parse)
+        etag = stored.etag if stored and usable else None
         request = definitions_request(token, key, etag, user_agent=USER_AGENT)
         around = Circumstances(
             asked_for_change=etag is not None,

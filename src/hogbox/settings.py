@@ -55,6 +55,8 @@ class DeliverySettings:
     """Failures alone after which an event becomes a dead letter; 0 means that there is no limit."""
     dead_letter_days: int = 90
     """Days after which dead letters are removed; 0 means never."""
+    exposure_seconds: float = 86400.0
+    """How long an exposure is remembered: after that the same read of the same person is captured and sent again."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -108,7 +110,6 @@ class Settings:
     definitions_max_age_seconds: float = 1.0
     flags_timeout_seconds: float = 3.0
     flags_retries: int = 1
-    exposure_seconds: float = 86400.0
     outbox_bounds: Bounds = NO_BOUNDS
     outbox_full: str = RAISE
     flag_history: int = 20
@@ -173,7 +174,6 @@ class Settings:
             ),
             flags_timeout_seconds=number("HOGBOX_FLAGS_TIMEOUT_SECONDS", None, 3.0),
             flags_retries=int(number("HOGBOX_FLAGS_RETRIES", None, 1, zero=True)),
-            exposure_seconds=number("HOGBOX_EXPOSURE_SECONDS", None, 86400.0),
             outbox_bounds=Bounds(
                 rows=int(number("HOGBOX_OUTBOX_ROWS", None, 0, zero=True)),
                 bytes=int(number("HOGBOX_OUTBOX_BYTES", None, 0, zero=True)),

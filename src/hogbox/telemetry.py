@@ -17,6 +17,7 @@ log = logging.getLogger("hogbox.telemetry")
 
 DELIVERED: Final = "delivered"
 DEAD: Final = "dead"
+REPEATED: Final = "repeated"
 
 LOCAL: Final = "local"
 INCONCLUSIVE: Final = "inconclusive"
@@ -40,7 +41,10 @@ class RequestDone(NamedTuple):
 
 
 class EventsSettled(NamedTuple):
-    """Events have left the outbox. `outcome` is `delivered` or `dead`; `status` is that of the last answer."""
+    """Events have left the outbox. `outcome` is `delivered`, `dead` or `repeated`; `status` is that of the last answer.
+
+    `repeated`: an exposure that was sent before, and is not sent again.
+    """
 
     project: str
     outcome: str

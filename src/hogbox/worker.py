@@ -24,11 +24,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox._delivery.batch import Limits
 from hogbox._delivery.health import Health
 from hogbox._delivery.limit import SizeLimit
+from hogbox._store.claim import ClaimStore
 from hogbox._store.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore, Ready
 from hogbox._store.dialect import ChangeSignal, can_write_within, most_writers, require_shared
 from hogbox._wire.host import without_password
+from hogbox._worker.exposure import Exposures
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
 from hogbox._worker.retention import Retention
@@ -218,7 +220,9 @@ class Worker:
             pool = stack.enter_context(ThreadPoolExecutor(self._senders, "hogbox-sender"))
             stack.callback(self.stop)
             shared, leases, stopping = self._shared, self._leases, self._is_stopping
-            sender = Sender(self._store, transport, settings, shared, leases, stopping, self._cipher)
+            claims = ClaimStore(self._database, settings.exposure_seconds)
+            exposures = Exposures(self._store, claims, self._telemetry)
+            sender = Sender(self._store, transport, settings, shared, leases, stopping, self._cipher, exposures)
             stack.enter_context(beside)
             place = {"worker": self.id, "host": without_password(self._host)}
             log.info("worker %s delivers to %s", *place.values(), extra=place)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hogbox import PostHog
-from hogbox._store.flag_statement import NEW_EXPOSURE, RENEWED_EXPOSURE, FlagStatements
+from hogbox._store.flag_statement import NEW_EXPOSURE, FlagStatements
 from hogbox._store.portable import Portable
 from hogbox._store.table import Tables
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
@@ -75,8 +75,8 @@ def test_the_rows_counted_say_whether_a_statement_changed_anything(
     opened: Opened, database: TestDatabase, write: Callable[..., int]
 ) -> None:
     statements = FlagStatements(Tables("posthog_"))
-    insert = Portable(statements.insert_exposure, NEW_EXPOSURE)
-    renew = Portable(statements.renew_exposure, RENEWED_EXPOSURE)
+    insert = Portable(statements.claim_exposure, NEW_EXPOSURE)
+    renew = Portable(statements.renew_claim, ("lifetime", "wanted"))
     assert write(opened.handle, insert, ("one", -1000)) == 1
     assert write(opened.handle, insert, ("one", 1000)) == 0
     assert write(opened.handle, renew, (3_600_000, "one")) == 1

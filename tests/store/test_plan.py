@@ -125,8 +125,8 @@ REFRESHES: dict[str, Callable[[DefinitionStore], object]] = {
 FLAG_READS: dict[str, dict[str, object]] = {
     "read_stamp": {"wanted": "phc_7"},
     "read_text": {"wanted": "phc_7"},
-    "read_exposure": {"wanted": "exposure 7"},
-    "renew_exposure": {"wanted": "exposure 7", "lifetime": 1000},
+    "read_exposure": {"first": "exposure 7", "last": "exposure 7"},
+    "renew_claim": {"wanted": "exposure 7", "lifetime": 1000},
 }
 MANY = 3000
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 from hogbox._store.dialect import ByDialect, octets, table_exists
-from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, RENEWED_EXPOSURE, FlagStatements
+from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, FlagStatements
 from hogbox._store.history_statement import HistoryStatements
 from hogbox._store.inspection_statement import InspectionStatements
 from hogbox._store.measure_statement import MeasureStatements
@@ -89,8 +89,7 @@ def test_every_statement_of_measures_has_a_spelling_in_every_dialect(name: str, 
         (FLAGS.read_stamp, PROJECT),
         (FLAGS.read_text, PROJECT),
         (FLAGS.read_exposure, EXPOSURE),
-        (FLAGS.insert_exposure, NEW_EXPOSURE),
-        (FLAGS.renew_exposure, RENEWED_EXPOSURE),
+        (FLAGS.note_exposure, NEW_EXPOSURE),
         (INSPECTION.read_outbox, ()),
         (INSPECTION.read_dead_letters, ()),
         (INSPECTION.find_definitions, ()),
@@ -102,7 +101,6 @@ def test_every_statement_of_measures_has_a_spelling_in_every_dialect(name: str, 
         "text",
         "exposure",
         "new exposure",
-        "renewed exposure",
         "outbox",
         "dead letters",
         "table",

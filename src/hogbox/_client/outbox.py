@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from hogbox._client.recorder import Entry
+from hogbox._events.escape import escape
 from hogbox._store.portable import Portable
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
 from hogbox.encryption import Cipher
 
 
 class Outbox:
-    """Where entries go, in one set of tables; their payloads are encrypted here, the last thing before the INSERT."""
+    """Where entries go, in one set of tables; payloads get their stored form here, the last thing before the INSERT."""
 
     def __init__(self, statements: Statements, cipher: Cipher) -> None:
-        self._cipher = cipher if cipher.has_keys else None
+        self._cipher = cipher
         self._insert_event = Portable(statements.insert_event, EVENT_VALUES)
         self._insert_dead_letter = Portable(statements.insert_dead_letter, DEAD_LETTER_VALUES)
 
     def insert(self, entry: Entry) -> tuple[Portable, tuple[Any, ...]]:
         """The statement and its values."""
-        if self._cipher is not None:
-            entry = entry._replace(row=entry.row._replace(payload=self._cipher.seal(entry.row.payload)))
+        row = entry.row
+        if self._cipher.has_keys or not row.payload.isascii():
+            row = row._replace(payload=self._cipher.seal(row.payload))
         if entry.reason is None:
-            return self._insert_event, entry.row
-        return self._insert_dead_letter, entry.dead_letter()
+            return self._insert_event, row
+        return self._insert_dead_letter, (*row, entry.uuid, escape(entry.reason))

@@ -91,7 +91,7 @@ class Parts:
         """What plans reads of flags; `kinds` are the classes of handles that are known to be such."""
         settings, tables = self.settings, self.database.tables
         cache = FlagCache(tables, settings.project_token, self._timezone, settings.definitions_max_age_seconds)
-        exposures = Exposures(tables, self.recorder, self.outbox, settings, self.room)
+        exposures = Exposures(tables, self.recorder, self.outbox, settings, self._delivery.exposure_seconds, self.room)
         return FlagReader(settings, cache, Remote(settings), exposures, kinds, self._usual, self.telemetry)
 
     @cached_property

@@ -16,7 +16,7 @@ from uuid import UUID
 from hogbox import __version__
 from hogbox._client.source_file import source_lines, working_directory
 from hogbox._events import shape
-from hogbox._events.event import Event, Row, to_row
+from hogbox._events.event import EXPOSURES, Event, Row, to_row
 from hogbox._events.exception import bare_properties, exception_properties, merge_properties
 from hogbox._events.exposure import EXPOSURE, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
@@ -70,10 +70,6 @@ class Entry(NamedTuple):
     uuid: str
     row: Row
     reason: str | None
-
-    def dead_letter(self) -> tuple[int | str | None, ...]:
-        """The values of the dead letter."""
-        return (*self.row, self.uuid, self.reason)
 
 
 class Discarded(NamedTuple):
@@ -168,7 +164,8 @@ class Recorder:
         properties = _in_context(properties)
         if short:
             properties, own = minimal(properties), minimal(own)
-        return self._draft(EXPOSURE, distinct_id, properties, own, NO_OPTIONS)
+        entry = self._draft(EXPOSURE, distinct_id, properties, own, NO_OPTIONS)
+        return entry and entry._replace(row=entry.row._replace(lane=EXPOSURES))
 
     @_readable
     def identify(self, distinct_id: str, properties: Mapping[str, Any] | None, options: Options) -> Entry | None:

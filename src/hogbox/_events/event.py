@@ -18,6 +18,9 @@ ANALYTICS: Final = "analytics"
 HISTORICAL: Final = "historical"
 """The lane of imported events: requests of their own, which say that they are a backfill (wire protocol 3.1)."""
 
+EXPOSURES: Final = "exposure"
+"""The lane of `$feature_flag_called`: sent with the ordinary events, unless the same exposure was sent before."""
+
 
 class Event(TypedDict):
     """One event, complete. A `before_send` hook may change any of it except to forge the type of a field."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 EXPOSURE: Final = "$feature_flag_called"
 
 _MINIMAL: Final = frozenset(
@@ -93,6 +95,28 @@ def exposure_id(
     pairs = sorted((str(kind), str(group)) for kind, group in (groups or {}).items())
     text = json.dumps([project, distinct_id, key, value, pairs], ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+class _Event(msgspec.Struct):
+    event: str
+    distinct_id: str
+    properties: dict[str, Any]
+
+
+_EVENT: Final = msgspec.json.Decoder(_Event)
+
+
+def exposure_id_of(project: str, payload: str) -> str | None:
+    """The id of the exposure in an event's payload, which hooks may have changed; None where it names no flag."""
+    try:
+        event = _EVENT.decode(payload)
+    except msgspec.MsgspecError:
+        return None
+    properties = event.properties
+    if event.event != EXPOSURE or not isinstance(key := properties.get("$feature_flag"), str):
+        return None
+    groups, value = properties.get("$groups"), properties.get("$feature_flag_response")
+    return exposure_id(project, event.distinct_id, key, value, groups if isinstance(groups, dict) else None)
 
 
 def flag_properties(values: Mapping[str, bool | str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final, Never, cast
 
 import msgspec
 
+from hogbox._events.escape import unescape
 from hogbox._events.event import Event, encode
 from hogbox._events.identifier import parse_uuid
 from hogbox._events.limit import refusal
@@ -33,7 +34,7 @@ def read_event(payload: str) -> dict[str, Any]:
 def refused_again(payload: str) -> str | None:
     """Why PostHog is known to refuse or garble this event as it is, or None where it may be taken now."""
     event = read_event(payload)
-    return refusal(event, payload) if event else "it is no event: no JSON object"
+    return refusal(event, unescape(payload)) if event else "it is no event: no JSON object"
 
 
 def person_pattern(distinct_id: str) -> str:

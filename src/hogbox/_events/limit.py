@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hogbox._events.escape import escape
 from hogbox._events.identity import garbled
 from hogbox.errors import InvalidEvent
 
@@ -30,9 +31,10 @@ def refusal(event: Mapping[str, Any], payload: str) -> str | None:
     Raises InvalidEvent for an event that no database of ours is sure to hold.
     """
     size = len(payload) if payload.isascii() else len(payload.encode())
-    if size > MAX_STORED_BYTES:
+    stored = size if payload.isascii() or 3 * size <= MAX_STORED_BYTES else len(escape(payload))
+    if stored > MAX_STORED_BYTES:
         raise InvalidEvent(
-            f"the event has {size:,} bytes and hogbox keeps at most {MAX_STORED_BYTES:,}: capture less in one event"
+            f"the event takes {stored:,} bytes and hogbox keeps at most {MAX_STORED_BYTES:,}: capture less in one event"
         )
     if size > MAX_EVENT_BYTES:
         return f"the event has {size:,} bytes; PostHog takes at most {MAX_EVENT_BYTES:,}"

@@ -56,7 +56,7 @@ _BYTES: Final = (1e3, 1e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7)
 EVENTS: Final = Metric(
     "hogbox_events_total",
     Kind.COUNTER,
-    "Events that left the outbox: delivered, or dead.",
+    "Events that left the outbox: delivered, dead, or repeated exposures.",
     ("project", "outcome"),
 )
 REQUEST_SECONDS: Final = Metric(

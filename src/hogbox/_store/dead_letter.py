@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, func, or_
 
+from hogbox._events.escape import escape, unescape
 from hogbox._events.event import Row
 from hogbox._events.letter import read_event
 from hogbox._store.database import Database
@@ -172,7 +173,8 @@ class DeadLetterStore:
     def _read(self, conditions: Sequence[ColumnElement[bool]], newest_first: bool) -> list[DeadLetter]:
         statement = read_letters(self._database.tables, conditions, _AT_ONCE, newest_first=newest_first)
         with autocommit(self._database.engine).connect() as connection:
-            return [DeadLetter(*row) for row in connection.execute(statement)]
+            letters = [DeadLetter(*row) for row in connection.execute(statement)]
+        return [letter._replace(reason=unescape(letter.reason)) for letter in letters]
 
     def _conditions(self, selection: Selection) -> Iterator[ColumnElement[bool]]:
         """What the database can tell of the letters that are meant."""
@@ -180,7 +182,7 @@ class DeadLetterStore:
         if selection.ids or selection.uuids:
             yield or_(dead.id.in_(selection.ids), dead.event_uuid.in_(selection.uuids))
         if selection.reason is not None:
-            yield func.lower(dead.reason).contains(selection.reason.lower(), autoescape=True)
+            yield func.lower(dead.reason).contains(escape(selection.reason).lower(), autoescape=True)
         if selection.project is not None:
             yield _of_project(dead.project, selection.project)
         if selection.older_than is not None:

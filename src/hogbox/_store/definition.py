@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, UpdateBase
 
+from hogbox._events.escape import escape
 from hogbox._store.database import Database
 from hogbox._store.dialect import ByDialect, autocommit
 from hogbox._store.refresh_statement import RefreshStatements
@@ -51,9 +52,10 @@ class DefinitionStore:
 
         Where another process has stored others in the meantime, those stay: they may be newer than these.
         """
+        data = escape(data)
         seen = over.revision if over else 0
         revision = seen + (over is None or over.data != data)
-        row = {"project": self._project, "data": data, "etag": etag, "revision": revision, "seen": seen}
+        row = {"project": self._project, "data": data, "etag": _ascii(etag), "revision": revision, "seen": seen}
         self._run(self._by_dialect(self._statements.store_definitions), row)
 
     def claim(self, holder: str, interval: float) -> bool:
@@ -98,6 +100,11 @@ class DefinitionStore:
         # Committed in words too: an application's engine may begin transactions whatever the isolation level says.
         with autocommit(self._database.engine).begin() as connection:
             return connection.execute(statement, values).rowcount
+
+
+def _ascii(etag: str | None) -> str | None:
+    """The ETag, unless it could come back changed: then the next request goes without one."""
+    return etag if etag is not None and etag.isascii() else None
 
 
 def _ms(seconds: float) -> int:

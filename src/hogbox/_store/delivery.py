@@ -9,6 +9,7 @@ from sqlalchemy import Connection, UpdateBase
 
 from hogbox._delivery.batch import Waiting, total_bytes
 from hogbox._delivery.share import Lease
+from hogbox._events.escape import escape
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit, forgettable, transactional, writers_turn
@@ -75,7 +76,8 @@ class DeliveryStore:
 
     def announce(self, host: str, pid: int, version: str) -> None:
         """Enter this worker among those alive."""
-        row = {"id": self._worker, "host": host[:255], "pid": pid, "version": version}
+        named = host[:255].encode("ascii", "replace").decode()
+        row = {"id": self._worker, "host": named, "pid": pid, "version": version}
         self._run(self._statements.announce_worker, row)
 
     def heartbeat(self, lease: float, forget_after: float, done: Done = NOTHING_DONE) -> bool:
@@ -87,10 +89,12 @@ class DeliveryStore:
         known = self._run(self._statements.touch_worker, {"worker": self._worker, **done._asdict()})
         self._run(self._statements.renew_leases, {"worker": self._worker, "lease": _ms(lease)})
         self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
-        self._run(self._statements.forget_exposures, {"grace": _ms(forget_after)})
         self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
         with self._connect() as connection:
             rows = connection.execute(self._holds.read_held).all()
+            expired = connection.scalars(self._statements.read_expired_exposures, {"grace": _ms(forget_after)}).all()
+        if expired:
+            self._run(self._statements.forget_exposures, {"ids": expired})
         self.paused = tuple(Paused(project, left / 1000, attempt, status) for project, left, attempt, status in rows)
         self.held = frozenset(one.project for one in self.paused)
         return bool(known)
@@ -228,8 +232,8 @@ class DeliveryStore:
 
 
 def _storable(text: str) -> str:
-    """What a server or a library said, as every database takes it: of bounded length, without NUL."""
-    return text[:_LONGEST_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """What a server or a library said, as every database takes it: of bounded length, without NUL, in ASCII."""
+    return escape(text[:_LONGEST_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _ms(seconds: float) -> int:

@@ -59,6 +59,11 @@ SUPPORTED: Final = "SQLite, PostgreSQL, MariaDB and MySQL"
 
 _LOCK_NAME: Final = "hogbox-migrate"
 _LOCK_NUMBER: Final = 0x686F67626F78
+_LOCK_SECONDS: Final = 2
+_LOCK_WAIT: Final = 1205
+_MIGRATED_BESIDE: Final = (1050, 1060, 1061, 1062, 1213, 1684)
+"""MariaDB and MySQL: what a migration meets where a lock does not reach, on another node of a cluster."""
+
 _SYNCHRONOUS_NORMAL: Final = 1
 _LONGEST_LOCK: Final = 1_000_000.0
 
@@ -107,6 +112,47 @@ class table_exists(FunctionElement[bool]):  # noqa: N801 - reads as the SQL func
 
     type = Boolean()
     inherit_cache = True
+
+
+class serializable(FunctionElement[bool]):  # noqa: N801 - reads as the SQL function that it is
+    """Whether a read in this transaction locks what it reads, or may make it fail because another one writes there."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+class writable(FunctionElement[bool]):  # noqa: N801 - reads as the SQL function that it is
+    """Whether this transaction may write; on PostgreSQL one that may not is ended by the attempt. True elsewhere."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(serializable)
+def _serializable(_: serializable, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "(1 = 0)"
+
+
+@compiles(serializable, "postgresql")
+def _serializable_postgresql(_: serializable, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "(current_setting('transaction_isolation') = 'serializable')"
+
+
+@compiles(serializable, "mysql")
+@compiles(serializable, "mariadb")
+def _serializable_mysql(_: serializable, _compiler: SQLCompiler, **_options: Any) -> str:
+    # Each server reads the comment that is its own: MariaDB leaves out those of MySQL 5.7.
+    return "(/*!50720 @@transaction_isolation*//*M! @@tx_isolation*/ = 'SERIALIZABLE')"
+
+
+@compiles(writable)
+def _writable(_: writable, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "(1 = 1)"
+
+
+@compiles(writable, "postgresql")
+def _writable_postgresql(_: writable, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "(current_setting('transaction_read_only') = 'off')"
 
 
 @compiles(epoch_ms, "sqlite")
@@ -341,15 +387,35 @@ def migrating(connection: Connection) -> Iterator[None]:
             connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif name == "postgresql":
+        # Whoever waits for a lock on a table makes all others wait behind it: a short while, and then another try.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
     elif connection.exec_driver_sql(f"SELECT GET_LOCK('{_LOCK_NAME}', 60)").scalar() != 1:
         raise TablesError("another process has been migrating hogbox's tables for a minute: wait for it, or end it")
+    before = None
     try:
+        if name in ("mysql", "mariadb"):
+            before = connection.exec_driver_sql("SELECT @@SESSION.lock_wait_timeout").scalar()
+            connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
         yield
         connection.commit()
     finally:
         if name in ("mysql", "mariadb"):
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')")
+        if before is not None:
+            connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {before}")
+
+
+def hindrance(error: BaseException) -> str | None:
+    """Why a migration could not run just now and may be tried again; None where another try would not help."""
+    origin = _origin(error)
+    state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
+    number = origin.args[0] if origin.args and isinstance(origin.args[0], int) else None
+    if state == "55P03" or number == _LOCK_WAIT or "database is locked" in str(origin):
+        return "other transactions use hogbox's tables, such as a backup"
+    if number in _MIGRATED_BESIDE:
+        return "another process is migrating them"
+    return None
 
 
 def require_shared(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""The statements over flags that run in callers' transactions: they read definitions, and note exposures."""
+"""The statements over flags in callers' transactions (definitions, notes of exposures), and a worker's claims."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
+    Insert,
     Select,
     Update,
     bindparam,
+    func,
+    insert,
+    not_,
     select,
     update,
 )
 
-from hogbox._store.dialect import ByDialect, epoch_ms, insert_new
+from hogbox._store.dialect import ByDialect, epoch_ms, insert_new, serializable, writable
 from hogbox._store.table import Tables
 
 PROJECT: Final = ("wanted",)
 """The parameters of `read_stamp` and `read_text`."""
 
-EXPOSURE: Final = ("wanted",)
-"""The parameters of `read_exposure`."""
+EXPOSURE: Final = ("first", "last")
+"""The parameters of `read_exposure`, in order."""
 
 NEW_EXPOSURE: Final = ("id", "lifetime")
-"""The parameters of `insert_exposure`, in order."""
-
-RENEWED_EXPOSURE: Final = ("lifetime", "wanted")
-"""The parameters of `renew_exposure`, in order."""
+"""The parameters of `note_exposure`, in order."""
 
 
 class FlagStatements:
@@ -37,8 +39,10 @@ class FlagStatements:
         self.read_stamp = _read_stamp(tables)
         self.read_text = _read_text(tables)
         self.read_exposure = _read_exposure(tables)
-        self.insert_exposure = _insert_exposure(tables)
-        self.renew_exposure = _renew_exposure(tables)
+        self.note_exposure = _note_exposure(tables)
+        self.read_claims = _read_claims(tables)
+        self.claim_exposure = _claim_exposure(tables)
+        self.renew_claim = _renew_claim(tables)
 
 
 def _read_stamp(tables: Tables) -> Select[int, int, str | None]:
@@ -55,24 +59,40 @@ def _read_text(tables: Tables) -> Select[int, int, str | None, str]:
     )
 
 
-def _read_exposure(tables: Tables) -> Select[int]:
-    """The milliseconds that an exposure is still noted for; below zero where it has expired, no row where it is new.
+def _read_exposure(tables: Tables) -> Select[int | None, bool]:
+    """The milliseconds that an exposure is noted for yet (NULL: it is new), and whether this transaction may write.
 
-    Most are noted, and then nothing needs to be written or locked.
+    Its notes lie together, whoever wrote them. A serializable transaction does not look: on PostgreSQL it could fail
+    for what others note, on MariaDB and MySQL it would lock it.
     """
     exposures = tables.exposures.c
-    return select((exposures.expires_at - epoch_ms()).label("left")).where(exposures.id == bindparam("wanted"))
+    noted = select((func.max(exposures.expires_at) - epoch_ms()).label("left")).where(
+        exposures.id.between(bindparam("first"), bindparam("last")), not_(serializable())
+    )
+    return select(noted.scalar_subquery(), writable())
 
 
-def _insert_exposure(tables: Tables) -> ByDialect:
-    """Note an exposure for so many milliseconds; of all transactions that try, one inserts a row."""
-    lifetime = _milliseconds("lifetime")
-    values: dict[str, Any] = {"id": bindparam("id"), "expires_at": epoch_ms() + lifetime}
+def _note_exposure(tables: Tables) -> Insert:
+    """Note an exposure for so many milliseconds. No two transactions write the same key: none waits, none fails."""
+    values: dict[str, Any] = {"id": bindparam("id"), "expires_at": epoch_ms() + _milliseconds("lifetime")}
+    return insert(tables.exposures).inline().values(values)
+
+
+def _read_claims(tables: Tables) -> Select[str, int]:
+    """Those of some exposures and events that are noted, and for how many milliseconds yet."""
+    exposures = tables.exposures.c
+    wanted: BindParameter[Any] = bindparam("wanted", expanding=True)
+    return select(exposures.id, (exposures.expires_at - epoch_ms()).label("left")).where(exposures.id.in_(wanted))
+
+
+def _claim_exposure(tables: Tables) -> ByDialect:
+    """Note that an exposure is sent; of all that try, one inserts a row."""
+    values: dict[str, Any] = {"id": bindparam("id"), "expires_at": epoch_ms() + _milliseconds("lifetime")}
     return insert_new(tables.exposures, values)
 
 
-def _renew_exposure(tables: Tables) -> Update:
-    """Note an exposure anew that has expired; of all transactions that try, one changes the row."""
+def _renew_claim(tables: Tables) -> Update:
+    """The same for one that has expired; of all that try, one changes the row."""
     exposures = tables.exposures.c
     return (
         update(tables.exposures)

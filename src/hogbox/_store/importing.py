@@ -33,7 +33,10 @@ class ImportStore:
         engine = self._database.engine
         statement = self._statements.begin_import[engine.dialect.name]
         with autocommit(engine).begin() as connection:
-            connection.execute(statement, {"id": identifier, "name": name[-_LONGEST_NAME:]})
+            connection.execute(
+                statement,
+                {"id": identifier, "name": name.encode("ascii", "backslashreplace").decode()[-_LONGEST_NAME:]},
+            )
             row = connection.execute(self._statements.read_import, {"wanted": identifier}).one()
         return Reached(row.position, row.events)
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Insert, Inspector, Table, insert, inspect, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.mock import MockConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from hogbox._events.identifier import SHARDS
 from hogbox._store.database import can_use, read_version
-from hogbox._store.dialect import epoch_ms, migrating, transactional
+from hogbox._store.dialect import epoch_ms, hindrance, migrating, transactional
 from hogbox._store.table import OLDEST_COMPATIBLE, SCHEMA_VERSION, Tables
-from hogbox.errors import TablesNewer
+from hogbox.errors import TablesError, TablesNewer
+
+log = logging.getLogger("hogbox")
+
+PATIENCE: Final = 60.0
+"""Seconds for which a migration waits for other transactions."""
+
+_PAUSE: Final = 1.0
+"""Seconds between two tries, in which those who waited behind the last one get their turn."""
 
 
 def _add_definitions(connection: Connection, tables: Tables) -> None:
@@ -43,9 +54,30 @@ can't roll its schema back. Version 1 is the first that was released."""
 def migrate(engine: Engine, tables: Tables) -> tuple[int, int]:
     """Bring the tables to this version, whatever is there; returns the versions before and after.
 
-    Several processes may call it at once: one works, the others wait and find nothing to do. Newer tables that this
-    hogbox can use stay as they are; raises TablesNewer where it can't.
+    Several processes may call it at once: one works, the others wait and find nothing to do. While a backup or another
+    transaction holds the tables it is tried again and again, for `PATIENCE` seconds; then TablesError is raised. Newer
+    tables that this hogbox can use stay as they are; raises TablesNewer where it can't.
     """
+    ends = time.monotonic() + PATIENCE
+    told = False
+    while True:
+        try:
+            return _migrate_once(engine, tables)
+        except DBAPIError as error:
+            if (why := hindrance(error)) is None:
+                raise
+            if time.monotonic() >= ends:
+                raise TablesError(
+                    f"hogbox's tables could not be migrated within {PATIENCE:.0f} s, because {why}: nothing was "
+                    "changed that another run does not complete; end what holds them, or try again later"
+                ) from error
+            if not told:
+                log.warning("hogbox's tables can't be migrated yet, because %s; trying again", why)
+            told = True
+        time.sleep(_PAUSE)
+
+
+def _migrate_once(engine: Engine, tables: Tables) -> tuple[int, int]:
     with transactional(engine).connect() as connection:
         before = read_version(connection, tables) or 0
         usable = can_use(connection, tables, before)

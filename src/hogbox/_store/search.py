@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from hogbox._delivery.circumstance import Circumstances
 from hogbox._delivery.share import Lease
+from hogbox._events.escape import unescape
 from hogbox._events.event import beginning_of
 from hogbox._events.letter import read_event
 from hogbox._store.database import Database
@@ -108,9 +109,9 @@ class EventSearch:
             workers=len(alive),
             put_off=wait / 1000,
             attempt=attempt,
-            last_error=error,
+            last_error=unescape(error) if error else None,
             held=hold[0] / 1000 if hold else None,
-            hold_reason=hold[1] if hold else None,
+            hold_reason=unescape(hold[1]) if hold else None,
             refused=what_is_refused(hold[2]) if hold else None,
             ahead=ahead,
         )

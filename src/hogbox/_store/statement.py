@@ -47,6 +47,7 @@ class Statements:
         self.touch_worker = _touch_worker(tables)
         self.forget_worker = _forget_worker(tables)
         self.forget_dead_workers = _forget_dead_workers(tables)
+        self.read_expired_exposures = _read_expired_exposures(tables)
         self.forget_exposures = _forget_exposures(tables)
         self.read_live_workers = _read_live_workers(tables)
         self.read_leases = _read_leases(tables)
@@ -102,9 +103,16 @@ def _forget_dead_workers(tables: Tables) -> Delete:
     return delete(tables.workers).where(tables.workers.c.seen_at < epoch_ms() - _milliseconds("silence"))
 
 
+def _read_expired_exposures(tables: Tables) -> Select[str]:
+    """The ids of up to 1,000 notes of exposures that expired so many milliseconds ago."""
+    exposures = tables.exposures.c
+    expired = exposures.expires_at <= epoch_ms() - _milliseconds("grace")
+    return select(exposures.id).where(expired).order_by(exposures.expires_at).limit(1000)
+
+
 def _forget_exposures(tables: Tables) -> Delete:
-    """Remove the exposures that expired so many milliseconds ago: no transaction is about to renew them."""
-    return delete(tables.exposures).where(tables.exposures.c.expires_at <= epoch_ms() - _milliseconds("grace"))
+    """Remove notes of exposures by their ids: a search in a DELETE would wait for callers that have just noted one."""
+    return delete_by_id(tables.exposures).where(tables.exposures.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def _read_live_workers(tables: Tables) -> Select[str]:

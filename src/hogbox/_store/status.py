@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from hogbox._events.escape import unescape
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit, require_file
 from hogbox._store.status_statement import StatusStatements
@@ -146,7 +147,7 @@ class StatusStore:
 
     def _dead(self, connection: Connection) -> tuple[DeadReason, ...]:
         rows = connection.execute(self._statements.count_newest_dead, {"most": DEAD_COUNTED})
-        reasons = (DeadReason(row.reason, row.status, row.events, row.since_ms / 1000) for row in rows)
+        reasons = (DeadReason(unescape(row.reason), row.status, row.events, row.since_ms / 1000) for row in rows)
         return tuple(sorted(reasons, key=lambda reason: -reason.events))
 
     def _definitions(self, connection: Connection) -> tuple[Definitions, ...]:
@@ -167,7 +168,8 @@ def _shard(row: Any) -> Shard:
     wait = max(0.0, row.wait_ms / 1000)
     waiting = row.oldest is not None
     left = row.left_ms / 1000
-    return Shard(row.shard, row.owner, left, wait, row.attempt, row.last_error, _seconds(row.error_ms), waiting)
+    error = unescape(row.last_error) if row.last_error else None
+    return Shard(row.shard, row.owner, left, wait, row.attempt, error, _seconds(row.error_ms), waiting)
 
 
 def _worker(row: Any) -> WorkerRow:
@@ -177,7 +179,7 @@ def _worker(row: Any) -> WorkerRow:
 
 
 def _hold(row: Any) -> Hold:
-    return Hold(row.project, row.held_ms / 1000, row.wait_ms / 1000, row.attempt, row.status, row.reason)
+    return Hold(row.project, row.held_ms / 1000, row.wait_ms / 1000, row.attempt, row.status, unescape(row.reason))
 
 
 def _definitions(project: str, stored: Any, refresh: Any) -> Definitions:

@@ -1,4 +1,4 @@
-"""Opening: the events that were read, with their payloads decrypted."""
+"""Opening: the events that were read, with their payloads as they are sent: decrypted, in UTF-8."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hogbox._delivery.batch import Waiting
+from hogbox._events.escape import unescape
 from hogbox._events.event import uuid_of
 from hogbox.encryption import Cipher, is_sealed
 from hogbox.errors import UndecryptablePayload
@@ -20,13 +21,14 @@ class Opened(NamedTuple):
 
 
 def open_events(rows: Sequence[Waiting], cipher: Cipher) -> Opened:
-    """Decrypt what is encrypted.
+    """Decrypt what is encrypted, and undo what made it ASCII: PostHog's limits are of UTF-8.
 
     A worker without any keys gives no event up: it was started wrongly, and another one can send them. Of each shard
     it sends what comes before the first encrypted event, for the order's sake.
     """
+    rows = [row._replace(payload=unescape(row.payload)) if "\\u" in row.payload else row for row in rows]
     if not any(is_sealed(row.payload) for row in rows):
-        return Opened([*rows], [], frozenset())
+        return Opened(rows, [], frozenset())
     if not cipher.has_keys:
         return _without_keys(rows)
     opened: list[Waiting] = []

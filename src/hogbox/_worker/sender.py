@@ -18,6 +18,7 @@ from hogbox._events.event import HISTORICAL
 from hogbox._store.delivery import DeliveryStore, LeaseLost, Ready
 from hogbox._wire.backoff import delay
 from hogbox._wire.verdict import Answer, Verdict
+from hogbox._worker.exposure import Exposures
 from hogbox._worker.failure import Failures
 from hogbox._worker.lease import Leases
 from hogbox._worker.opening import open_events
@@ -59,8 +60,10 @@ class Sender:
         leases: Leases,
         stopping: Callable[[], bool],
         cipher: Cipher,
+        exposures: Exposures,
     ) -> None:
         self._store = store
+        self._exposures = exposures
         self._transport = transport
         self._settings = settings
         self._shared = shared
@@ -97,9 +100,10 @@ class Sender:
         if opened.unreadable:
             turn.sent = True
             self._settlement.bury(opened.unreadable, turn, Answer(Verdict.REFUSED, None, _UNREADABLE))
+        rows = self._exposures.without_repeats(opened.rows, turn.fences)
         with self._shared.lock:
             limits = self._shared.limit.now
-            found = self._shared.suspects.sort(opened.rows, time.monotonic())
+            found = self._shared.suspects.sort(rows, time.monotonic())
         # Suspects come last: where their project is put off, others are to show first that it is well again.
         for batch in [*group_batches(found.free, limits), *((row,) for row in found.due)]:
             if not self._deliver_batch(batch, turn):

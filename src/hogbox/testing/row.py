@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hogbox._events.escape import unescape
 from hogbox.encryption import open_payload
 
 _OF_HOGBOX: Final = frozenset(
@@ -43,7 +44,7 @@ class CapturedEvent:
     project: str
     """The project's token."""
     lane: str
-    """The family of PostHog's endpoints that it goes to; so far only `analytics`."""
+    """How it is sent: `analytics`, `historical`, or `exposure` for `$feature_flag_called`."""
     id: int
     """Its row's; a later event of the same transaction has a larger one."""
 
@@ -86,7 +87,7 @@ def to_event(row: Sequence[Any]) -> CapturedEvent:
 def to_dead_letter(row: Sequence[Any]) -> DeadLetter:
     """A row of `read_dead_letters`."""
     id_, project, lane, payload, reason, status = row
-    return DeadLetter(id=id_, project=project, lane=lane, reason=reason, status=status, **_decode(payload))
+    return DeadLetter(id=id_, project=project, lane=lane, reason=unescape(reason), status=status, **_decode(payload))
 
 
 def _decode(payload: str) -> dict[str, Any]:

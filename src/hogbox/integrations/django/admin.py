@@ -10,6 +10,7 @@ from django.utils.html import format_html  # type: ignore[import-untyped]
 from django.utils.safestring import SafeString  # type: ignore[import-untyped]
 from django.utils.translation import ngettext  # type: ignore[import-untyped]
 
+from hogbox._events.escape import escape
 from hogbox._events.letter import pretty, read_event
 from hogbox._wire.host import shorten
 from hogbox.encryption import readable
@@ -46,6 +47,14 @@ class EventAdmin(ReadOnlyAdmin):
 
     search_fields: tuple[str, ...] = ("payload",)
     ordering = ("id",)
+
+    def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """The rows in which the text is, as it was typed or as it is stored."""
+        found, repeats = super().get_search_results(request, queryset, search_term)
+        if search_term.isascii():
+            return found, repeats
+        stored, more_repeats = super().get_search_results(request, queryset, escape(search_term))
+        return found | stored, repeats or more_repeats
 
     @admin.display  # type: ignore[untyped-decorator]
     def event(self, row: Any) -> str:
