@@ -246,7 +246,7 @@ class Worker:
                 if self._should_look(changes):
                     self._deal(submit)
                 self._well()
-            except Exception as error:  # noqa: BLE001 - drivers and `creator`s raise more than their own errors
+            except Exception as error:
                 self._trouble(error)
             self._sleep(self._pause(changes))
 

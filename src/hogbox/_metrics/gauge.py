@@ -56,7 +56,7 @@ class Gauges:
     def _read(self) -> list[Family]:
         try:
             measures = self._store.read()
-        except Exception as error:  # noqa: BLE001 - a driver's own errors too: the other metrics are told
+        except Exception as error:
             if not self._unwell:
                 log.warning("the backlog can't be measured, the database fails: %s", error)
             self._unwell = True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import URL, Connection, Engine, func, select
 
+from hogbox._store.address import address_of
 from hogbox._store.dialect import explain, open_engine, require_supported, transactional
 from hogbox._store.guard import Guard
 from hogbox._store.session import own_engine
@@ -112,7 +113,7 @@ class Database:
 def _address(source: object) -> URL | None:
     """Where an asynchronous engine connects to. hogbox's own connections are synchronous, and used from threads."""
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(source).__mro__)
-    return source.url if _ASYNC_ENGINE in names else None  # type: ignore[attr-defined]
+    return address_of(source) if _ASYNC_ENGINE in names else None
 
 
 def _leave_at_fork(database: weakref.ref[Database]) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     delete,
+    event,
 )
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -51,7 +52,8 @@ SYNCHRONOUS: Final = {"asyncpg": "psycopg", "psycopg_async": "psycopg", "aiosqli
 """The driver of hogbox's own connections where the application's is asynchronous: they are used from threads."""
 
 _ASYNCPG: Final = {"ssl": "sslmode", "database": "dbname"} | {
-    name: name for name in ("host", "port", "user", "password", "passfile", "service", "target_session_attrs")
+    name: name
+    for name in ("host", "port", "user", "password", "passfile", "service", "target_session_attrs", "options")
 }
 """The options of asyncpg that say where to connect to, and as whom, with psycopg's names. All others are its own."""
 
@@ -62,6 +64,7 @@ SUPPORTED: Final = "SQLite, PostgreSQL, MariaDB and MySQL"
 _LOCK_NAME: Final = "hogbox-migrate"
 _LOCK_NUMBER: Final = 0x686F67626F78
 _SYNCHRONOUS_NORMAL: Final = 1
+_CONNECT_SECONDS: Final = 10
 
 
 class epoch_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
@@ -246,14 +249,28 @@ def open_engine(database_url: str | URL) -> Engine:
     url = _complete(database_url)
     backend = url.get_backend_name()
     arguments: dict[str, Any] = {"timeout": 30} if backend == "sqlite" else {}
+    if "connect_timeout" not in url.query and url.get_driver_name() in ("psycopg", "psycopg2", "pymysql", "mysqldb"):
+        arguments["connect_timeout"] = _CONNECT_SECONDS
     try:
-        return create_engine(url, connect_args=arguments, pool_pre_ping=backend != "sqlite")
+        engine = create_engine(url, connect_args=arguments, pool_pre_ping=backend != "sqlite")
+    except ValueError as error:
+        raise ConfigurationError(f"an option of the database URL can't be read: {error}") from error
     except NoSuchModuleError as error:
         raise ConfigurationError(f"SQLAlchemy knows no driver {url.drivername!r}: leave it at {backend}://…") from error
     except ModuleNotFoundError as error:
         extra = EXTRAS.get(backend) if url.get_driver_name() == DRIVERS[backend] else None
         how = f": pip install 'hogbox[{extra}]'" if extra else ""
         raise MissingDependency(f"the driver of {url.drivername} is not installed ({error}){how}") from error
+    event.listen(engine, "do_connect", _connect)
+    return engine
+
+
+def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
+    """Connect. Raises ConfigurationError for options of a URL that the driver does not know."""
+    try:
+        return dialect.connect(*arguments, **parameters)
+    except TypeError as error:
+        raise ConfigurationError(f"the driver refuses an option of the database URL: {error}") from error
 
 
 def dialect_of(name: str) -> Dialect:

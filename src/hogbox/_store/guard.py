@@ -20,7 +20,7 @@ _UNACKNOWLEDGED_MS: Final = 15_000
 
 
 class Wire:
-    """The socket below a driver's connection, kept apart from the driver: it can be cut while the driver waits on it."""
+    """The socket below a driver's connection, apart from the driver: it can be cut while the driver waits."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = os.dup(descriptor)
@@ -58,7 +58,7 @@ def wire_of(driver: Any) -> Wire | None:
         if callable(find := getattr(holder, "fileno", None)):
             try:
                 return Wire(find())
-            except Exception:  # noqa: BLE001 - drivers raise errors of their own for a connection without a socket
+            except Exception:
                 return None
     return None
 

@@ -36,7 +36,7 @@ _READ_SETTINGS: Final = (
     "SELECT current_setting('default_transaction_isolation'), current_setting('default_transaction_read_only'), "
     "(SELECT coalesce(string_agg(name, ','), '') FROM pg_catalog.pg_settings WHERE name IN "
     f"({_TIMEOUTS}) AND setting::bigint BETWEEN 1 AND {_ENOUGH_MS - 1}), "
-    "pg_catalog.pg_is_in_recovery()"
+    "pg_catalog.pg_is_in_recovery()"  # noqa: S608 - fixed names
 )
 
 _KEPT_MODES: Final = ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES")
@@ -94,7 +94,7 @@ class _Preparation:
         self._dialect = engine.dialect
         # The pool's own ping comes before the guard watches.
         self._ping = bool(getattr(engine.pool, "_pre_ping", False))
-        engine.pool._pre_ping = False  # noqa: SLF001
+        engine.pool._pre_ping = False
 
     def attach(self) -> None:
         engine = self._engine
@@ -156,6 +156,8 @@ def _begin(connection: Connection) -> None:
 
 def _end(connection: Connection, word: str) -> None:
     """psycopg2 takes a connection that commits by itself to be in no transaction, and ends none."""
+    if connection.invalidated:
+        return
     session: Session = connection.info[_SESSION]
     within = connection.get_execution_options().get(TRANSACTION) or session.alone is not None
     if session.ends_in_words and within:
@@ -195,7 +197,7 @@ def _prepare_postgresql(driver: Any, session: Session, _dialect: Any) -> None:
 
 def _prepare_mysql(driver: Any, session: Session, dialect: Any) -> None:
     if callable(driver.autocommit):
-        driver.autocommit(True)  # noqa: FBT003 - as drivers name it
+        driver.autocommit(True)
     else:
         driver.autocommit = True
     session.begin = "START TRANSACTION"

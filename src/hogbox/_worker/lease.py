@@ -76,7 +76,7 @@ class Leases:
         """Give everything back and end; where the database fails, the leases run out by themselves."""
         try:
             self._store.leave(self._held)
-        except Exception as error:  # noqa: BLE001 - whatever the driver raises, the worker ends
+        except Exception as error:
             log.warning("leases could not be given back, and run out within %.0f s: %s", self._seconds, error)
 
     def _balance(self) -> bool:
