@@ -28,16 +28,13 @@ _SESSION: Final = "hogbox_session"
 _LONGEST_LIFE: Final = 300.0
 """Seconds until a connection is replaced: what only reads is told by no error that its server was demoted."""
 
-_ENOUGH_MS: Final = 30_000
-"""Time-outs of the server that are at least this long, in milliseconds, do not get in the way."""
-
-_TIMEOUTS: Final = "'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'"
 _READ_SETTINGS: Final = (
     "SELECT current_setting('default_transaction_isolation'), current_setting('default_transaction_read_only'), "
     "(SELECT coalesce(string_agg(name, ','), '') FROM pg_catalog.pg_settings WHERE name IN "
-    f"({_TIMEOUTS}) AND setting::bigint BETWEEN 1 AND {_ENOUGH_MS - 1}), "
-    "pg_catalog.pg_is_in_recovery()"  # noqa: S608 - fixed names
+    "('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout') "
+    "AND setting::bigint BETWEEN 1 AND 29999), pg_catalog.pg_is_in_recovery()"
 )
+"""Time-outs of the server that are 30 s at least do not get in the way."""
 
 _KEPT_MODES: Final = ("ANSI_QUOTES", "NO_BACKSLASH_ESCAPES")
 """SQLAlchemy and the drivers write SQL for the ones that they met first: these stay as they are."""
