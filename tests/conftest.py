@@ -6,5 +6,6 @@ pytest_plugins = [
     "tests.fixtures.database",
     "tests.fixtures.posthog_server",
     "tests.fixtures.process",
+    "tests.fixtures.pgbouncer",
     "tests.fixtures.definitions_server",
 ]

@@ -61,6 +61,13 @@ _WELL_AFTER: Final = 5.0
 """Seconds without a failure after which the database counts as well again, to the log: one where just writing fails
 would otherwise fill it."""
 
+_SHARE_OF_LEASE: Final = 0.5
+_SHORTEST_PATIENCE: Final = 5.0
+"""Seconds to wait at least for one operation of the database."""
+
+_LAST_PATIENCE: Final = 5.0
+"""Seconds to wait for one operation of the database at the end."""
+
 _TOGETHER: Final = 0.01
 """Shards that were put off together are due within a few milliseconds: one request serves them all."""
 
@@ -127,6 +134,7 @@ class Worker:
         self._unwell = False
         self._said_unwell = False
         self._failed_at = 0.0
+        self._failing_since = 0.0
         self._puzzle: str | None = None
         self._beat: float | None = None
         self._told_held = 0
@@ -183,6 +191,9 @@ class Worker:
         """Ask the worker to end. Returns at once; may be called from a signal handler."""
         # A signal handler may interrupt the very thread that waits: a queue can be put into then, an Event not be set.
         self._stopping = True
+        # A database that does not answer must not keep the process from ending.
+        guard = self._database.guard
+        guard.patience = min(guard.patience or _LAST_PATIENCE, _LAST_PATIENCE)
         self._wake.put(None)
 
     def health(self) -> Health:
@@ -190,7 +201,8 @@ class Worker:
         now, beat = time.monotonic(), self._beat
         age = None if beat is None else now - beat
         leases = self._leases
-        return Health(age, self._unwell, leases.deadline > now, leases.held, self._stopping)
+        failing = now - self._failing_since if self._unwell else None
+        return Health(age, failing, leases.deadline > now, leases.held, self._stopping)
 
     def hint(self) -> None:
         """Say that events may be committed soon: for some seconds the worker looks often."""
@@ -211,6 +223,8 @@ class Worker:
     ) -> None:
         """Work until `finished`; no request outlasts `ends`, a moment on the monotonic clock."""
         settings, timeout = self._settings, self._settings.request_timeout_seconds
+        # Within a lease: another connection is open, and the leases are prolonged, before they run out.
+        self._database.guard.patience = max(_SHORTEST_PATIENCE, settings.lease_seconds * _SHARE_OF_LEASE)
         with ExitStack() as stack:
             transport = Transport(self._host, timeout, self._senders, self._telemetry, ends=ends)
             stack.enter_context(transport)
@@ -248,7 +262,7 @@ class Worker:
                 if self._should_look(changes):
                     self._deal(submit)
                 self._well()
-            except SQLAlchemyError as error:
+            except Exception as error:
                 self._trouble(error)
             self._sleep(self._pause(changes))
 
@@ -353,11 +367,20 @@ class Worker:
         due = self._leases.next_beat if all_busy else min(self._leases.next_beat, self._look_at)
         return max(0.0, min(pulse, due - now))
 
-    def _trouble(self, error: SQLAlchemyError) -> None:
+    def _trouble(self, error: Exception) -> None:
+        now = time.monotonic()
         if not self._said_unwell:
-            log.warning("the database fails; trying again every %.0f s: %s", _REST, error, extra={"worker": self.id})
+            foreseen = isinstance(error, SQLAlchemyError)
+            log.warning(
+                "the database fails; trying again every %.0f s: %s",
+                _REST,
+                error if foreseen else repr(error),
+                exc_info=None if foreseen else error,
+                extra={"worker": self.id},
+            )
+            self._failing_since = now
         self._unwell = self._said_unwell = True
-        self._failed_at = time.monotonic()
+        self._failed_at = now
 
     def _well(self) -> None:
         self._unwell = False

@@ -6,7 +6,7 @@ import pytest
 
 from hogbox._delivery.health import Health, hindrance, illness
 
-WELL = Health(beat_age=0.1, database_fails=False, leased=True, held=64, stopping=False)
+WELL = Health(beat_age=0.1, failing_for=None, leased=True, held=64, stopping=False)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,9 @@ WELL = Health(beat_age=0.1, database_fails=False, leased=True, held=64, stopping
         (WELL._replace(beat_age=None), None, "the worker has not begun"),
         (WELL._replace(stopping=True), None, "the worker is about to end"),
         (WELL._replace(stopping=True, beat_age=61.0), None, "the worker is about to end"),
-        (WELL._replace(database_fails=True), None, "the database fails"),
+        (WELL._replace(failing_for=300.0), None, "the database fails"),
+        (WELL._replace(failing_for=301.0), "the database has failed for 301 s", "the database fails"),
+        (WELL._replace(failing_for=301.0, stopping=True), None, "the worker is about to end"),
         (WELL._replace(leased=False), None, "the worker has no valid leases"),
         (WELL._replace(beat_age=61.0), "the worker has stood still for 61 s", "the worker has stood still for 61 s"),
     ],

@@ -13,6 +13,7 @@ from hogbox._delivery.batch import Waiting
 from hogbox._events.escape import unescape
 from hogbox._store.database import Database
 from hogbox._store.delivery import DeliveryStore, LeaseLost
+from hogbox._store.dialect import transactional
 from hogbox.schema import create_tables
 from tests.fixtures.database import TestDatabase, make_database
 from tests.store.conftest import StoreOf, WriteEvents
@@ -102,7 +103,7 @@ class TestReading:
 
     def test_uncommitted_events_are_not_read(self, store: DeliveryStore, own: Database, write: WriteEvents) -> None:
         values = {"shard": 1, "project": "p", "lane": "analytics", "payload": "{}"}
-        with own.engine.connect() as connection:
+        with transactional(own.engine).connect() as connection:
             connection.execute(own.statements.insert_event, values)
             assert read(store, 1) == []
             assert store.count_backlog() == (0, 0)
@@ -113,7 +114,7 @@ class TestReading:
         if database.backend == "sqlite":
             pytest.skip("SQLite has one writer at a time: nothing commits late")
         values = {"shard": 1, "project": "p", "lane": "analytics", "payload": '{"event":"early"}'}
-        with own.engine.connect() as connection:
+        with transactional(own.engine).connect() as connection:
             connection.execute(own.statements.insert_event, values)
             write(1, "late")
             assert names(read(store, 1)) == ["late"]

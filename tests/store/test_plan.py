@@ -44,22 +44,29 @@ def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield database
 
 
-def statements(database: TestDatabase, act: Callable[[DeliveryStore], object]) -> list[tuple[str, Any]]:
-    """The statements that a store runs, with their parameters."""
+def statements(database: TestDatabase, act: Callable[[Database], object]) -> list[tuple[str, Any]]:
+    """The statements that a store runs, with their parameters; not those that open its connection."""
+    own = Database(database.url, "posthog_")
+    own.check()
     ran: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, sql: str, parameters: Any, *___: Any) -> None:
         ran.append((sql, parameters))
 
-    sa.event.listen(database.engine, "before_cursor_execute", note)
-    act(DeliveryStore(Database(database.engine, "posthog_"), "w1"))
-    sa.event.remove(database.engine, "before_cursor_execute", note)
+    sa.event.listen(own.engine, "before_cursor_execute", note)
+    act(own)
+    own.close()
     return ran
+
+
+def worker_statements(database: TestDatabase, act: Callable[[DeliveryStore], object]) -> list[tuple[str, Any]]:
+    """The statements of a worker's store."""
+    return statements(database, lambda own: act(DeliveryStore(own, "w1")))
 
 
 def plan(database: TestDatabase, act: Callable[[DeliveryStore], object]) -> list[str]:
     """The database's plan for the last statement that a store runs, a line for each step."""
-    return explained(database, *statements(database, act)[-1])
+    return explained(database, *worker_statements(database, act)[-1])
 
 
 @pytest.mark.parametrize("shards", [[7], range(64)], ids=["one shard", "all shards"])
@@ -67,7 +74,7 @@ def test_p4_a_shards_events_are_read_in_one_statement_which_sees_one_state(
     full: TestDatabase, shards: Collection[int]
 ) -> None:
     """Between two statements an event could be committed that is older than those that the second one finds."""
-    assert len(statements(full, lambda store: store.read_events(shards, (), 500, 5_000_000))) == 1
+    assert len(worker_statements(full, lambda store: store.read_events(shards, (), 500, 5_000_000))) == 1
 
 
 @pytest.mark.parametrize("name", READS)
@@ -103,7 +110,7 @@ def test_settling_looks_only_at_the_events_that_it_takes(full: TestDatabase) -> 
 
 def test_the_status_is_read_by_keys_and_indexes_however_many_events_wait(full: TestDatabase) -> None:
     """All of its statements that touch the outbox: the oldest events, the sample, the newest id, the shards."""
-    looked = statements(full, lambda _: StatusStore(Database(full.engine, "posthog_")).read())
+    looked = statements(full, lambda own: StatusStore(own).read())
     over_outbox = [(sql, parameters) for sql, parameters in looked if "posthog_outbox" in sql]
     assert len(over_outbox) == 4
     explain = "EXPLAIN QUERY PLAN" if full.backend == "sqlite" else "EXPLAIN"
@@ -164,14 +171,7 @@ def whole_tables(steps: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("name", REFRESHES)
 def test_refreshes_find_their_project_by_its_key(flags: TestDatabase, name: str) -> None:
-    ran: list[tuple[str, Any]] = []
-
-    def note(_: Any, __: Any, sql: str, parameters: Any, *___: Any) -> None:
-        ran.append((sql, parameters))
-
-    sa.event.listen(flags.engine, "before_cursor_execute", note)
-    REFRESHES[name](DefinitionStore(Database(flags.engine, "posthog_"), "phc_7"))
-    sa.event.remove(flags.engine, "before_cursor_execute", note)
+    ran = statements(flags, lambda own: REFRESHES[name](DefinitionStore(own, "phc_7")))
     steps = explained(flags, *ran[-1])
     assert not whole_tables(steps), steps
 
@@ -187,7 +187,7 @@ def test_reads_of_flags_and_exposures_find_their_row_by_its_key(flags: TestDatab
 
 
 def test_expired_exposures_are_found_by_their_index(flags: TestDatabase) -> None:
-    ran = statements(flags, lambda store: store.heartbeat(60.0, 120.0))
+    ran = worker_statements(flags, lambda store: store.heartbeat(60.0, 120.0))
     (statement,) = [one for one in ran if "posthog_exposures" in one[0]]
     steps = explained(flags, *statement)
     assert any("posthog_exposures_expires_at" in step for step in steps), steps
@@ -221,7 +221,7 @@ LARGE = ("posthog_outbox", "posthog_dead_letters", "posthog_exposures", "posthog
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_no_operation_of_a_worker_reads_a_large_table_from_end_to_end(flags: TestDatabase, name: str) -> None:
-    for sql, parameters in statements(flags, OPERATIONS[name]):
+    for sql, parameters in worker_statements(flags, OPERATIONS[name]):
         steps = explained(flags, sql, parameters) if any(table in sql for table in LARGE) else []
         whole = [step for step in steps for table in LARGE if reads_all_of(table, step)]
         assert not whole, (sql, steps)

@@ -30,7 +30,7 @@ from tests.fixtures.port import free_port
 from tests.fixtures.process import QUICK
 from tests.fixtures.waiting import wait_until
 
-WELL = Health(beat_age=0.1, database_fails=False, leased=True, held=64, stopping=False)
+WELL = Health(beat_age=0.1, failing_for=None, leased=True, held=64, stopping=False)
 
 
 @contextmanager

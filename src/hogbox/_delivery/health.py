@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+LONGEST_OUTAGE: Final = 300.0
+"""Seconds of a failing database after which starting the process again is worth a try."""
 
 
 class Health(NamedTuple):
@@ -10,7 +13,8 @@ class Health(NamedTuple):
 
     beat_age: float | None
     """Since its loop last came round; None before the first time."""
-    database_fails: bool
+    failing_for: float | None
+    """Since when the database fails; None while it answers."""
     leased: bool
     """Whether it is announced in the database and its leases hold: all that there are for it, which may be none."""
     held: int
@@ -21,8 +25,11 @@ class Health(NamedTuple):
 def illness(health: Health, patience: float) -> str | None:
     """Why the process should be started anew; None where it should not.
 
-    A database that fails is no reason, and neither is a worker that finishes what is under way before it ends.
+    A database that fails is a reason only after five minutes: a new process may find it where this one does not. A
+    worker that finishes what is under way before it ends is none.
     """
+    if not health.stopping and health.failing_for is not None and health.failing_for > LONGEST_OUTAGE:
+        return f"the database has failed for {health.failing_for:.0f} s"
     if not health.stopping and health.beat_age is not None and health.beat_age > patience:
         return f"the worker has stood still for {health.beat_age:.0f} s"
     return None
@@ -34,7 +41,7 @@ def hindrance(health: Health, patience: float) -> str | None:
         return "the worker has not begun"
     if health.stopping:
         return "the worker is about to end"
-    if health.database_fails:
+    if health.failing_for is not None:
         return "the database fails"
     if not health.leased:
         return "the worker has no valid leases"

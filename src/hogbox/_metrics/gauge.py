@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from hogbox._metrics.family import (
     BACKLOG,
     BACKLOG_SPAN,
@@ -59,7 +57,7 @@ class Gauges:
     def _read(self) -> list[Family]:
         try:
             measures = self._store.read()
-        except SQLAlchemyError as error:
+        except Exception as error:
             if not self._unwell:
                 log.warning("the backlog can't be measured, the database fails: %s", error)
             self._unwell = True

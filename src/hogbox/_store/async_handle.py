@@ -89,7 +89,8 @@ async def _execute_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> in
     # Not `handle.execute`: that makes cursors of its owner's choice, which may write parameters in another way.
     psycopg = sys.modules["psycopg"]
     async with psycopg.AsyncCursor(handle) as cursor:
-        await cursor.execute(sql, values)
+        # Never prepared on the server: behind a pooler the next statement may meet another one.
+        await cursor.execute(sql, values, prepare=False)
         if cursor.rowcount < 0:
             # In a pipeline nothing has come back yet. Only what fetches waits for it, and then finds no rows.
             try:
@@ -103,7 +104,7 @@ async def _execute_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> in
 async def _fetch_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
     rows = sys.modules["psycopg.rows"].tuple_row
     async with sys.modules["psycopg"].AsyncCursor(handle, row_factory=rows) as cursor:
-        await cursor.execute(sql, values)
+        await cursor.execute(sql, values, prepare=False)
         return await cursor.fetchall()  # type: ignore[no-any-return]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import URL, Connection, Engine, func, select
 
-from hogbox._store.dialect import explain, open_engine, require_supported
+from hogbox._store.address import address_of
+from hogbox._store.dialect import explain, open_engine, require_supported, transactional
+from hogbox._store.guard import Guard
+from hogbox._store.session import own_engine
 from hogbox._store.statement import Statements
 from hogbox._store.table import SCHEMA_VERSION, Tables
 from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, TablesOutdated
@@ -33,33 +37,53 @@ class Database:
             require_supported(engine)
         elif engine is not None:
             raise ConfigurationError(f"the database must be a URL or a SQLAlchemy Engine, not {type(source).__name__}")
-        self._engine = engine
-        self._owned = address is not None
+        self.guard = Guard()
+        """What ends connections on which nothing is answered; a worker says how long it waits."""
+        self._source = engine
+        self._own: Engine | None = None
+        self._opening = threading.Lock()
         self._process = os.getpid()
         self._checked = False
         _leave_at_fork(weakref.ref(self))
 
     @property
     def engine(self) -> Engine:
-        """The engine, with connections of this process only. Raises ConfigurationError where there is none."""
-        if self._engine is None:
+        """The engine, with connections of hogbox's own and of this process only.
+
+        Raises ConfigurationError where there is no database.
+        """
+        if self._source is None:
             raise ConfigurationError(
                 "no database: pass a URL such as sqlite:///app.db or a SQLAlchemy Engine, or set HOGBOX_DATABASE_URL"
             )
         self.leave_to_parent()
-        return self._engine
+        return self._own or self._open(self._source)
+
+    def _open(self, source: Engine) -> Engine:
+        """Not before it is needed: until then the application may still add listeners to its engine."""
+        with self._opening:
+            if self._own is None:
+                self._own = own_engine(source, self.guard)
+                if self._own is not source:
+                    # Of a client that is thrown away without a word: drivers warn of connections left open.
+                    weakref.finalize(self, self._own.dispose).atexit = False
+            return self._own
 
     def leave_to_parent(self) -> None:
         """After a fork the pooled sockets belong to the parent: leave them to it, so that others are opened here."""
-        if self._engine is not None and self._process != os.getpid():
-            self._engine.dispose(close=False)
-            self._process = os.getpid()
+        if self._process == os.getpid():
+            return
+        self._process = os.getpid()
+        self._opening = threading.Lock()
+        self.guard.reset()
+        for engine in {self._source, self._own} - {None}:
+            engine.dispose(close=False)  # type: ignore[union-attr]
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A transaction of hogbox's own, committed at the end. Raises TablesError where the tables can't be used."""
         self.check()
-        with self.engine.begin() as connection:
+        with transactional(self.engine).begin() as connection:
             yield connection
 
     def check(self) -> None:
@@ -81,15 +105,15 @@ class Database:
         self._checked = True
 
     def close(self) -> None:
-        """Close the pooled connections of an engine that hogbox opened itself."""
-        if self._owned:
+        """Close the pooled connections of hogbox's own."""
+        if self._own is not None and self._own is not self._source:
             self.engine.dispose()
 
 
 def _address(source: object) -> URL | None:
     """Where an asynchronous engine connects to. hogbox's own connections are synchronous, and used from threads."""
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(source).__mro__)
-    return source.url if _ASYNC_ENGINE in names else None  # type: ignore[attr-defined]
+    return address_of(source) if _ASYNC_ENGINE in names else None
 
 
 def _leave_at_fork(database: weakref.ref[Database]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     delete,
+    event,
 )
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -30,6 +31,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from hogbox._store.failure import code, origin
+from hogbox._store.session import OWN, TRANSACTION, file_of
 from hogbox.errors import (
     ConfigurationError,
     HogboxError,
@@ -49,7 +52,8 @@ SYNCHRONOUS: Final = {"asyncpg": "psycopg", "psycopg_async": "psycopg", "aiosqli
 """The driver of hogbox's own connections where the application's is asynchronous: they are used from threads."""
 
 _ASYNCPG: Final = {"ssl": "sslmode", "database": "dbname"} | {
-    name: name for name in ("host", "port", "user", "password", "passfile", "service", "target_session_attrs")
+    name: name
+    for name in ("host", "port", "user", "password", "passfile", "service", "target_session_attrs", "options")
 }
 """The options of asyncpg that say where to connect to, and as whom, with psycopg's names. All others are its own."""
 
@@ -66,6 +70,7 @@ _MIGRATED_BESIDE: Final = (1050, 1060, 1061, 1062, 1213, 1684)
 
 _SYNCHRONOUS_NORMAL: Final = 1
 _LONGEST_LOCK: Final = 1_000_000.0
+_CONNECT_SECONDS: Final = 10
 
 
 class epoch_ms(FunctionElement[int]):  # noqa: N801 - reads as the SQL function that it is
@@ -291,14 +296,28 @@ def open_engine(database_url: str | URL) -> Engine:
     url = _complete(database_url)
     backend = url.get_backend_name()
     arguments: dict[str, Any] = {"timeout": 30} if backend == "sqlite" else {}
+    if "connect_timeout" not in url.query and url.get_driver_name() in ("psycopg", "psycopg2", "pymysql", "mysqldb"):
+        arguments["connect_timeout"] = _CONNECT_SECONDS
     try:
-        return create_engine(url, connect_args=arguments, pool_pre_ping=backend != "sqlite")
+        engine = create_engine(url, connect_args=arguments, pool_pre_ping=backend != "sqlite")
+    except ValueError as error:
+        raise ConfigurationError(f"an option of the database URL can't be read: {error}") from error
     except NoSuchModuleError as error:
         raise ConfigurationError(f"SQLAlchemy knows no driver {url.drivername!r}: leave it at {backend}://…") from error
     except ModuleNotFoundError as error:
         extra = EXTRAS.get(backend) if url.get_driver_name() == DRIVERS[backend] else None
         how = f": pip install 'hogbox[{extra}]'" if extra else ""
         raise MissingDependency(f"the driver of {url.drivername} is not installed ({error}){how}") from error
+    event.listen(engine, "do_connect", _connect)
+    return engine
+
+
+def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
+    """Connect. Raises ConfigurationError for options of a URL that the driver does not know."""
+    try:
+        return dialect.connect(*arguments, **parameters)
+    except TypeError as error:
+        raise ConfigurationError(f"the driver refuses an option of the database URL: {error}") from error
 
 
 def dialect_of(name: str) -> Dialect:
@@ -355,24 +374,14 @@ def _synchronous(url: URL) -> URL:
 
 def explain(error: BaseException) -> HogboxError | None:
     """What a failure of one of hogbox's own statements says of its tables, or None where it says nothing of them."""
-    origin = _origin(error)
-    state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
-    number = origin.args[0] if origin.args and isinstance(origin.args[0], int) else None
-    text = str(origin)
+    cause = origin(error)
+    state, number = code(cause)
+    text = str(cause)
     if state == "42P01" or number == 1146 or "no such table" in text:
         return TablesMissing()
     if state == "42703" or number == 1054 or "has no column named" in text or "no such column" in text:
         return TablesOutdated()
     return None
-
-
-def _origin(error: BaseException) -> BaseException:
-    """The driver's own error, below what SQLAlchemy or Django made of it."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        return error.orig
-    if type(error).__module__ == "django.db.utils" and error.__cause__ is not None:
-        return error.__cause__
-    return error
 
 
 @contextmanager
@@ -441,11 +450,18 @@ def _in_memory(url: URL) -> bool:
 
 def autocommit(engine: Engine) -> Engine:
     """The same engine and pool, with every statement committed by itself."""
+    if engine.get_execution_options().get(OWN):
+        return engine
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def transactional(engine: Engine) -> Engine:
-    """The same engine and pool, with real transactions that see what others commit, however the engine was made."""
+    """The same engine and pool, with real transactions that see what others commit, however the engine was made.
+
+    On SQLite they begin as writers: one that reads first could not become a writer after another has written.
+    """
+    if engine.get_execution_options().get(OWN):
+        return engine.execution_options(**{TRANSACTION: True})
     level = "SERIALIZABLE" if engine.dialect.name == "sqlite" else "READ COMMITTED"
     return engine.execution_options(isolation_level=level)
 
@@ -516,15 +532,27 @@ def forgettable(connection: Connection) -> Iterator[None]:
         yield
         return
     cursor = driver.cursor()
-    before = cursor.execute("PRAGMA synchronous").fetchone()[0]
-    wal = cursor.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    if wal and before > _SYNCHRONOUS_NORMAL:
-        cursor.execute(f"PRAGMA synchronous = {_SYNCHRONOUS_NORMAL}")
+    with wrapped(connection.dialect):
+        before = cursor.execute("PRAGMA synchronous").fetchone()[0]
+        wal = cursor.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        if wal and before > _SYNCHRONOUS_NORMAL:
+            cursor.execute(f"PRAGMA synchronous = {_SYNCHRONOUS_NORMAL}")
     try:
         yield
     finally:
-        cursor.execute(f"PRAGMA synchronous = {before}")
-        cursor.close()
+        with wrapped(connection.dialect):
+            cursor.execute(f"PRAGMA synchronous = {before}")
+            cursor.close()
+
+
+@contextmanager
+def wrapped(dialect: Dialect) -> Iterator[None]:
+    """Raise SQLAlchemy's DBAPIError in place of the driver's own error, for what does not go through SQLAlchemy."""
+    driver: Any = dialect.loaded_dbapi
+    try:
+        yield
+    except driver.Error as error:
+        raise DBAPIError.instance(None, None, error, driver.Error, dialect=dialect) from error
 
 
 class SqliteModes(NamedTuple):
@@ -547,29 +575,37 @@ class ChangeSignal:
     """Tells cheaply whether the database may hold something new. Owns one connection; not for several threads."""
 
     def __init__(self, engine: Engine) -> None:
+        self.precise = engine.dialect.name == "sqlite"
+        """Whether `changed` knows. If not, it always says that there may be something."""
+        self._engine = engine
         self._cursor: Any = None
         self._connection: Connection | None = None
         self._seen: int | None = None
-        if engine.dialect.name == "sqlite":
-            self._connection = engine.connect()
-            self._cursor = self._connection.connection.cursor()
-
-    @property
-    def precise(self) -> bool:
-        """Whether `changed` knows. If not, it always says that there may be something."""
-        return self._cursor is not None
+        self._file: tuple[int, int] | None = None
 
     def changed(self) -> bool:
-        """Whether another connection has committed anything since the last call."""
-        if self._cursor is None:
+        """Whether another connection has committed anything since the last call. Raises SQLAlchemyError."""
+        if not self.precise:
             return True
-        (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
+        if self._connection is None or self._file != file_of(self._engine):
+            self._open()
+        with wrapped(self._engine.dialect):
+            (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
         seen, self._seen = self._seen, int(version)
         return seen != self._seen
 
     def close(self) -> None:
         """Give the connection back."""
         if self._connection is not None:
-            self._cursor.close()
+            with suppress(Exception):
+                self._cursor.close()
             self._connection.close()
             self._connection, self._cursor = None, None
+
+    def _open(self) -> None:
+        """Connect; again where the file is another one than before, whose versions count from their own beginning."""
+        self.close()
+        self._seen = None
+        self._connection = self._engine.connect()
+        self._cursor = self._connection.connection.cursor()
+        self._file = file_of(self._engine)

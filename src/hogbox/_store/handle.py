@@ -106,7 +106,8 @@ def _execute_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
     # Not `handle.execute`: that makes cursors of its owner's choice, which may write parameters in another way.
     psycopg = sys.modules["psycopg"]
     with psycopg.Cursor(handle) as cursor:
-        cursor.execute(sql, values)
+        # Never prepared on the server: behind a pooler the next statement may meet another one.
+        cursor.execute(sql, values, prepare=False)
         if cursor.rowcount < 0:
             # In a pipeline nothing has come back yet. Only what fetches waits for it, and then finds no rows.
             try:
@@ -119,7 +120,7 @@ def _execute_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
 
 def _fetch_psycopg(handle: Any, sql: str, values: tuple[Any, ...]) -> Rows:
     with sys.modules["psycopg"].Cursor(handle, row_factory=sys.modules["psycopg.rows"].tuple_row) as cursor:
-        return cursor.execute(sql, values).fetchall()  # type: ignore[no-any-return]
+        return cursor.execute(sql, values, prepare=False).fetchall()  # type: ignore[no-any-return]
 
 
 def _plain_psycopg2(handle: Any) -> AbstractContextManager[Any]:

@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from hogbox._events.identifier import SHARDS
 from hogbox._store.database import can_use, read_version
-from hogbox._store.dialect import epoch_ms, hindrance, migrating, transactional
+from hogbox._store.dialect import autocommit, epoch_ms, hindrance, migrating, transactional
 from hogbox._store.table import OLDEST_COMPATIBLE, SCHEMA_VERSION, Tables
 from hogbox.errors import TablesError, TablesNewer
 
@@ -78,14 +78,13 @@ def migrate(engine: Engine, tables: Tables) -> tuple[int, int]:
 
 
 def _migrate_once(engine: Engine, tables: Tables) -> tuple[int, int]:
-    with transactional(engine).connect() as connection:
+    with autocommit(engine).connect() as connection:
         before = read_version(connection, tables) or 0
         usable = can_use(connection, tables, before)
-        connection.rollback()
-        if usable:
-            return before, before
-        with migrating(connection):
-            return before, _migrate(connection, tables)
+    if usable:
+        return before, before
+    with transactional(engine).connect() as connection, migrating(connection):
+        return before, _migrate(connection, tables)
 
 
 def render(dialect: Dialect, tables: Tables, before: int) -> list[str]:

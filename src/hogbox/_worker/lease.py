@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from hogbox import __version__
 from hogbox._delivery.pace import Pace
 from hogbox._delivery.share import choose_shards
@@ -78,7 +76,7 @@ class Leases:
         """Give everything back and end; where the database fails, the leases run out by themselves."""
         try:
             self._store.leave(self._held)
-        except SQLAlchemyError as error:
+        except Exception as error:
             log.warning("leases could not be given back, and run out within %.0f s: %s", self._seconds, error)
 
     def _balance(self) -> bool:

@@ -1,0 +1,208 @@
+"""hogbox's own connections are the same whatever a role, a database, a server or the application's engine sets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from hogbox._store.database import Database
+from hogbox._store.definition import DefinitionStore
+from hogbox._store.delivery import DeliveryStore
+from hogbox._store.dialect import ChangeSignal, autocommit, transactional
+from hogbox._store.failure import is_elsewhere
+from hogbox.errors import ConfigurationError, TablesMissing
+from hogbox.schema import create_tables
+from tests.fixtures.database import TestDatabase, make_database
+
+INSERT = {"shard": 1, "project": "p", "lane": "analytics", "payload": '{"event":"a"}'}
+HOSTILE: dict[str, list[str]] = {
+    "postgresql": [
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_read_only = 'on'",
+        "statement_timeout = 5000",
+        "lock_timeout = 20",
+    ],
+    "mariadb": [
+        "tx_isolation = 'READ-UNCOMMITTED'",
+        "tx_isolation = 'SERIALIZABLE'",
+        "autocommit = 0",
+        "sql_safe_updates = 1",
+        "tx_read_only = 1",
+        "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'",
+        "sql_select_limit = 1",
+    ],
+}
+CASES = [(backend, setting) for backend, settings in HOSTILE.items() for setting in settings]
+
+
+def hostile(database: TestDatabase, setting: str) -> sa.Engine:
+    """The application's engine, each of whose connections begins with this setting."""
+    if database.backend == "mariadb":
+        return sa.create_engine(database.url, connect_args={"init_command": f"SET SESSION {setting}"})
+    name = sa.make_url(database.url).database
+    with sa.create_engine(database.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool).connect() as admin:
+        admin.exec_driver_sql(f"ALTER DATABASE {name} SET {setting}")
+    return sa.create_engine(database.url)
+
+
+@pytest.mark.parametrize(("backend", "setting"), CASES, ids=lambda one: str(one))
+def test_p1_p8_settings_of_the_server_do_not_reach_hogboxs_own_statements(
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str, setting: str
+) -> None:
+    with make_database(request, backend, tmp_path) as database:
+        create_tables(database.engine)
+        engine = hostile(database, setting)
+        own = Database(engine, "posthog_")
+        store = DeliveryStore(own, "w1")
+        store.announce("host", 1, "0.1.0")
+        store.claim(range(64), lease=60)
+        with own.begin() as connection:
+            connection.execute(own.statements.insert_event, INSERT)
+        with database.engine.connect() as open_elsewhere:
+            open_elsewhere.execution_options(isolation_level="READ COMMITTED")
+            if "read_only" not in setting:
+                open_elsewhere.execute(own.statements.insert_event, INSERT)
+            (row,) = store.read_events([1], (), 10, 10_000)
+        store.bury(row, {1: 1}, "HTTP 400", 400)
+        assert store.heartbeat(60, 120)
+        assert (database.count("posthog_outbox"), database.count("posthog_dead_letters")) == (0, 1)
+        for level in (isolation(own, autocommit), isolation(own, transactional)):
+            assert level == "read committed"
+        own.close()
+        engine.dispose()
+
+
+def isolation(own: Database, kind: Any) -> str:
+    """The isolation in which a statement runs."""
+    asked = "SHOW transaction_isolation" if own.engine.dialect.name == "postgresql" else "SELECT @@tx_isolation"
+    with kind(own.engine).connect() as connection:
+        return str(connection.exec_driver_sql(asked).scalar()).lower().replace("-", " ")
+
+
+def test_the_applications_connections_keep_their_settings(database: TestDatabase) -> None:
+    engine = sa.create_engine(database.url)
+    own = Database(engine, "posthog_")
+    own.check()
+    assert own.engine.pool is not engine.pool
+    own.close()
+    engine.dispose()
+
+
+def test_on_sqlite_own_transactions_begin_as_writers(sqlite_database: TestDatabase) -> None:
+    own = Database(sa.create_engine(sqlite_database.url, connect_args={"timeout": 0}), "posthog_")
+    with own.begin() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+        rival = sa.create_engine(sqlite_database.url, connect_args={"timeout": 0}, poolclass=sa.NullPool)
+        with rival.connect() as other, pytest.raises(sa.exc.OperationalError, match="locked"):
+            other.exec_driver_sql("UPDATE posthog_shards SET attempt = 0")
+    own.close()
+
+
+def test_a_sqlite_file_that_is_replaced_is_noticed(sqlite_database: TestDatabase) -> None:
+    own = Database(sqlite_database.url, "posthog_")
+    store = DeliveryStore(own, "w1")
+    changes = ChangeSignal(own.engine)
+    assert changes.changed()
+    assert not changes.changed()
+    path = sa.make_url(sqlite_database.url).database or ""
+    os.unlink(path)
+    sqlite_database.engine.dispose()
+    create_tables(sqlite_database.url)
+    assert changes.changed()
+    store.announce("host", 1, "0.1.0")
+    assert sqlite_database.count("posthog_workers") == 1
+    changes.close()
+    own.close()
+
+
+def test_a_lock_makes_the_change_signal_raise_an_error_of_sqlalchemy(sqlite_database: TestDatabase) -> None:
+    own = Database(sa.create_engine(sqlite_database.url, connect_args={"timeout": 0}), "posthog_")
+    changes = ChangeSignal(own.engine)
+    changes.changed()
+    with sqlite_database.engine.connect() as other:
+        other.exec_driver_sql("BEGIN EXCLUSIVE")
+        with pytest.raises(sa.exc.OperationalError, match="locked"):
+            changes.changed()
+    assert changes.changed() in (True, False)
+    changes.close()
+    own.close()
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
+def test_a_server_that_takes_no_writes_empties_the_pool(
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str
+) -> None:
+    with make_database(request, backend, tmp_path) as database:
+        create_tables(database.engine)
+        own = Database(database.url, "posthog_")
+        refuse = {"postgresql": "SET TRANSACTION READ ONLY", "mariadb": "SET SESSION TRANSACTION READ ONLY"}[backend]
+        with transactional(own.engine).connect() as connection:
+            before = connection.connection.driver_connection
+            connection.exec_driver_sql(refuse)
+            if backend == "mariadb":
+                connection.commit()
+            with pytest.raises(sa.exc.DBAPIError) as raised:
+                connection.execute(own.statements.insert_event, INSERT)
+        assert is_elsewhere(raised.value)
+        assert raised.value.connection_invalidated
+        with own.begin() as connection:
+            assert connection.connection.driver_connection is not before
+            connection.execute(own.statements.insert_event, INSERT)
+        own.close()
+
+
+@pytest.mark.parametrize("how", ["async_creator", "do_connect", "ssl"])
+def test_an_asynchronous_engine_whose_url_does_not_tell_is_refused(how: str) -> None:
+    url = "postgresql+asyncpg://nobody@127.0.0.1/none"
+    arguments: dict[str, Any] = {"async_creator": {"async_creator": print}, "ssl": {"connect_args": {"ssl": "require"}}}
+    engine = create_async_engine(url, **arguments.get(how, {}))
+    if how == "do_connect":
+        sa.event.listen(engine.sync_engine, "do_connect", lambda *_: None)
+    with pytest.raises(ConfigurationError, match="the URL of the same database"):
+        Database(engine, "posthog_")
+
+
+def test_connect_args_of_an_asynchronous_engine_say_where_the_tables_are(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with make_database(request, "postgresql", tmp_path) as database:
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE SCHEMA app")
+        url = sa.make_url(database.url).set(drivername="postgresql+asyncpg")
+        arguments = {"database": url.database, "server_settings": {"search_path": "app"}, "statement_cache_size": 0}
+        engine = create_async_engine(url.set(database="postgres"), connect_args=arguments)
+        own = Database(engine, "posthog_")
+        with pytest.raises(TablesMissing):
+            own.check()
+        with own.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT current_schema()").scalar() == "app"
+            assert connection.exec_driver_sql("SELECT current_database()").scalar() == url.database
+        own.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://root@127.0.0.1/none?colour=blue", "mysql://root@127.0.0.1/x?connect_timeout=a"]
+)
+def test_an_option_that_the_driver_refuses_is_a_sentence(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="option of the database URL"):
+        Database(url, "posthog_").check()
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
+def test_a_connection_that_is_not_answered_is_cut(request: pytest.FixtureRequest, tmp_path: Path, backend: str) -> None:
+    asleep = {"postgresql": "SELECT pg_sleep(60)", "mariadb": "SELECT SLEEP(60)"}[backend]
+    with make_database(request, backend, tmp_path) as database:
+        create_tables(database.engine)
+        own = Database(database.url, "posthog_")
+        own.guard.patience = 0.2
+        with own.engine.connect() as connection, pytest.raises(sa.exc.DBAPIError) as raised:
+            connection.exec_driver_sql(asleep)
+        assert raised.value.connection_invalidated
+        own.guard.patience = 60.0
+        assert DefinitionStore(own, "p").read_revision() == 0
+        own.close()
