@@ -13,6 +13,8 @@ from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit, forgettable, transactional, writers_turn
 from hogbox._store.hold_statement import HoldStatements
+from hogbox._store.mark import MarkStore
+from hogbox._store.mark_keeper import MarkKeeper
 
 Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
@@ -57,6 +59,7 @@ class DeliveryStore:
         self._database = database
         self._statements = database.statements
         self._holds = HoldStatements(database.tables)
+        self._marks = MarkKeeper(MarkStore(database, worker))
         self._worker = worker
         self._turn = writers_turn(database.engine)
         self.held: frozenset[str] = frozenset()
@@ -105,6 +108,7 @@ class DeliveryStore:
         """Take those of the shards that are free, for so many seconds."""
         claim = {"worker": self._worker, "wanted": list(shards), "lease": _ms(lease)}
         self._run(self._statements.claim_shards, claim)
+        self._marks.claimed()
 
     def give_back(self, shards: Collection[int]) -> None:
         """Make these shards free for other workers."""
@@ -112,11 +116,13 @@ class DeliveryStore:
 
     def leave(self, shards: Collection[int]) -> None:
         """Give these shards back and end."""
+        self._marks.leave()
         self.give_back(shards)
         self._run(self._statements.forget_worker, {"worker": self._worker})
 
     def read_ready(self) -> list[Ready]:
         """This worker's shards that hold events."""
+        self._marks.keep()
         with self._connect() as connection:
             rows = connection.execute(self._statements.read_ready, {"worker": self._worker}).all()
         return [
@@ -130,6 +136,7 @@ class DeliveryStore:
 
     def count_backlog(self) -> tuple[int, int]:
         """The id of the newest event that waits, and how many wait."""
+        self._marks.keep()
         with self._connect() as connection:
             last = connection.scalar(self._statements.read_last_id) or 0
         return last, self.count_waiting(last)

@@ -83,6 +83,13 @@ class used_bytes(FunctionElement[int]):  # noqa: N801 - reads as the SQL functio
     inherit_cache = True
 
 
+class with_marks(FunctionElement[bool]):  # noqa: N801 - reads as the condition that it is
+    """A condition where there are marks, on PostgreSQL; true elsewhere."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
 class LongText(Text):
     """Text of any length: MySQL's and MariaDB's TEXT ends at 64 KiB."""
 
@@ -146,6 +153,16 @@ def _used_bytes(_: used_bytes, _compiler: SQLCompiler, **_options: Any) -> str:
 def _used_bytes_sqlite(_: used_bytes, _compiler: SQLCompiler, **_options: Any) -> str:
     pages = "pragma_page_count AS c, pragma_freelist_count AS f, pragma_page_size AS s"
     return f"(SELECT (c.page_count - f.freelist_count) * s.page_size FROM {pages})"  # noqa: S608 - fixed names
+
+
+@compiles(with_marks)
+def _with_marks(_: with_marks, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "1 = 1"
+
+
+@compiles(with_marks, "postgresql")
+def _with_marks_postgresql(element: with_marks, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
 
 
 @compiles(table_exists, "sqlite")
@@ -395,6 +412,11 @@ def delete_by_id(table: Table) -> Delete:
         statement = statement.prefix_with(table.name, dialect=name)
         statement = statement.with_hint("FORCE INDEX (PRIMARY)", dialect_name=name)
     return statement
+
+
+def tells_writers(engine: Engine) -> bool:
+    """Whether the database says which transactions have written to a table and may still commit."""
+    return engine.dialect.name == "postgresql"
 
 
 def most_writers(engine: Engine) -> int:

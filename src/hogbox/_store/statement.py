@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from hogbox._store.dialect import delete_by_id, epoch_ms, octets
+from hogbox._store.mark_statement import from_lowest_mark, from_mark, oldest_event, shards_mark
 from hogbox._store.table import Tables
 
 EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
@@ -152,7 +153,7 @@ def _give_back_shards(tables: Tables) -> Update:
 def _read_ready(tables: Tables) -> Select[int, int, int, int, int]:
     """A worker's shards that hold events: fence, failed attempts, milliseconds to wait yet, id of the oldest event."""
     shards = tables.shards.c
-    oldest = _oldest_of(tables, shards.shard)
+    oldest = oldest_event(tables)
     wait = (shards.not_before - epoch_ms()).label("wait")
     mine = select(shards.shard, shards.fence, shards.attempt, wait, oldest.label("oldest"))
     waiting = mine.where(shards.owner == bindparam("worker")).subquery()
@@ -161,24 +162,21 @@ def _read_ready(tables: Tables) -> Select[int, int, int, int, int]:
 
 def _read_oldest(tables: Tables) -> Select[int, int]:
     """Every shard that holds events, whoever owns it, and the id of its oldest event."""
-    shards = tables.shards.c
-    each = select(shards.shard, _oldest_of(tables, shards.shard).label("oldest")).subquery()
+    each = select(tables.shards.c.shard, oldest_event(tables).label("oldest")).subquery()
     return select(each).where(each.c.oldest.is_not(None))
 
 
-def _oldest_of(tables: Tables, shard: ColumnElement[int]) -> ColumnElement[int]:
-    outbox = tables.outbox.c
-    return select(outbox.id).where(outbox.shard == shard).order_by(outbox.id).limit(1).scalar_subquery()
-
-
-def _read_last_id(tables: Tables) -> Select[int | None]:
+def _read_last_id(tables: Tables) -> Select[int]:
     """The id of the newest event that waits."""
-    return select(func.max(tables.outbox.c.id))
+    outbox = tables.outbox.c
+    # Not MAX: PostgreSQL may then look for it in the other index.
+    return select(outbox.id).where(from_lowest_mark(tables)).order_by(outbox.id.desc()).limit(1)
 
 
 def _count_waiting(tables: Tables) -> Select[int]:
     """How many events wait, up to and with an id."""
-    return select(func.count()).select_from(tables.outbox).where(tables.outbox.c.id <= bindparam("last"))
+    until_last = tables.outbox.c.id <= bindparam("last")
+    return select(func.count()).select_from(tables.outbox).where(until_last, from_lowest_mark(tables))
 
 
 def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
@@ -191,14 +189,15 @@ def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
     outbox = tables.outbox.c
     wanted: BindParameter[Any] = bindparam("wanted", expanding=True)
     shard = tables.shards.c.shard
-    each = select(_oldest_of(tables, shard).label("oldest")).where(shard.in_(wanted)).subquery()
+    each = select(oldest_event(tables).label("oldest")).where(shard.in_(wanted)).subquery()
     first = select(func.min(each.c.oldest)).scalar_subquery()
     return _within_limits(tables, outbox.id >= first, (outbox.shard + 0).in_(wanted))
 
 
 def _read_shard_events(tables: Tables) -> Select[int, int, str, str, str]:
     """The same of one shard, by the index on shards: for few shards, beside which many events of others may wait."""
-    return _within_limits(tables, tables.outbox.c.shard == bindparam("wanted"))
+    shard: BindParameter[int] = bindparam("wanted", type_=tables.shards.c.shard.type)
+    return _within_limits(tables, tables.outbox.c.shard == shard, from_mark(tables, shard, shards_mark(tables, shard)))
 
 
 def _within_limits(tables: Tables, *conditions: ColumnElement[bool]) -> Select[int, int, str, str, str]:
