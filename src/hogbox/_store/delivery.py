@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, UpdateBase
+from sqlalchemy import Connection, Select, UpdateBase
 
 from hogbox._delivery.batch import Waiting, total_bytes
+from hogbox._delivery.portion import Portion
 from hogbox._delivery.share import Lease
 from hogbox._events.event import uuid_of
 from hogbox._store.database import Database
@@ -25,6 +26,7 @@ _MANY_SHARDS: Final = 12
 """From so many on their events are so close together that reading them along the primary key passes over few others."""
 
 _Limits = Mapping[str, Any]
+_Read = Select[int, int, str, str, str]
 
 
 class LeaseLost(Exception):
@@ -62,6 +64,7 @@ class DeliveryStore:
         self._marks = MarkKeeper(MarkStore(database, worker))
         self._worker = worker
         self._turn = writers_turn(database.engine)
+        self._portion: Portion | None = None
         self.held: frozenset[str] = frozenset()
         """The projects that some worker held back at the last heartbeat."""
 
@@ -73,11 +76,14 @@ class DeliveryStore:
     def heartbeat(self, lease: float, forget_after: float, done: Done = NOTHING_DONE) -> bool:
         """Stay alive and keep the leases for so many seconds; False where this worker is no longer listed.
 
-        Workers that were silent for `forget_after` seconds are removed from the list, and exposures that expired as
-        long ago are forgotten, as are holds that nobody renewed.
+        What was written before the database's clock was set back is corrected, so that nothing waits until the clock
+        has caught up. Workers that were silent for `forget_after` seconds are removed from the list, and
+        exposures that expired as long ago are forgotten, as are holds that nobody renewed.
         """
         known = self._run(self._statements.touch_worker, {"worker": self._worker, **done._asdict()})
         self._run(self._statements.renew_leases, {"worker": self._worker, "lease": _ms(lease)})
+        self._run(self._statements.correct_leases, {"lease": _ms(lease)})
+        self._run(self._statements.correct_workers, {})
         self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
         self._run(self._statements.forget_exposures, {"grace": _ms(forget_after)})
         self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
@@ -153,12 +159,12 @@ class DeliveryStore:
         """
         limits = {"held": list(held), "events": events, "bytes": size}
         with self._connect() as connection:
-            read = self._read_many if len(shards) >= _MANY_SHARDS else self._read_each
-            return read(connection, shards, limits)
-
-    def _read_many(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
-        rows = connection.execute(self._statements.read_events, {**limits, "wanted": list(shards)}).all()
-        return [Waiting(*row, uuid_of(row[4])) for row in rows]
+            if self._portion is None:
+                average = connection.scalar(self._statements.read_average_size)
+                self._portion = Portion(float(average or 0), size)
+            if len(shards) >= _MANY_SHARDS:
+                return self._read(connection, self._statements.read_events, limits, [*shards])
+            return self._read_each(connection, shards, limits)
 
     def _read_each(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
         found: list[Waiting] = []
@@ -166,12 +172,19 @@ class DeliveryStore:
         for shard in shards:
             if events <= 0 or size <= 0:
                 break
-            room = {**limits, "wanted": shard, "events": events, "bytes": size}
-            rows = connection.execute(self._statements.read_shard_events, room).all()
-            read = [Waiting(*row, uuid_of(row[4])) for row in rows]
+            room = {**limits, "events": events, "bytes": size}
+            read = self._read(connection, self._statements.read_shard_events, room, shard)
             found += read
             events, size = events - len(read), size - total_bytes(read)
         return found
+
+    def _read(self, connection: Connection, statement: _Read, limits: _Limits, wanted: object) -> list[Waiting]:
+        portion = self._portion or Portion(0, limits["bytes"])
+        asked = portion.ask(limits["events"])
+        rows = connection.execute(statement, {**limits, "wanted": wanted, "events": asked}).all()
+        read = [Waiting(*row, uuid_of(row[4])) for row in rows]
+        portion.note(asked, len(read), cut=total_bytes(read) >= limits["bytes"])
+        return read
 
     def settle(self, rows: Collection[Waiting], fences: Fences) -> None:
         """Take events out of the outbox: they are delivered.

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from hogbox._store.dialect import with_marks
 from hogbox._store.table import Tables
 
-_FIRST: Final[ColumnElement[int]] = literal_column("-9223372036854775807", BigInteger())
+FIRST_ID: Final[ColumnElement[int]] = literal_column("-9223372036854775807", BigInteger())
 """Below every id. Written out: a parameter would have to be named in each statement that raw drivers run."""
 
 _SERVER: Final[ColumnElement[str]] = literal_column("CAST(pg_postmaster_start_time() AS text)", Text())
@@ -60,12 +60,12 @@ def shards_mark(tables: Tables, shard: ColumnElement[int]) -> ColumnElement[int]
 def from_lowest_mark(tables: Tables) -> ColumnElement[bool]:
     """That an event is not below the lowest mark of all."""
     marks = tables.shards.alias("marks").c
-    lowest = select(func.coalesce(func.min(func.coalesce(marks.read_from, _FIRST)), _FIRST))
+    lowest = select(func.coalesce(func.min(func.coalesce(marks.read_from, FIRST_ID)), FIRST_ID))
     return with_marks(tables.outbox.c.id >= lowest.scalar_subquery())
 
 
 def _mark_of(tables: Tables) -> ColumnElement[int]:
-    return func.coalesce(tables.shards.c.read_from, _FIRST)
+    return func.coalesce(tables.shards.c.read_from, FIRST_ID)
 
 
 class MarkStatements:

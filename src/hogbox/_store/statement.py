@@ -19,16 +19,19 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
     delete,
+    exists,
     func,
     insert,
+    literal_column,
     select,
     tuple_,
     update,
 )
 
 from hogbox._store.dialect import delete_by_id, epoch_ms, octets
-from hogbox._store.mark_statement import from_lowest_mark, from_mark, oldest_event, shards_mark
+from hogbox._store.mark_statement import FIRST_ID, from_lowest_mark, from_mark, oldest_event, shards_mark
 from hogbox._store.table import Tables
 
 EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
@@ -36,6 +39,13 @@ EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
 
 DEAD_LETTER_VALUES: Final = (*EVENT_VALUES, "event_uuid", "reason")
 """The parameters of `insert_dead_letter`, in order."""
+
+
+_LONGEST_PAUSE: Final = 3_600_000
+"""Milliseconds: no server may ask for more."""
+
+_SAMPLE: Final = 32
+"""Events whose average size stands for that of others: enough, and few even where each is as large as can be."""
 
 
 class Statements:
@@ -48,6 +58,8 @@ class Statements:
         self.touch_worker = _touch_worker(tables)
         self.forget_worker = _forget_worker(tables)
         self.forget_dead_workers = _forget_dead_workers(tables)
+        self.correct_leases = _correct_leases(tables)
+        self.correct_workers = _correct_workers(tables)
         self.forget_exposures = _forget_exposures(tables)
         self.read_live_workers = _read_live_workers(tables)
         self.read_leases = _read_leases(tables)
@@ -58,6 +70,7 @@ class Statements:
         self.read_oldest = _read_oldest(tables)
         self.read_last_id = _read_last_id(tables)
         self.count_waiting = _count_waiting(tables)
+        self.read_average_size = _read_average_size(tables)
         self.read_events = _read_events(tables)
         self.read_shard_events = _read_shard_events(tables)
         self.settle = _settle(tables)
@@ -101,6 +114,42 @@ def _forget_worker(tables: Tables) -> Delete:
 def _forget_dead_workers(tables: Tables) -> Delete:
     """Remove the workers not seen for so many milliseconds."""
     return delete(tables.workers).where(tables.workers.c.seen_at < epoch_ms() - _milliseconds("silence"))
+
+
+def _correct_leases(tables: Tables) -> Update:
+    """Have the leases end when they should that were prolonged before the database's clock was set back.
+
+    As if their owners had been heard of just now: one that is alive prolongs its leases again before they end. They
+    are as long as they were: the owner's last heartbeat has the time of the same clock. An owner that is not listed is
+    gone, and its leases are taken to be as long as this worker's.
+    """
+    shards, workers = tables.shards.c, tables.workers.c
+    same = workers.id == shards.owner
+    seen_at = select(workers.seen_at).where(same).scalar_subquery()
+    heard_of = exists().where(same, workers.seen_at <= _soon())
+    lease = func.coalesce(shards.lease_expires_at - seen_at, _milliseconds("lease"))
+    return (
+        update(tables.shards)
+        .where(shards.owner.is_not(None), shards.lease_expires_at > epoch_ms() + _milliseconds("lease"), ~heard_of)
+        .values(lease_expires_at=epoch_ms() + lease)
+    )
+
+
+def _correct_workers(tables: Tables) -> Update:
+    """Have the workers count as heard of just now whose heartbeats are in the future: the clock was set back."""
+    return update(tables.workers).where(tables.workers.c.seen_at > _soon()).values(seen_at=epoch_ms())
+
+
+def _set_back(tables: Tables) -> ColumnElement[bool]:
+    """That the clock was set back since a shard failed: the failure is in the future, or the pause longer than any."""
+    shards = tables.shards.c
+    endless = shards.not_before > epoch_ms() + literal_column(str(_LONGEST_PAUSE), BigInteger())
+    return (shards.last_error_at > _soon()) | (shards.last_error_at.is_(None) & endless)
+
+
+def _soon() -> ColumnElement[int]:
+    """A time that only a clock can have written that has been set back since."""
+    return epoch_ms() + literal_column("60000", BigInteger())
 
 
 def _forget_exposures(tables: Tables) -> Delete:
@@ -154,7 +203,7 @@ def _read_ready(tables: Tables) -> Select[int, int, int, int, int]:
     """A worker's shards that hold events: fence, failed attempts, milliseconds to wait yet, id of the oldest event."""
     shards = tables.shards.c
     oldest = oldest_event(tables)
-    wait = (shards.not_before - epoch_ms()).label("wait")
+    wait = case((_set_back(tables), 0), else_=shards.not_before - epoch_ms()).label("wait")
     mine = select(shards.shard, shards.fence, shards.attempt, wait, oldest.label("oldest"))
     waiting = mine.where(shards.owner == bindparam("worker")).subquery()
     return select(waiting).where(waiting.c.oldest.is_not(None))
@@ -177,6 +226,14 @@ def _count_waiting(tables: Tables) -> Select[int]:
     """How many events wait, up to and with an id."""
     until_last = tables.outbox.c.id <= bindparam("last")
     return select(func.count()).select_from(tables.outbox).where(until_last, from_lowest_mark(tables))
+
+
+def _read_average_size(tables: Tables) -> Select[Any]:
+    """The average size of a few of the events that wait longest, in bytes."""
+    outbox = tables.outbox.c
+    oldest = select(outbox.payload).where(outbox.id >= FIRST_ID, from_lowest_mark(tables))
+    some = oldest.order_by(outbox.id).limit(_SAMPLE).subquery()
+    return select(func.avg(octets(some.c.payload)))
 
 
 def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
