@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Select, UpdateBase
+from sqlalchemy import Connection, UpdateBase
+from sqlalchemy.exc import SQLAlchemyError
 
-from hogbox._delivery.batch import Waiting, total_bytes
-from hogbox._delivery.portion import Portion
+from hogbox._delivery.batch import Waiting
 from hogbox._delivery.share import Lease
-from hogbox._events.event import uuid_of
+from hogbox._events.identifier import SHARDS, shard_of
+from hogbox._events.letter import read_event
 from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit, forgettable, transactional, writers_turn
+from hogbox._store.dialect import autocommit, forgettable, is_undecodable, transactional, writers_turn
+from hogbox._store.event_reader import EventReader
 from hogbox._store.hold_statement import HoldStatements
 from hogbox._store.mark import MarkStore
 from hogbox._store.mark_keeper import MarkKeeper
+
+log = logging.getLogger("hogbox.delivery")
 
 Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
 
 _LONGEST_REASON: Final = 2000
-
-_MANY_SHARDS: Final = 12
-"""From so many on their events are so close together that reading them along the primary key passes over few others."""
-
-_Limits = Mapping[str, Any]
-_Read = Select[int, int, str, str, str]
+_FOR_EVER: Final = 1 << 53
+_STRAY: Final = "its shard is none of 0 to 63: another program wrote it"
 
 
 class LeaseLost(Exception):
@@ -64,7 +65,7 @@ class DeliveryStore:
         self._marks = MarkKeeper(MarkStore(database, worker))
         self._worker = worker
         self._turn = writers_turn(database.engine)
-        self._portion: Portion | None = None
+        self._reader = EventReader(database)
         self.held: frozenset[str] = frozenset()
         """The projects that some worker held back at the last heartbeat."""
 
@@ -87,6 +88,7 @@ class DeliveryStore:
         self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
         self._run(self._statements.forget_exposures, {"grace": _ms(forget_after)})
         self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
+        self.bury_strays()
         with self._connect() as connection:
             self.held = frozenset(connection.scalars(self._holds.read_held))
         return bool(known)
@@ -105,10 +107,30 @@ class DeliveryStore:
 
     def read_leases(self, alive_within: float) -> tuple[list[str], list[Lease]]:
         """The workers seen within so many seconds, and every shard's lease."""
+        alive = self._read_live_workers(alive_within)
         with self._connect() as connection:
-            alive = connection.scalars(self._statements.read_live_workers, {"silence": _ms(alive_within)}).all()
             leases = connection.execute(self._statements.read_leases).all()
-        return list(alive), [Lease(shard, owner, left / 1000) for shard, owner, left in leases]
+        found = [Lease(shard, owner, left / 1000) for shard, owner, left in leases]
+        return alive, found if len(found) >= SHARDS else found + self._restore_shards(found)
+
+    def _restore_shards(self, found: Collection[Lease]) -> list[Lease]:
+        """The shards whose rows somebody removed, put back: their events would wait for ever."""
+        missing = sorted({*range(SHARDS)}.difference(lease.shard for lease in found))
+        for shard in missing:
+            self._run(self._statements.restore_shard[self._database.engine.dialect.name], {"shard": shard})
+        return [Lease(shard, None, 0.0) for shard in missing]
+
+    def _read_live_workers(self, alive_within: float) -> list[str]:
+        try:
+            with self._connect() as connection:
+                found = connection.scalars(self._statements.read_live_workers, {"silence": _ms(alive_within)})
+                return list(found.all())
+        except (SQLAlchemyError, UnicodeError) as error:
+            if not is_undecodable(error):
+                raise
+        # One of the names can't be read. Those who are alive enter themselves again at their next heartbeat.
+        self._run(self._statements.forget_dead_workers, {"silence": -_FOR_EVER})
+        return []
 
     def claim(self, shards: Collection[int], lease: float) -> None:
         """Take those of the shards that are free, for so many seconds."""
@@ -141,7 +163,9 @@ class DeliveryStore:
             return dict(connection.execute(self._statements.read_oldest).all())
 
     def count_backlog(self) -> tuple[int, int]:
-        """The id of the newest event that waits, and how many wait."""
+        """The id of the newest event that waits, and how many wait; without those that no worker would find."""
+        self.bury_strays()
+        self.read_leases(alive_within=0)  # puts the rows of shards back that somebody removed
         self._marks.keep()
         with self._connect() as connection:
             last = connection.scalar(self._statements.read_last_id) or 0
@@ -155,36 +179,9 @@ class DeliveryStore:
     def read_events(self, shards: Collection[int], held: Collection[str], events: int, size: int) -> list[Waiting]:
         """The oldest events of these shards, each shard's in order, without those of held projects.
 
-        So many events at most, or as soon as they have so many bytes.
+        So many events at most, or as soon as they have so many bytes. An event that can't be read has a fault.
         """
-        limits = {"held": list(held), "events": events, "bytes": size}
-        with self._connect() as connection:
-            if self._portion is None:
-                average = connection.scalar(self._statements.read_average_size)
-                self._portion = Portion(float(average or 0), size)
-            if len(shards) >= _MANY_SHARDS:
-                return self._read(connection, self._statements.read_events, limits, [*shards])
-            return self._read_each(connection, shards, limits)
-
-    def _read_each(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
-        found: list[Waiting] = []
-        events, size = limits["events"], limits["bytes"]
-        for shard in shards:
-            if events <= 0 or size <= 0:
-                break
-            room = {**limits, "events": events, "bytes": size}
-            read = self._read(connection, self._statements.read_shard_events, room, shard)
-            found += read
-            events, size = events - len(read), size - total_bytes(read)
-        return found
-
-    def _read(self, connection: Connection, statement: _Read, limits: _Limits, wanted: object) -> list[Waiting]:
-        portion = self._portion or Portion(0, limits["bytes"])
-        asked = portion.ask(limits["events"])
-        rows = connection.execute(statement, {**limits, "wanted": wanted, "events": asked}).all()
-        read = [Waiting(*row, uuid_of(row[4])) for row in rows]
-        portion.note(asked, len(read), cut=total_bytes(read) >= limits["bytes"])
-        return read
+        return self._reader.read(shards, held, events, size)
 
     def settle(self, rows: Collection[Waiting], fences: Fences) -> None:
         """Take events out of the outbox: they are delivered.
@@ -201,9 +198,39 @@ class DeliveryStore:
         held = self._held([row.shard], fences)
         why = {"uuid": row.uuid, "why": _storable(reason), "code": status, "event": row.id}
         with self._turn, transactional(self._database.engine).begin() as connection:
-            connection.execute(self._statements.bury, why)
+            if row.fault and not row.payload:
+                connection.execute(self._statements.bury_unreadable, {**why, **_instead(row)})
+            else:
+                connection.execute(self._statements.bury, why)
             if connection.execute(self._statements.settle, {**held, "ids": [row.id]}).rowcount != 1:
                 raise LeaseLost
+
+    def bury_strays(self) -> int:
+        """Move some events to the dead letters whose shard is none, so that no worker reads them; how many.
+
+        They get the shard that they belong to, and can be put back.
+        """
+        with self._connect() as connection:
+            strays = connection.scalars(self._statements.read_strays).all()
+        buried = sum(self._bury_stray(event) for event in strays)
+        if buried:
+            log.warning("events moved to the dead letters: %d (%s)", buried, _STRAY)
+        return buried
+
+    def _bury_stray(self, event: int) -> int:
+        row = self._reader.read_one(event)
+        if row is None:
+            return 0
+        distinct_id = read_event(row.payload).get("distinct_id")
+        shard = shard_of(row.project, distinct_id) if isinstance(distinct_id, str) else 0
+        bury = self._statements.bury_unreadable if row.fault else self._statements.bury_stray
+        why = {"uuid": row.uuid, "why": row.fault or _STRAY, "code": None, "event": row.id}
+        with self._turn, transactional(self._database.engine).begin() as connection:
+            connection.execute(bury, {**why, **_instead(row._replace(shard=shard))})
+            if connection.execute(self._statements.remove_event, {"event": event}).rowcount != 1:
+                connection.rollback()
+                return 0
+        return 1
 
     def clear_retry(self, shards: Collection[int], fences: Fences) -> None:
         """Forget that deliveries of these shards failed."""
@@ -230,6 +257,11 @@ class DeliveryStore:
             # Committed in words too: an application's engine may begin transactions whatever the isolation level says.
             with connection.begin():
                 return connection.execute(statement, values).rowcount
+
+
+def _instead(row: Waiting) -> dict[str, object]:
+    """What a dead letter says of where an event belongs, in the place of what its row says."""
+    return {"its_shard": row.shard, "its_project": row.project, "its_lane": row.lane}
 
 
 def _storable(text: str) -> str:

@@ -83,6 +83,13 @@ class used_bytes(FunctionElement[int]):  # noqa: N801 - reads as the SQL functio
     inherit_cache = True
 
 
+class hexadecimal(FunctionElement[str]):  # noqa: N801 - reads as the SQL function that it is
+    """The bytes of a value, in hexadecimal, whatever they are."""
+
+    type = Text()
+    inherit_cache = True
+
+
 class with_marks(FunctionElement[bool]):  # noqa: N801 - reads as the condition that it is
     """A condition where there are marks, on PostgreSQL; true elsewhere."""
 
@@ -153,6 +160,16 @@ def _used_bytes(_: used_bytes, _compiler: SQLCompiler, **_options: Any) -> str:
 def _used_bytes_sqlite(_: used_bytes, _compiler: SQLCompiler, **_options: Any) -> str:
     pages = "pragma_page_count AS c, pragma_freelist_count AS f, pragma_page_size AS s"
     return f"(SELECT (c.page_count - f.freelist_count) * s.page_size FROM {pages})"  # noqa: S608 - fixed names
+
+
+@compiles(hexadecimal)
+def _hexadecimal(element: hexadecimal, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"hex({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(hexadecimal, "postgresql")
+def _hexadecimal_postgresql(element: hexadecimal, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"encode(convert_to({compiler.process(element.clauses, **kw)}, 'SQL_ASCII'), 'hex')"
 
 
 @compiles(with_marks)
@@ -334,6 +351,11 @@ def explain(error: BaseException) -> HogboxError | None:
     if state == "42703" or number == 1054 or "has no column named" in text or "no such column" in text:
         return TablesOutdated()
     return None
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Whether a driver could not make texts of what a statement found."""
+    return isinstance(_origin(error), UnicodeError) or "decode" in str(_origin(error)).lower()
 
 
 def _origin(error: BaseException) -> BaseException:

@@ -30,7 +30,8 @@ from sqlalchemy import (
     update,
 )
 
-from hogbox._store.dialect import delete_by_id, epoch_ms, octets
+from hogbox._events.identifier import SHARDS
+from hogbox._store.dialect import ByDialect, delete_by_id, epoch_ms, hexadecimal, insert_new, octets
 from hogbox._store.mark_statement import FIRST_ID, from_lowest_mark, from_mark, oldest_event, shards_mark
 from hogbox._store.table import Tables
 
@@ -73,11 +74,18 @@ class Statements:
         self.read_average_size = _read_average_size(tables)
         self.read_events = _read_events(tables)
         self.read_shard_events = _read_shard_events(tables)
+        self.read_ids = _read_ids(tables)
+        self.read_event = _read_event(tables)
+        self.read_strays = _read_strays(tables)
+        self.restore_shard = _restore_shard(tables)
+        self.remove_event = _remove_event(tables)
         self.settle = _settle(tables)
         self.clear_retry = _clear_retry(tables)
         self.postpone = _postpone(tables)
         self.note_error = _note_error(tables)
         self.bury = _bury(tables)
+        self.bury_stray = _bury_stray(tables)
+        self.bury_unreadable = _bury_unreadable(tables)
 
 
 def _insert_event(tables: Tables) -> Insert:
@@ -273,6 +281,43 @@ def _within_limits(tables: Tables, *conditions: ColumnElement[bool]) -> Select[i
     return read.where(running.c.bytes_before < bindparam("bytes")).order_by(running.c.id)
 
 
+def _read_ids(tables: Tables) -> Select[int, int]:
+    """Id and shard of the oldest events of some shards, for a driver that can't read what `read_events` finds."""
+    outbox, shard = tables.outbox.c, tables.shards.c.shard
+    wanted: BindParameter[Any] = bindparam("wanted", expanding=True)
+    each = select(oldest_event(tables).label("oldest")).where(shard.in_(wanted)).subquery()
+    first = select(func.min(each.c.oldest)).scalar_subquery()
+    free = outbox.project.not_in(bindparam("held", expanding=True))
+    found = select(outbox.id, outbox.shard).where(outbox.id >= first, (outbox.shard + 0).in_(wanted), free)
+    return found.order_by(outbox.id).limit(bindparam("events"))
+
+
+def _read_event(tables: Tables) -> Select[int, int, str, str, str]:
+    """One event, by its id."""
+    outbox = tables.outbox.c
+    columns = (outbox.id, outbox.shard, outbox.project, outbox.lane, outbox.payload)
+    return select(*columns).where(outbox.id == bindparam("event"))
+
+
+def _read_strays(tables: Tables) -> Select[int]:
+    """The ids of some events whose shard is none: no worker would ever read them."""
+    outbox = tables.outbox.c
+    return select(outbox.id).where((outbox.shard < 0) | (outbox.shard >= SHARDS)).limit(_SAMPLE)
+
+
+def _restore_shard(tables: Tables) -> ByDialect:
+    """Put the row of a shard back that somebody removed."""
+    fresh: dict[str, Any] = {
+        name: literal_column("0") for name in ("fence", "lease_expires_at", "not_before", "attempt")
+    }
+    return insert_new(tables.shards, {"shard": bindparam("shard", type_=tables.shards.c.shard.type), **fresh})
+
+
+def _remove_event(tables: Tables) -> Delete:
+    """Take one event out of the outbox, whoever holds its shard."""
+    return delete_by_id(tables.outbox).where(tables.outbox.c.id == bindparam("event"))
+
+
 def _settle(tables: Tables) -> Delete:
     """Take events out of the outbox, where their shards are still held."""
     outbox = tables.outbox.c
@@ -310,20 +355,36 @@ def _note_error(tables: Tables) -> Update:
 def _bury(tables: Tables) -> Insert:
     """Copy one event to the dead letters, with the reason; `settle` then takes it from the outbox."""
     outbox = tables.outbox.c
-    names = ["shard", "project", "lane", "payload", "created_at", "event_uuid", "reason", "status", "died_at"]
+    return _copy_to_letters(tables, outbox.shard, outbox.project, outbox.lane, outbox.payload)
+
+
+def _bury_stray(tables: Tables) -> Insert:
+    """The same of an event whose row says wrongly where it belongs."""
+    return _copy_to_letters(tables, *_place(tables), tables.outbox.c.payload)
+
+
+def _bury_unreadable(tables: Tables) -> Insert:
+    """The same of an event that a driver can't read: what it holds is kept in hexadecimal."""
+    return _copy_to_letters(tables, *_place(tables), hexadecimal(tables.outbox.c.payload))
+
+
+def _place(tables: Tables) -> list[ColumnElement[Any]]:
     dead = tables.dead_letters.c
-    event = select(
-        outbox.shard,
-        outbox.project,
-        outbox.lane,
-        outbox.payload,
+    return [bindparam(f"its_{name}", type_=dead[name].type) for name in ("shard", "project", "lane")]
+
+
+def _copy_to_letters(tables: Tables, *event: ColumnElement[Any]) -> Insert:
+    names = ["shard", "project", "lane", "payload", "created_at", "event_uuid", "reason", "status", "died_at"]
+    dead, outbox = tables.dead_letters.c, tables.outbox.c
+    copy = select(
+        *event,
         outbox.created_at,
         bindparam("uuid", type_=dead.event_uuid.type),
         bindparam("why", type_=dead.reason.type),
         bindparam("code", type_=dead.status.type),
         epoch_ms(),
     ).where(outbox.id == bindparam("event"))
-    return insert(tables.dead_letters).inline().from_select(names, event)
+    return insert(tables.dead_letters).inline().from_select(names, copy)
 
 
 def _held(tables: Tables) -> ColumnElement[bool]:
