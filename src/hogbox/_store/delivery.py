@@ -211,7 +211,7 @@ class DeliveryStore:
         They get the shard that they belong to, and can be put back.
         """
         with self._connect() as connection:
-            strays = connection.scalars(self._statements.read_strays).all()
+            strays = [stray for ends in self._statements.read_strays for stray in connection.scalars(ends).all()]
         buried = sum(self._bury_stray(event) for event in strays)
         if buried:
             log.warning("events moved to the dead letters: %d (%s)", buried, _STRAY)

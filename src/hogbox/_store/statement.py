@@ -299,10 +299,14 @@ def _read_event(tables: Tables) -> Select[int, int, str, str, str]:
     return select(*columns).where(outbox.id == bindparam("event"))
 
 
-def _read_strays(tables: Tables) -> Select[int]:
-    """The ids of some events whose shard is none: no worker would ever read them."""
+def _read_strays(tables: Tables) -> tuple[Select[int], ...]:
+    """The ids of some events whose shard is none: no worker would ever read them.
+
+    Two statements, each of them over one end of the index: of one over both PostgreSQL makes a walk along all of it.
+    """
     outbox = tables.outbox.c
-    return select(outbox.id).where((outbox.shard < 0) | (outbox.shard >= SHARDS)).limit(_SAMPLE)
+    beyond = (outbox.shard < 0, outbox.shard >= SHARDS)
+    return tuple(select(outbox.id).where(end).order_by(outbox.shard, outbox.id).limit(_SAMPLE) for end in beyond)
 
 
 def _restore_shard(tables: Tables) -> ByDialect:
