@@ -167,5 +167,5 @@ def test_settings_that_cannot_be_read(hogbox: Hogbox, sqlite_database: TestDatab
 def test_people_are_told_what_to_do(hogbox: Hogbox, sqlite_database: TestDatabase, emulator: Emulator) -> None:
     shown = hogbox("doctor", "-d", sqlite_database.url, "--host", emulator.url)
     assert shown.returncode == 1
-    assert "ok      tables: version 3\n" in shown.stdout
+    assert "ok      tables: version 4\n" in shown.stdout
     assert "warning project token: not set here\n        set POSTHOG_PROJECT_TOKEN" in shown.stdout

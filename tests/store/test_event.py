@@ -84,6 +84,24 @@ class TestReading:
         write(1, "x" * 100_000, "small")
         assert names(read(store, 1, size=1)) == ["x" * 100_000]
 
+    @pytest.mark.parametrize("shards", [[1, 2], range(64)], ids=["few shards", "many shards"])
+    def test_of_large_events_few_are_looked_at(
+        self, store: DeliveryStore, own: Database, write: WriteEvents, shards: Collection[int]
+    ) -> None:
+        write(1, *["x" * 300_000] * 30)
+        asked: list[str] = []
+
+        def note(_: Any, __: Any, sql: str, parameters: Any, *___: Any) -> None:
+            if "bytes_before" in sql:
+                values = parameters.values() if isinstance(parameters, dict) else parameters
+                asked.append("all" if 1000 in values else "few")
+
+        sa.event.listen(own.engine, "before_cursor_execute", note)
+        assert len(read(store, *shards, size=1_000_000)) == 2
+        assert asked == ["few"]
+        write(3, *["small"] * 50)
+        assert [len(read(store, 3)) for _ in range(3)] == [8, 32, 50]
+
     def test_bytes_are_counted_not_characters(self, store: DeliveryStore, write: WriteEvents) -> None:
         write(1, *["\N{PILE OF POO}" * 250] * 4)
         write(2, "small")

@@ -231,3 +231,57 @@ def test_every_worker_may_hold_some_shards(store_of: StoreOf) -> None:
         store_of(f"w{number}").claim([number + 4 * shard], lease=60)
     _, leases = store_of("w0").read_leases(60)
     assert {lease.shard: lease.owner for lease in leases} == {shard: f"w{shard % 4}" for shard in range(64)}
+
+
+DAY = 86_400_000
+AHEAD = "UPDATE posthog_shards SET lease_expires_at = lease_expires_at + :day"
+
+
+class TestAClockThatWasSetBack:
+    """Times that are a day ahead are what a clock leaves that was a day ahead."""
+
+    @pytest.mark.parametrize("listed", [True, False], ids=["listed", "not listed"])
+    def test_leases_of_a_dead_worker_end(self, database: TestDatabase, store_of: StoreOf, listed: bool) -> None:
+        dead, alive = store_of("dead"), store_of("alive")
+        if listed:
+            dead.announce("host", 1, "1.0.0")
+        alive.announce("host", 2, "1.0.0")
+        dead.claim([1], lease=30)
+        database.execute(AHEAD, day=DAY)
+        database.execute("UPDATE posthog_workers SET seen_at = seen_at + :day WHERE id = 'dead'", day=DAY)
+        alive.heartbeat(30, 60)
+        names, leases = alive.read_leases(30)
+        assert 25 < leases[1].seconds_left < 35
+        assert sorted(names) == (["alive", "dead"] if listed else ["alive"])
+        database.execute("UPDATE posthog_workers SET seen_at = seen_at - 100000 WHERE id = 'dead'")
+        alive.heartbeat(30, 60)
+        assert alive.read_leases(30)[0] == ["alive"]
+
+    def test_a_worker_that_is_alive_keeps_what_it_has(self, database: TestDatabase, store_of: StoreOf) -> None:
+        slow, other = store_of("slow"), store_of("other")
+        slow.announce("host", 1, "1.0.0")
+        slow.claim([1], lease=900)
+        database.execute(AHEAD, day=DAY)
+        database.execute("UPDATE posthog_workers SET seen_at = seen_at + :day", day=DAY)
+        other.heartbeat(30, 60)
+        leases = other.read_leases(30)[1]
+        assert leases[1].owner == "slow"
+        assert 890 < leases[1].seconds_left < 910, "its lease is longer than the other's"
+
+    def test_long_leases_of_workers_that_are_heard_of_stay(self, database: TestDatabase, store_of: StoreOf) -> None:
+        slow, other = store_of("slow"), store_of("other")
+        slow.announce("host", 1, "1.0.0")
+        slow.claim([1], lease=3000)
+        other.heartbeat(30, 60)
+        assert other.read_leases(30)[1][1].seconds_left > 2900
+
+    @pytest.mark.parametrize("failed", ["last_error_at + :day", "NULL"])
+    def test_a_pause_is_over(
+        self, database: TestDatabase, store: DeliveryStore, write: WriteEvents, failed: str
+    ) -> None:
+        write(1, "a")
+        store.postpone([1], {1: 1}, 30, "HTTP 503")
+        times = f"SET not_before = not_before + :day, last_error_at = {failed}"
+        database.execute(f"UPDATE posthog_shards {times} WHERE shard = 1", day=DAY)
+        (ready,) = store.read_ready()
+        assert (ready.attempt, ready.wait) == (1, 0.0)

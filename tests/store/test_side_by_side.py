@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
+from hogbox._store.table import SCHEMA_VERSION
 from hogbox.emulator import Emulator
 from hogbox.schema import create_tables
 from tests.fixtures.database import TestDatabase, use_wal
@@ -59,7 +60,7 @@ def test_workers_of_both_versions_deliver_side_by_side_after_a_migration(
 ) -> None:
     database = empty_database
     wait_until(lambda: owners(database) == 1, "the old worker to hold the shards")
-    assert create_tables(database.engine) == (2, 3)
+    assert create_tables(database.engine) == (2, SCHEMA_VERSION)
     capture(database, emulator, range(5))
     emulator.wait_for_events(100, timeout=30)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Waiting(NamedTuple):
-    """An event as read from the outbox."""
+    """An event as read from the outbox. `fault`: why it can't be sent, whatever the server would say."""
 
     id: int
     shard: int
@@ -16,6 +16,7 @@ class Waiting(NamedTuple):
     lane: str
     payload: str
     uuid: str
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

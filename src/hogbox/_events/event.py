@@ -41,6 +41,10 @@ class Row(NamedTuple):
     payload: str
 
 
+class _Object(msgspec.Struct):
+    """Any object: its fields are read over."""
+
+
 class _Head(msgspec.Struct):
     uuid: str
 
@@ -54,6 +58,7 @@ _UUID_FIRST: Final = '{"uuid":"'
 _UUID: Final = slice(len(_UUID_FIRST), len(_UUID_FIRST) + 36)
 """Where `encode` puts it; payloads that somebody edited may have it elsewhere."""
 
+_OBJECT: Final = msgspec.json.Decoder(_Object)
 _HEAD: Final = msgspec.json.Decoder(_Head)
 _PERSON: Final = msgspec.json.Decoder(_Person)
 
@@ -73,13 +78,22 @@ def beginning_of(uuid: str) -> str:
     return f'{_UUID_FIRST}{uuid}"'
 
 
+def is_object(payload: str) -> bool:
+    """Whether a payload is one JSON object, and nothing beside it: another would change the request that it is in."""
+    try:
+        _OBJECT.decode(payload)
+    except (msgspec.MsgspecError, UnicodeError):
+        return False
+    return True
+
+
 def uuid_of(payload: str) -> str:
     """The uuid inside an encoded event; empty for a text that is none, which the server then refuses by itself."""
     if payload.startswith(_UUID_FIRST) and payload[_UUID.stop : _UUID.stop + 1] == '"':
         return payload[_UUID]
     try:
         return _HEAD.decode(payload).uuid
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return ""
 
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, UpdateBase
+from sqlalchemy.exc import SQLAlchemyError
 
-from hogbox._delivery.batch import Waiting, total_bytes
+from hogbox._delivery.batch import Waiting
 from hogbox._delivery.share import Lease
 from hogbox._events.escape import escape
-from hogbox._events.event import uuid_of
+from hogbox._events.identifier import SHARDS, shard_of
+from hogbox._events.letter import read_event
 from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit, forgettable, transactional, writers_turn
+from hogbox._store.dialect import autocommit, forgettable, is_undecodable, transactional, writers_turn
+from hogbox._store.event_reader import EventReader
 from hogbox._store.hold_statement import HoldStatements
+from hogbox._store.mark import MarkStore
+from hogbox._store.mark_keeper import MarkKeeper
+
+log = logging.getLogger("hogbox.delivery")
 
 Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
 
 _LONGEST_REASON: Final = 2000
-
-_MANY_SHARDS: Final = 12
-"""From so many on their events are so close together that reading them along the primary key passes over few others."""
-
-_Limits = Mapping[str, Any]
+_FOR_EVER: Final = 1 << 53
+_STRAY: Final = "its shard is none of 0 to 63: another program wrote it"
 
 
 class LeaseLost(Exception):
@@ -67,8 +72,10 @@ class DeliveryStore:
         self._database = database
         self._statements = database.statements
         self._holds = HoldStatements(database.tables)
+        self._marks = MarkKeeper(MarkStore(database, worker))
         self._worker = worker
         self._turn = writers_turn(database.engine)
+        self._reader = EventReader(database)
         self.held: frozenset[str] = frozenset()
         """The projects that some worker put off at the last heartbeat."""
         self.paused: tuple[Paused, ...] = ()
@@ -83,13 +90,17 @@ class DeliveryStore:
     def heartbeat(self, lease: float, forget_after: float, done: Done = NOTHING_DONE) -> bool:
         """Stay alive and keep the leases for so many seconds; False where this worker is no longer listed.
 
-        Workers that were silent for `forget_after` seconds are removed from the list, and exposures that expired as
-        long ago are forgotten, as are holds that nobody renewed.
+        What was written before the database's clock was set back is corrected, so that nothing waits until the clock
+        has caught up. Workers that were silent for `forget_after` seconds are removed from the list, and
+        exposures that expired as long ago are forgotten, as are holds that nobody renewed.
         """
         known = self._run(self._statements.touch_worker, {"worker": self._worker, **done._asdict()})
         self._run(self._statements.renew_leases, {"worker": self._worker, "lease": _ms(lease)})
+        self._run(self._statements.correct_leases, {"lease": _ms(lease)})
+        self._run(self._statements.correct_workers, {})
         self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
         self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
+        self.bury_strays()
         with self._connect() as connection:
             rows = connection.execute(self._holds.read_held).all()
             expired = connection.scalars(self._statements.read_expired_exposures, {"grace": _ms(forget_after)}).all()
@@ -113,15 +124,36 @@ class DeliveryStore:
 
     def read_leases(self, alive_within: float) -> tuple[list[str], list[Lease]]:
         """The workers seen within so many seconds, and every shard's lease."""
+        alive = self._read_live_workers(alive_within)
         with self._connect() as connection:
-            alive = connection.scalars(self._statements.read_live_workers, {"silence": _ms(alive_within)}).all()
             leases = connection.execute(self._statements.read_leases).all()
-        return list(alive), [Lease(shard, owner, left / 1000) for shard, owner, left in leases]
+        found = [Lease(shard, owner, left / 1000) for shard, owner, left in leases]
+        return alive, found if len(found) >= SHARDS else found + self._restore_shards(found)
+
+    def _restore_shards(self, found: Collection[Lease]) -> list[Lease]:
+        """The shards whose rows somebody removed, put back: their events would wait for ever."""
+        missing = sorted({*range(SHARDS)}.difference(lease.shard for lease in found))
+        for shard in missing:
+            self._run(self._statements.restore_shard[self._database.engine.dialect.name], {"shard": shard})
+        return [Lease(shard, None, 0.0) for shard in missing]
+
+    def _read_live_workers(self, alive_within: float) -> list[str]:
+        try:
+            with self._connect() as connection:
+                found = connection.scalars(self._statements.read_live_workers, {"silence": _ms(alive_within)})
+                return list(found.all())
+        except (SQLAlchemyError, UnicodeError) as error:
+            if not is_undecodable(error):
+                raise
+        # One of the names can't be read. Those who are alive enter themselves again at their next heartbeat.
+        self._run(self._statements.forget_dead_workers, {"silence": -_FOR_EVER})
+        return []
 
     def claim(self, shards: Collection[int], lease: float) -> None:
         """Take those of the shards that are free, for so many seconds."""
         claim = {"worker": self._worker, "wanted": list(shards), "lease": _ms(lease)}
         self._run(self._statements.claim_shards, claim)
+        self._marks.claimed()
 
     def give_back(self, shards: Collection[int]) -> None:
         """Make these shards free for other workers."""
@@ -129,11 +161,13 @@ class DeliveryStore:
 
     def leave(self, shards: Collection[int]) -> None:
         """Give these shards back and end."""
+        self._marks.leave()
         self.give_back(shards)
         self._run(self._statements.forget_worker, {"worker": self._worker})
 
     def read_ready(self) -> list[Ready]:
         """This worker's shards that hold events."""
+        self._marks.keep()
         with self._connect() as connection:
             rows = connection.execute(self._statements.read_ready, {"worker": self._worker}).all()
         return [
@@ -146,7 +180,10 @@ class DeliveryStore:
             return dict(connection.execute(self._statements.read_oldest).all())
 
     def count_backlog(self) -> tuple[int, int]:
-        """The id of the newest event that waits, and how many wait."""
+        """The id of the newest event that waits, and how many wait; without those that no worker would find."""
+        self.bury_strays()
+        self.read_leases(alive_within=0)  # puts the rows of shards back that somebody removed
+        self._marks.keep()
         with self._connect() as connection:
             last = connection.scalar(self._statements.read_last_id) or 0
         return last, self.count_waiting(last)
@@ -161,29 +198,9 @@ class DeliveryStore:
     ) -> list[Waiting]:
         """The oldest events of these shards, each shard's in order, without those of held projects and the skipped.
 
-        So many events at most, or as soon as they have so many bytes.
+        So many events at most, or as soon as they have so many bytes. An event that can't be read has a fault.
         """
-        limits = {"held": list(held), "skipped": list(skipped), "events": events, "bytes": size}
-        with self._connect() as connection:
-            read = self._read_many if len(shards) >= _MANY_SHARDS else self._read_each
-            return read(connection, shards, limits)
-
-    def _read_many(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
-        rows = connection.execute(self._statements.read_events, {**limits, "wanted": list(shards)}).all()
-        return [Waiting(*row, uuid_of(row[4])) for row in rows]
-
-    def _read_each(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
-        found: list[Waiting] = []
-        events, size = limits["events"], limits["bytes"]
-        for shard in shards:
-            if events <= 0 or size <= 0:
-                break
-            room = {**limits, "wanted": shard, "events": events, "bytes": size}
-            rows = connection.execute(self._statements.read_shard_events, room).all()
-            read = [Waiting(*row, uuid_of(row[4])) for row in rows]
-            found += read
-            events, size = events - len(read), size - total_bytes(read)
-        return found
+        return self._reader.read(shards, held, events, size, skipped)
 
     def settle(self, rows: Collection[Waiting], fences: Fences) -> None:
         """Take events out of the outbox: they are delivered.
@@ -200,9 +217,39 @@ class DeliveryStore:
         held = self._held([row.shard], fences)
         why = {"uuid": row.uuid, "why": _storable(reason), "code": status, "event": row.id}
         with self._turn, transactional(self._database.engine).begin() as connection:
-            connection.execute(self._statements.bury, why)
+            if row.fault and not row.payload:
+                connection.execute(self._statements.bury_unreadable, {**why, **_instead(row)})
+            else:
+                connection.execute(self._statements.bury, why)
             if connection.execute(self._statements.settle, {**held, "ids": [row.id]}).rowcount != 1:
                 raise LeaseLost
+
+    def bury_strays(self) -> int:
+        """Move some events to the dead letters whose shard is none, so that no worker reads them; how many.
+
+        They get the shard that they belong to, and can be put back.
+        """
+        with self._connect() as connection:
+            strays = [stray for ends in self._statements.read_strays for stray in connection.scalars(ends).all()]
+        buried = sum(self._bury_stray(event) for event in strays)
+        if buried:
+            log.warning("events moved to the dead letters: %d (%s)", buried, _STRAY)
+        return buried
+
+    def _bury_stray(self, event: int) -> int:
+        row = self._reader.read_one(event)
+        if row is None:
+            return 0
+        distinct_id = read_event(row.payload).get("distinct_id")
+        shard = shard_of(row.project, distinct_id) if isinstance(distinct_id, str) else 0
+        bury = self._statements.bury_unreadable if row.fault else self._statements.bury_stray
+        why = {"uuid": row.uuid, "why": row.fault or _STRAY, "code": None, "event": row.id}
+        with self._turn, transactional(self._database.engine).begin() as connection:
+            connection.execute(bury, {**why, **_instead(row._replace(shard=shard))})
+            if connection.execute(self._statements.remove_event, {"event": event}).rowcount != 1:
+                connection.rollback()
+                return 0
+        return 1
 
     def clear_retry(self, shards: Collection[int], fences: Fences) -> None:
         """Forget that deliveries of these shards failed."""
@@ -229,6 +276,11 @@ class DeliveryStore:
             # Committed in words too: an application's engine may begin transactions whatever the isolation level says.
             with connection.begin():
                 return connection.execute(statement, values).rowcount
+
+
+def _instead(row: Waiting) -> dict[str, object]:
+    """What a dead letter says of where an event belongs, in the place of what its row says."""
+    return {"its_shard": row.shard, "its_project": row.project, "its_lane": row.lane}
 
 
 def _storable(text: str) -> str:

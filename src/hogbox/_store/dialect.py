@@ -94,6 +94,20 @@ class used_bytes(FunctionElement[int]):  # noqa: N801 - reads as the SQL functio
     inherit_cache = True
 
 
+class hexadecimal(FunctionElement[str]):  # noqa: N801 - reads as the SQL function that it is
+    """The bytes of a value, in hexadecimal, whatever they are."""
+
+    type = Text()
+    inherit_cache = True
+
+
+class with_marks(FunctionElement[bool]):  # noqa: N801 - reads as the condition that it is
+    """A condition where there are marks, on PostgreSQL; true elsewhere."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
 class LongText(Text):
     """Text of any length: MySQL's and MariaDB's TEXT ends at 64 KiB."""
 
@@ -198,6 +212,26 @@ def _used_bytes(_: used_bytes, _compiler: SQLCompiler, **_options: Any) -> str:
 def _used_bytes_sqlite(_: used_bytes, _compiler: SQLCompiler, **_options: Any) -> str:
     pages = "pragma_page_count AS c, pragma_freelist_count AS f, pragma_page_size AS s"
     return f"(SELECT (c.page_count - f.freelist_count) * s.page_size FROM {pages})"  # noqa: S608 - fixed names
+
+
+@compiles(hexadecimal)
+def _hexadecimal(element: hexadecimal, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"hex({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(hexadecimal, "postgresql")
+def _hexadecimal_postgresql(element: hexadecimal, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"encode(convert_to({compiler.process(element.clauses, **kw)}, 'SQL_ASCII'), 'hex')"
+
+
+@compiles(with_marks)
+def _with_marks(_: with_marks, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "1 = 1"
+
+
+@compiles(with_marks, "postgresql")
+def _with_marks_postgresql(element: with_marks, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
 
 
 @compiles(table_exists, "sqlite")
@@ -384,6 +418,12 @@ def explain(error: BaseException) -> HogboxError | None:
     return None
 
 
+def is_undecodable(error: BaseException) -> bool:
+    """Whether a driver could not make texts of what a statement found."""
+    cause = origin(error)
+    return isinstance(cause, UnicodeError) or "decode" in str(cause).lower()
+
+
 @contextmanager
 def migrating(connection: Connection) -> Iterator[None]:
     """A transaction in which no other process migrates the same database."""
@@ -417,9 +457,7 @@ def migrating(connection: Connection) -> Iterator[None]:
 
 def hindrance(error: BaseException) -> str | None:
     """Why a migration could not run just now and may be tried again; None where another try would not help."""
-    origin = _origin(error)
-    state = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None)
-    number = origin.args[0] if origin.args and isinstance(origin.args[0], int) else None
+    state, number = code(origin(error))
     if state == "55P03" or number == _LOCK_WAIT or "database is locked" in str(origin):
         return "other transactions use hogbox's tables, such as a backup"
     if number in _MIGRATED_BESIDE:
@@ -478,6 +516,11 @@ def delete_by_id(table: Table) -> Delete:
         statement = statement.prefix_with(table.name, dialect=name)
         statement = statement.with_hint("FORCE INDEX (PRIMARY)", dialect_name=name)
     return statement
+
+
+def tells_writers(engine: Engine) -> bool:
+    """Whether the database says which transactions have written to a table and may still commit."""
+    return engine.dialect.name == "postgresql"
 
 
 def most_writers(engine: Engine) -> int:

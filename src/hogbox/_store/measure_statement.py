@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, Table, case, func, select
+from sqlalchemy import ColumnElement, Select, case, func, select
 
 from hogbox._store.dialect import epoch_ms
+from hogbox._store.mark_statement import from_lowest_mark
 from hogbox._store.table import Tables
 
 MOST_COUNTED: Final = 20_000
@@ -29,20 +30,22 @@ class MeasureStatements:
 def _count_backlog(tables: Tables) -> Select[str, int, int]:
     """Per project, among the oldest events: how many wait, and the milliseconds that the oldest has waited."""
     outbox = tables.outbox.c
-    oldest = select(outbox.project, outbox.created_at).order_by(outbox.id).limit(MOST_COUNTED).subquery()
+    waiting = select(outbox.project, outbox.created_at).where(from_lowest_mark(tables))
+    oldest = waiting.order_by(outbox.id).limit(MOST_COUNTED).subquery()
     age = (epoch_ms() - func.min(oldest.c.created_at)).label("age")
     return select(oldest.c.project, func.count().label("events"), age).group_by(oldest.c.project)
 
 
 def _read_span(tables: Tables) -> Select[int | None, int | None]:
     """The ids of the oldest and of the newest event that waits."""
-    first, last = (_outermost(tables.outbox, order) for order in (tables.outbox.c.id, tables.outbox.c.id.desc()))
+    first, last = (_outermost(tables, order) for order in (tables.outbox.c.id, tables.outbox.c.id.desc()))
     return select(first.label("first"), last.label("last"))
 
 
-def _outermost(table: Table, order: ColumnElement[int]) -> ColumnElement[int]:
+def _outermost(tables: Tables, order: ColumnElement[int]) -> ColumnElement[int]:
     # Not MIN and MAX in one: SQLite then reads the whole table.
-    return select(table.c.id).order_by(order).limit(1).scalar_subquery()
+    waiting = select(tables.outbox.c.id).where(from_lowest_mark(tables))
+    return waiting.order_by(order).limit(1).scalar_subquery()
 
 
 def _count_dead_letters(tables: Tables) -> Select[str, int]:

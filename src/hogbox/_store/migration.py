@@ -46,7 +46,16 @@ def _add_operations(connection: Connection, tables: Tables) -> None:
     _add_index(connection, tables.dead_letters, "dead_letters_died_at")
 
 
-STEPS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {2: _add_definitions, 3: _add_operations}
+def _add_marks(connection: Connection, tables: Tables) -> None:
+    """Version 4: from which event on each shard is read."""
+    _add_columns(connection, tables.shards, ["read_from"])
+
+
+STEPS: Final[Mapping[int, Callable[[Connection, Tables], None]]] = {
+    2: _add_definitions,
+    3: _add_operations,
+    4: _add_marks,
+}
 """What turns the tables of version n - 1 into those of version n; each may have run in part already, where the database
 can't roll its schema back. Version 1 is the first that was released."""
 

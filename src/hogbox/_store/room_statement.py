@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import ColumnClause, Select, bindparam, func, literal_column, select
 
 from hogbox._store.dialect import octets, used_bytes
+from hogbox._store.mark_statement import from_lowest_mark
 from hogbox._store.table import Tables
 
 COUNTED: Final = ("most",)
@@ -33,13 +34,15 @@ def _measure(tables: Tables) -> Select[int | None, int | None, int | None]:
     Each is read along the primary key. Ids leave gaps, so that there may be fewer events.
     """
     outbox = tables.outbox.c
-    oldest, newest = (select(end(outbox.id)).scalar_subquery() for end in (func.min, func.max))
-    sample = select(outbox.payload).order_by(outbox.id.desc()).limit(literal_column(_SAMPLE)).offset(_NONE).subquery()
+    waiting = from_lowest_mark(tables)
+    oldest, newest = (select(end(outbox.id)).where(waiting).scalar_subquery() for end in (func.min, func.max))
+    newest_first = select(outbox.payload).where(waiting).order_by(outbox.id.desc())
+    sample = newest_first.limit(literal_column(_SAMPLE)).offset(_NONE).subquery()
     average = select(func.avg(octets(sample.c.payload))).scalar_subquery()
     return select((newest - oldest + literal_column("1")).label("span"), average.label("average"), used_bytes())
 
 
 def _count_up_to(tables: Tables) -> Select[int]:
     """How many events wait, counted up to so many."""
-    some = select(tables.outbox.c.id).limit(bindparam("most")).offset(_NONE).subquery()
+    some = select(tables.outbox.c.id).where(from_lowest_mark(tables)).limit(bindparam("most")).offset(_NONE).subquery()
     return select(func.count()).select_from(some)

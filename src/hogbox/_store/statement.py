@@ -19,15 +19,20 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
     delete,
+    exists,
     func,
     insert,
+    literal_column,
     select,
     tuple_,
     update,
 )
 
-from hogbox._store.dialect import delete_by_id, epoch_ms, octets
+from hogbox._events.identifier import SHARDS
+from hogbox._store.dialect import ByDialect, delete_by_id, epoch_ms, hexadecimal, insert_new, octets
+from hogbox._store.mark_statement import FIRST_ID, from_lowest_mark, from_mark, oldest_event, shards_mark
 from hogbox._store.table import Tables
 
 EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
@@ -35,6 +40,13 @@ EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
 
 DEAD_LETTER_VALUES: Final = (*EVENT_VALUES, "event_uuid", "reason")
 """The parameters of `insert_dead_letter`, in order."""
+
+
+_LONGEST_PAUSE: Final = 3_600_000
+"""Milliseconds: no server may ask for more."""
+
+_SAMPLE: Final = 32
+"""Events whose average size stands for that of others: enough, and few even where each is as large as can be."""
 
 
 class Statements:
@@ -48,6 +60,8 @@ class Statements:
         self.forget_worker = _forget_worker(tables)
         self.forget_dead_workers = _forget_dead_workers(tables)
         self.read_expired_exposures = _read_expired_exposures(tables)
+        self.correct_leases = _correct_leases(tables)
+        self.correct_workers = _correct_workers(tables)
         self.forget_exposures = _forget_exposures(tables)
         self.read_live_workers = _read_live_workers(tables)
         self.read_leases = _read_leases(tables)
@@ -58,13 +72,21 @@ class Statements:
         self.read_oldest = _read_oldest(tables)
         self.read_last_id = _read_last_id(tables)
         self.count_waiting = _count_waiting(tables)
+        self.read_average_size = _read_average_size(tables)
         self.read_events = _read_events(tables)
         self.read_shard_events = _read_shard_events(tables)
+        self.read_ids = _read_ids(tables)
+        self.read_event = _read_event(tables)
+        self.read_strays = _read_strays(tables)
+        self.restore_shard = _restore_shard(tables)
+        self.remove_event = _remove_event(tables)
         self.settle = _settle(tables)
         self.clear_retry = _clear_retry(tables)
         self.postpone = _postpone(tables)
         self.note_error = _note_error(tables)
         self.bury = _bury(tables)
+        self.bury_stray = _bury_stray(tables)
+        self.bury_unreadable = _bury_unreadable(tables)
 
 
 def _insert_event(tables: Tables) -> Insert:
@@ -108,6 +130,42 @@ def _read_expired_exposures(tables: Tables) -> Select[str]:
     exposures = tables.exposures.c
     expired = exposures.expires_at <= epoch_ms() - _milliseconds("grace")
     return select(exposures.id).where(expired).order_by(exposures.expires_at).limit(1000)
+
+
+def _correct_leases(tables: Tables) -> Update:
+    """Have the leases end when they should that were prolonged before the database's clock was set back.
+
+    As if their owners had been heard of just now: one that is alive prolongs its leases again before they end. They
+    are as long as they were: the owner's last heartbeat has the time of the same clock. An owner that is not listed is
+    gone, and its leases are taken to be as long as this worker's.
+    """
+    shards, workers = tables.shards.c, tables.workers.c
+    same = workers.id == shards.owner
+    seen_at = select(workers.seen_at).where(same).scalar_subquery()
+    heard_of = exists().where(same, workers.seen_at <= _soon())
+    lease = func.coalesce(shards.lease_expires_at - seen_at, _milliseconds("lease"))
+    return (
+        update(tables.shards)
+        .where(shards.owner.is_not(None), shards.lease_expires_at > epoch_ms() + _milliseconds("lease"), ~heard_of)
+        .values(lease_expires_at=epoch_ms() + lease)
+    )
+
+
+def _correct_workers(tables: Tables) -> Update:
+    """Have the workers count as heard of just now whose heartbeats are in the future: the clock was set back."""
+    return update(tables.workers).where(tables.workers.c.seen_at > _soon()).values(seen_at=epoch_ms())
+
+
+def _set_back(tables: Tables) -> ColumnElement[bool]:
+    """That the clock was set back since a shard failed: the failure is in the future, or the pause longer than any."""
+    shards = tables.shards.c
+    endless = shards.not_before > epoch_ms() + literal_column(str(_LONGEST_PAUSE), BigInteger())
+    return (shards.last_error_at > _soon()) | (shards.last_error_at.is_(None) & endless)
+
+
+def _soon() -> ColumnElement[int]:
+    """A time that only a clock can have written that has been set back since."""
+    return epoch_ms() + literal_column("60000", BigInteger())
 
 
 def _forget_exposures(tables: Tables) -> Delete:
@@ -160,8 +218,8 @@ def _give_back_shards(tables: Tables) -> Update:
 def _read_ready(tables: Tables) -> Select[int, int, int, int, int]:
     """A worker's shards that hold events: fence, failed attempts, milliseconds to wait yet, id of the oldest event."""
     shards = tables.shards.c
-    oldest = _oldest_of(tables, shards.shard)
-    wait = (shards.not_before - epoch_ms()).label("wait")
+    oldest = oldest_event(tables)
+    wait = case((_set_back(tables), 0), else_=shards.not_before - epoch_ms()).label("wait")
     mine = select(shards.shard, shards.fence, shards.attempt, wait, oldest.label("oldest"))
     waiting = mine.where(shards.owner == bindparam("worker")).subquery()
     return select(waiting).where(waiting.c.oldest.is_not(None))
@@ -169,24 +227,29 @@ def _read_ready(tables: Tables) -> Select[int, int, int, int, int]:
 
 def _read_oldest(tables: Tables) -> Select[int, int]:
     """Every shard that holds events, whoever owns it, and the id of its oldest event."""
-    shards = tables.shards.c
-    each = select(shards.shard, _oldest_of(tables, shards.shard).label("oldest")).subquery()
+    each = select(tables.shards.c.shard, oldest_event(tables).label("oldest")).subquery()
     return select(each).where(each.c.oldest.is_not(None))
 
 
-def _oldest_of(tables: Tables, shard: ColumnElement[int]) -> ColumnElement[int]:
-    outbox = tables.outbox.c
-    return select(outbox.id).where(outbox.shard == shard).order_by(outbox.id).limit(1).scalar_subquery()
-
-
-def _read_last_id(tables: Tables) -> Select[int | None]:
+def _read_last_id(tables: Tables) -> Select[int]:
     """The id of the newest event that waits."""
-    return select(func.max(tables.outbox.c.id))
+    outbox = tables.outbox.c
+    # Not MAX: PostgreSQL may then look for it in the other index.
+    return select(outbox.id).where(from_lowest_mark(tables)).order_by(outbox.id.desc()).limit(1)
 
 
 def _count_waiting(tables: Tables) -> Select[int]:
     """How many events wait, up to and with an id."""
-    return select(func.count()).select_from(tables.outbox).where(tables.outbox.c.id <= bindparam("last"))
+    until_last = tables.outbox.c.id <= bindparam("last")
+    return select(func.count()).select_from(tables.outbox).where(until_last, from_lowest_mark(tables))
+
+
+def _read_average_size(tables: Tables) -> Select[Any]:
+    """The average size of a few of the events that wait longest, in bytes."""
+    outbox = tables.outbox.c
+    oldest = select(outbox.payload).where(outbox.id >= FIRST_ID, from_lowest_mark(tables))
+    some = oldest.order_by(outbox.id).limit(_SAMPLE).subquery()
+    return select(func.avg(octets(some.c.payload)))
 
 
 def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
@@ -200,14 +263,15 @@ def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
     outbox = tables.outbox.c
     wanted: BindParameter[Any] = bindparam("wanted", expanding=True)
     shard = tables.shards.c.shard
-    each = select(_oldest_of(tables, shard).label("oldest")).where(shard.in_(wanted)).subquery()
+    each = select(oldest_event(tables).label("oldest")).where(shard.in_(wanted)).subquery()
     first = select(func.min(each.c.oldest)).scalar_subquery()
     return _within_limits(tables, outbox.id >= first, (outbox.shard + 0).in_(wanted))
 
 
 def _read_shard_events(tables: Tables) -> Select[int, int, str, str, str]:
     """The same of one shard, by the index on shards: for few shards, beside which many events of others may wait."""
-    return _within_limits(tables, tables.outbox.c.shard == bindparam("wanted"))
+    shard: BindParameter[int] = bindparam("wanted", type_=tables.shards.c.shard.type)
+    return _within_limits(tables, tables.outbox.c.shard == shard, from_mark(tables, shard, shards_mark(tables, shard)))
 
 
 def _within_limits(tables: Tables, *conditions: ColumnElement[bool]) -> Select[int, int, str, str, str]:
@@ -228,6 +292,51 @@ def _within_limits(tables: Tables, *conditions: ColumnElement[bool]) -> Select[i
     running = select(first, before).subquery()
     read = select(running.c.id, running.c.shard, running.c.project, running.c.lane, running.c.payload)
     return read.where(running.c.bytes_before < bindparam("bytes")).order_by(running.c.id)
+
+
+def _read_ids(tables: Tables) -> Select[int, int]:
+    """Id and shard of the oldest events of some shards, for a driver that can't read what `read_events` finds."""
+    outbox, shard = tables.outbox.c, tables.shards.c.shard
+    wanted: BindParameter[Any] = bindparam("wanted", expanding=True)
+    each = select(oldest_event(tables).label("oldest")).where(shard.in_(wanted)).subquery()
+    first = select(func.min(each.c.oldest)).scalar_subquery()
+    found = select(outbox.id, outbox.shard).where(
+        outbox.id >= first,
+        (outbox.shard + 0).in_(wanted),
+        outbox.project.not_in(bindparam("held", expanding=True)),
+        outbox.id.not_in(bindparam("skipped", expanding=True)),
+    )
+    return found.order_by(outbox.id).limit(bindparam("events"))
+
+
+def _read_event(tables: Tables) -> Select[int, int, str, str, str]:
+    """One event, by its id."""
+    outbox = tables.outbox.c
+    columns = (outbox.id, outbox.shard, outbox.project, outbox.lane, outbox.payload)
+    return select(*columns).where(outbox.id == bindparam("event"))
+
+
+def _read_strays(tables: Tables) -> tuple[Select[int], ...]:
+    """The ids of some events whose shard is none: no worker would ever read them.
+
+    Two statements, each of them over one end of the index: of one over both PostgreSQL makes a walk along all of it.
+    """
+    outbox = tables.outbox.c
+    beyond = (outbox.shard < 0, outbox.shard >= SHARDS)
+    return tuple(select(outbox.id).where(end).order_by(outbox.shard, outbox.id).limit(_SAMPLE) for end in beyond)
+
+
+def _restore_shard(tables: Tables) -> ByDialect:
+    """Put the row of a shard back that somebody removed."""
+    fresh: dict[str, Any] = {
+        name: literal_column("0") for name in ("fence", "lease_expires_at", "not_before", "attempt")
+    }
+    return insert_new(tables.shards, {"shard": bindparam("shard", type_=tables.shards.c.shard.type), **fresh})
+
+
+def _remove_event(tables: Tables) -> Delete:
+    """Take one event out of the outbox, whoever holds its shard."""
+    return delete_by_id(tables.outbox).where(tables.outbox.c.id == bindparam("event"))
 
 
 def _settle(tables: Tables) -> Delete:
@@ -267,20 +376,36 @@ def _note_error(tables: Tables) -> Update:
 def _bury(tables: Tables) -> Insert:
     """Copy one event to the dead letters, with the reason; `settle` then takes it from the outbox."""
     outbox = tables.outbox.c
-    names = ["shard", "project", "lane", "payload", "created_at", "event_uuid", "reason", "status", "died_at"]
+    return _copy_to_letters(tables, outbox.shard, outbox.project, outbox.lane, outbox.payload)
+
+
+def _bury_stray(tables: Tables) -> Insert:
+    """The same of an event whose row says wrongly where it belongs."""
+    return _copy_to_letters(tables, *_place(tables), tables.outbox.c.payload)
+
+
+def _bury_unreadable(tables: Tables) -> Insert:
+    """The same of an event that a driver can't read: what it holds is kept in hexadecimal."""
+    return _copy_to_letters(tables, *_place(tables), hexadecimal(tables.outbox.c.payload))
+
+
+def _place(tables: Tables) -> list[ColumnElement[Any]]:
     dead = tables.dead_letters.c
-    event = select(
-        outbox.shard,
-        outbox.project,
-        outbox.lane,
-        outbox.payload,
+    return [bindparam(f"its_{name}", type_=dead[name].type) for name in ("shard", "project", "lane")]
+
+
+def _copy_to_letters(tables: Tables, *event: ColumnElement[Any]) -> Insert:
+    names = ["shard", "project", "lane", "payload", "created_at", "event_uuid", "reason", "status", "died_at"]
+    dead, outbox = tables.dead_letters.c, tables.outbox.c
+    copy = select(
+        *event,
         outbox.created_at,
         bindparam("uuid", type_=dead.event_uuid.type),
         bindparam("why", type_=dead.reason.type),
         bindparam("code", type_=dead.status.type),
         epoch_ms(),
     ).where(outbox.id == bindparam("event"))
-    return insert(tables.dead_letters).inline().from_select(names, event)
+    return insert(tables.dead_letters).inline().from_select(names, copy)
 
 
 def _held(tables: Tables) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select
 
 from hogbox._store.dialect import epoch_ms
+from hogbox._store.mark_statement import from_lowest_mark, oldest_event
 from hogbox._store.table import Tables
 
 
@@ -15,7 +16,7 @@ class StatusStatements:
 
     def __init__(self, tables: Tables) -> None:
         self.count_oldest = _count_oldest(tables)
-        self.read_last_id = select(func.max(tables.outbox.c.id))
+        self.read_last_id = _read_last_id(tables)
         self.sample_events = _sample_events(tables)
         self.read_shards = _read_shards(tables)
         self.read_workers = _read_workers(tables)
@@ -32,12 +33,18 @@ def _count_oldest(tables: Tables) -> Select[Any]:
     Along the primary key, so that it costs the same however many wait.
     """
     outbox = tables.outbox.c
-    oldest = select(outbox.id, outbox.project, outbox.created_at).order_by(outbox.id).limit(bindparam("most"))
-    one = oldest.subquery()
+    oldest = select(outbox.id, outbox.project, outbox.created_at).where(from_lowest_mark(tables))
+    one = oldest.order_by(outbox.id).limit(bindparam("most")).subquery()
     age = (epoch_ms() - func.min(one.c.created_at)).label("age")
     return select(one.c.project, func.count().label("events"), func.max(one.c.id).label("last"), age).group_by(
         one.c.project
     )
+
+
+def _read_last_id(tables: Tables) -> Select[Any]:
+    """The id of the newest event that waits."""
+    outbox = tables.outbox.c
+    return select(outbox.id).where(from_lowest_mark(tables)).order_by(outbox.id.desc()).limit(1)
 
 
 def _sample_events(tables: Tables) -> Select[Any]:
@@ -49,8 +56,7 @@ def _sample_events(tables: Tables) -> Select[Any]:
 
 def _read_shards(tables: Tables) -> Select[Any]:
     """Every shard: owner, milliseconds left of its lease, its retry state, and whether it holds events."""
-    shards, outbox = tables.shards.c, tables.outbox.c
-    oldest = select(outbox.id).where(outbox.shard == shards.shard).order_by(outbox.id).limit(1).scalar_subquery()
+    shards = tables.shards.c
     return select(
         shards.shard,
         shards.owner,
@@ -59,7 +65,7 @@ def _read_shards(tables: Tables) -> Select[Any]:
         shards.attempt,
         shards.last_error,
         _since(shards.last_error_at).label("error_ms"),
-        oldest.label("oldest"),
+        oldest_event(tables).label("oldest"),
     ).order_by(shards.shard)
 
 

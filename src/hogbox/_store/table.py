@@ -9,7 +9,7 @@ from sqlalchemy.schema import SchemaItem
 
 from hogbox._store.dialect import LongText
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """The number of the newest migration."""
 
 OLDEST_COMPATIBLE: Final = 2
@@ -81,6 +81,7 @@ class Tables:
             Column("attempt", Integer, nullable=False),
             Column("last_error", Text),
             Column("last_error_at", BigInteger),
+            Column("read_from", BigInteger),
         )
 
     def _workers(self) -> Table:

@@ -1,19 +1,21 @@
-"""Opening: the events that were read, with their payloads as they are sent: decrypted, in UTF-8."""
+"""Opening: events as they are sent, decrypted and in UTF-8, and those that can't be sent set apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hogbox._delivery.batch import Waiting
 from hogbox._events.escape import unescape
-from hogbox._events.event import uuid_of
+from hogbox._events.event import is_object, uuid_of
 from hogbox.encryption import Cipher, is_sealed
 from hogbox.errors import UndecryptablePayload
 
+_NO_OBJECT: Final = "the payload is not one JSON object, and would spoil the request that it is in"
+
 
 class Opened(NamedTuple):
-    """What can be sent, in order; what none of the keys opens; and the shards that wait for a worker with keys."""
+    """What can be sent, in order; what can't, each with its fault; and the shards that wait for a worker with keys."""
 
     rows: list[Waiting]
     unreadable: list[Waiting]
@@ -21,34 +23,40 @@ class Opened(NamedTuple):
 
 
 def open_events(rows: Sequence[Waiting], cipher: Cipher) -> Opened:
-    """Decrypt what is encrypted, and undo what made it ASCII: PostHog's limits are of UTF-8.
+    """Decrypt what is encrypted, undo what made it ASCII, and look whether each payload is one event.
+
+    PostHog's limits are of UTF-8.
 
     A worker without any keys gives no event up: it was started wrongly, and another one can send them. Of each shard
     it sends what comes before the first encrypted event, for the order's sake.
     """
-    rows = [row._replace(payload=unescape(row.payload)) if "\\u" in row.payload else row for row in rows]
-    if not any(is_sealed(row.payload) for row in rows):
-        return Opened(rows, [], frozenset())
-    if not cipher.has_keys:
-        return _without_keys(rows)
+    locked: set[int] = set()
     opened: list[Waiting] = []
     unreadable: list[Waiting] = []
     for row in rows:
-        try:
-            payload = cipher.open(row.payload)
-        except UndecryptablePayload:
-            unreadable.append(row)
-        else:
-            opened.append(row._replace(payload=payload, uuid=uuid_of(payload)))
-    return Opened(opened, unreadable, frozenset())
-
-
-def _without_keys(rows: Sequence[Waiting]) -> Opened:
-    locked: set[int] = set()
-    plain: list[Waiting] = []
-    for row in rows:
-        if is_sealed(row.payload):
+        sealed = is_sealed(row.payload)
+        if sealed and not cipher.has_keys:
             locked.add(row.shard)
-        elif row.shard not in locked:
-            plain.append(row)
-    return Opened(plain, [], frozenset(locked))
+        if row.shard in locked:
+            continue
+        one = _open(row, cipher) if sealed else _examine(_in_utf8(row))
+        (unreadable if one.fault else opened).append(one)
+    return Opened(opened, unreadable, frozenset(locked))
+
+
+def _open(row: Waiting, cipher: Cipher) -> Waiting:
+    try:
+        payload = cipher.open(row.payload)
+    except UndecryptablePayload as error:
+        return row._replace(fault=str(error))
+    one = _examine(row._replace(payload=payload, uuid=uuid_of(payload)))
+    # What can't be sent is set aside as it is stored.
+    return row._replace(fault=one.fault) if one.fault else one
+
+
+def _in_utf8(row: Waiting) -> Waiting:
+    return row._replace(payload=unescape(row.payload)) if "\\u" in row.payload else row
+
+
+def _examine(row: Waiting) -> Waiting:
+    return row if row.fault or is_object(row.payload) else row._replace(fault=_NO_OBJECT)

@@ -25,13 +25,11 @@ from hogbox._worker.opening import open_events
 from hogbox._worker.settlement import Settlement
 from hogbox._worker.turn import Shared, Turn
 from hogbox.encryption import VARIABLE, Cipher
-from hogbox.errors import UndecryptablePayload
 from hogbox.settings import DeliverySettings
 from hogbox.transport import Transport
 
 log = logging.getLogger("hogbox.delivery")
 
-_UNREADABLE: Final = str(UndecryptablePayload())
 _NO_KEYS: Final = f"events are encrypted, and this worker has no keys: start it with {VARIABLE}"
 
 
@@ -97,9 +95,7 @@ class Sender:
         """Read once and send what was read; whether there is likely to be more."""
         rows, more = self._read(turn)
         opened = open_events(rows, self._cipher)
-        if opened.unreadable:
-            turn.sent = True
-            self._settlement.bury(opened.unreadable, turn, Answer(Verdict.REFUSED, None, _UNREADABLE))
+        self._give_up(opened.unreadable, turn)
         rows = self._exposures.without_repeats(opened.rows, turn.fences)
         with self._shared.lock:
             limits = self._shared.limit.now
@@ -125,6 +121,13 @@ class Sender:
         with self._shared.lock:
             self._shared.suspects.forget_missing(rows, shards, held, more=more, now=now)
         return rows, more
+
+    def _give_up(self, unreadable: Sequence[Waiting], turn: Turn) -> None:
+        """Set aside, as they are stored, the events that can't be sent."""
+        for project, fault in dict.fromkeys((row.project, row.fault) for row in unreadable):
+            turn.sent = True
+            rows = [row for row in unreadable if (row.project, row.fault) == (project, fault)]
+            self._settlement.bury(rows, turn, Answer(Verdict.REFUSED, None, fault))
 
     def _put_off(self, shards: Collection[int], turn: Turn) -> None:
         """Leave shards whose next event is encrypted to a worker that has keys, or to this one once it was mended."""

@@ -1,4 +1,4 @@
-"""The tables of version 3, and the models over them."""
+"""The tables of version 4, and the models over them."""
 
 from __future__ import annotations
 
@@ -125,5 +125,5 @@ class Migration(migrations.Migration):  # type: ignore[misc]
     initial = True
 
     operations = [  # noqa: RUF012 - as Django's migrations are
-        migrations.SeparateDatabaseAndState([MigrateTables(before=0, version=3)], MODELS),
+        migrations.SeparateDatabaseAndState([MigrateTables(before=0, version=4)], MODELS),
     ]
