@@ -1,4 +1,4 @@
-"""What each answer means for its events: the table in the design's section 5, for every status there is."""
+"""What the server's answer to a capture request means for its events (docs/explanation/answers.md)."""
 
 from __future__ import annotations
 

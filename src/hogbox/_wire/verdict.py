@@ -1,4 +1,4 @@
-"""What the server's answer to a capture request means for its events (the table in the design's section 5).
+"""What the server's answer to a capture request means for its events (docs/explanation/answers.md).
 
 Many things answer in PostHog's place: proxies, firewalls, captive portals, the server of a wrong address. So a success
 counts only in PostHog's form, and an event is accused only in PostHog's words.
