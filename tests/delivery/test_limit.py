@@ -56,7 +56,7 @@ def test_the_limit_is_back_within_seconds_of_a_server_that_refused_everything(ev
         assert requests < 40
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(10_000, 4_000_000), st.integers(100, 5000))
 def test_a_server_with_a_smaller_limit_refuses_few_requests_and_is_used_well(most: int, event: int) -> None:
     limit, now, refused, sent = SizeLimit(Limits(1_000_000, 5_000_000)), 0.0, 0, 0
