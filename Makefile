@@ -10,8 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 demo: $(VENV)/demo.installed  ## The main job on SQLite: a shop, a failing server, a killed worker, a table
 	$(BIN)/python -m examples.shop
 
-test: $(VENV)/dev.installed  ## All tests; services that are not there are skipped, see HOGBOX_REQUIRE
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev.installed  ## The tests, on all cores; services that are not there are skipped, see HOGBOX_REQUIRE
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: $(VENV)/dev.installed  ## Format, lint, types by two checkers, import contracts
 	$(BIN)/ruff format --check .
@@ -20,8 +20,8 @@ check: $(VENV)/dev.installed  ## Format, lint, types by two checkers, import con
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-nightly: $(VENV)/dev.installed  ## What takes long: 200,000 comparisons with the official evaluator, full polling tests
-	HOGBOX_COMPARISONS=200000 HOGBOX_TEST_FULL=1 $(BIN)/python -m pytest tests/flags/test_difference.py tests/refresh $(ARGS)
+nightly: $(VENV)/dev.installed  ## The tests that take long and rarely fail; the marker `nightly` says why
+	$(BIN)/python -m pytest -n auto -m nightly $(ARGS)
 
 proof: $(VENV)/dev.installed  ## Every fault on every database: nothing lost, out of order, restamped; some minutes
 	$(BIN)/python -m proof $(ARGS)

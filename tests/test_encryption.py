@@ -69,7 +69,9 @@ def test_a_stored_payload_is_opened_with_the_keys_of_the_environment(monkeypatch
     assert open_payload(cipher(OLD).seal(PLAIN)) == open_payload(PLAIN) == PLAIN
 
 
-@pytest.mark.parametrize("wrong", ["x", f"{OLD},", f"{OLD},{NEW[:-4]}", "schlüssel"])
+@pytest.mark.parametrize(
+    "wrong", ["x", f"{OLD},", f"{OLD},{NEW[:-4]}", "schlüssel"], ids=["short", "comma", "half", "words"]
+)
 def test_p9_what_is_no_key_is_refused_at_construction_and_not_shown(
     wrong: str, sqlite_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,7 +217,9 @@ def test_a_context_ends_with_its_block_even_by_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda: identify_context("ada"), lambda: set_context_session("s"), lambda: tag("a", 1)], ids=str
+    "change",
+    [lambda: identify_context("ada"), lambda: set_context_session("s"), lambda: tag("a", 1)],
+    ids=["person", "session", "tag"],
 )
 def test_where_no_context_is_open_there_is_none_to_change(change: Any) -> None:
     with pytest.raises(NoContext, match="new_context"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from tests.client.conftest import TOKEN, Client
 from tests.emulator.flag_case import definitions, flag, where
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.definitions_server import DefinitionsServer
+from tests.fixtures.port import free_port
 from tests.fixtures.stored import store
 
 DOCUMENT = definitions(
@@ -167,9 +167,7 @@ def test_a_time_out(client: Client, definitions_server: DefinitionsServer, monke
 
 
 def test_nobody_listens(client: Client) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(RemoteEvaluationError) as caught:
         client(host=url).evaluate_all_flags(None, distinct_id="u1")
     assert caught.value.reason == "connection_error"

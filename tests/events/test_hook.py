@@ -77,7 +77,7 @@ def test_hooks_stay_in_their_order(hooks: Any, expected: Any) -> None:
     assert hook_chain(hooks) == expected
 
 
-@pytest.mark.parametrize("hooks", [5, "scrub", [dropping, None], {"a": 1}], ids=repr)
+@pytest.mark.parametrize("hooks", [5, "scrub", [dropping, None], {"a": 1}], ids=["number", "text", "list", "dict"])
 def test_p8_what_cannot_be_called_is_refused_at_once(hooks: Any) -> None:
     with pytest.raises(ConfigurationError, match="before_send must be a callable or a list of them, not"):
         hook_chain(hooks)

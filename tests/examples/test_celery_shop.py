@@ -24,9 +24,9 @@ SETTINGS, WORKER, ORDERS = commands("celery", Path(__file__))
 
 @pytest.fixture
 def broker() -> Iterator[str]:
-    """A database of the machine's Redis that nobody uses."""
+    """A database of the machine's Redis that no other process uses."""
     try:
-        number = next(number for number in range(10, 16) if _size(number) == 0)
+        number = next(number for number in range(10, 16) if _taken(number))
     except redis.ConnectionError as error:
         unavailable("redis", str(error))
     yield f"{BROKER}/{number}"
@@ -34,9 +34,10 @@ def broker() -> Iterator[str]:
         client.flushdb()
 
 
-def _size(number: int) -> int:
+def _taken(number: int) -> bool:
+    """Take this database, if it is empty and no other process has taken it at the same moment."""
     with redis.Redis.from_url(f"{BROKER}/{number}") as client:
-        return int(client.dbsize())
+        return client.dbsize() == 0 and bool(client.set("taken by a test", "", nx=True, ex=600))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 from hogbox.emulator import Emulator
 from tests.docs.page import DOCS, ROOT, read_page
 from tests.emulator.flag_case import definitions, flag
+from tests.fixtures.port import free_port
 from tests.fixtures.waiting import wait_until
 
 PAGE = read_page(DOCS / "how-to" / "django.md")
@@ -87,9 +87,7 @@ def shop(tmp_path: Path, migrated: Path, emulator: Emulator) -> Shop:
 @pytest.fixture(params=SERVERS)
 def served(request: pytest.FixtureRequest, shop: Shop) -> Iterator[httpx2.Client]:
     """The shop, served; a browser of ada's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with (
         shop.running(SERVERS[request.param].replace("8000", str(port))),
         httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=ADA, timeout=20) as browser,

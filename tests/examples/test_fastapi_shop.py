@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 from hogbox.emulator import Emulator
 from tests.docs.page import DOCS, ROOT, read_page
 from tests.fixtures.database import TestDatabase
+from tests.fixtures.port import free_port
 from tests.fixtures.waiting import wait_until
 
 PAGE = read_page(DOCS / "how-to" / "fastapi.md")
@@ -50,9 +50,7 @@ def environment() -> dict[str, str]:
 @contextmanager
 def opened(database: TestDatabase, emulator: Emulator, log: Path) -> Iterator[httpx2.Client]:
     """A client of the shop while it runs; it ends cleanly on SIGTERM."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["bash", "-euc", script(database, emulator, port)]
     with (
         log.open("wb") as output,

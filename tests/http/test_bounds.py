@@ -201,6 +201,7 @@ def test_p8_a_body_without_end_is_cut_at_the_bound(exchange: Exchange) -> None:
         (b"\x0b\x02\x80", "br", (b"\x0b\x02\x80", False)),
         (b"?", "no-such-encoding", (b"?", False)),
     ],
+    ids=["identity", "gzip", "x-gzip", "long", "empty", "not gzip", "half", "half br", "unknown"],
 )
 def test_a_body_is_decoded_or_said_not_to_be_whole(
     exchange: Exchange, body: bytes, encoding: str, expected: tuple[bytes, bool]

@@ -85,7 +85,10 @@ def test_no_connection_stays_open_but_a_workers(emptied: SharedDatabases) -> Non
 
     def opened() -> int:
         with database.engine.connect() as other:
-            sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'the shop'"
+            sql = (
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE application_name = 'the shop' AND datname = current_database()"
+            )
             return other.exec_driver_sql(sql).scalar() or 0
 
     with connected(database, CONN_MAX_AGE=None, OPTIONS={"application_name": "the shop"}):
