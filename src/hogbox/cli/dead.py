@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -202,7 +203,12 @@ def _opened(output: Path | None) -> Iterator[Any]:
         yield typer.echo
         return
     try:
-        with output.open("x", encoding="utf-8") as file:
+        # Events hold personal data: nobody else may read the file. "x" follows no symbolic link.
+        with open(output, "x", encoding="utf-8", opener=_private) as file:
             yield lambda line: file.write(f"{line}\n")
     except FileExistsError:
         raise typer.BadParameter(f"{output} exists already") from None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

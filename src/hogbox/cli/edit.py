@@ -51,7 +51,14 @@ def edit(
         letter = _one(store, which)
         path = _write(letter)
         accept = partial(mend, payload=letter.text, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force)
-        if (event := _edited(path, pretty(letter.text), accept)) is None:
+        try:
+            event = _edited(path, pretty(letter.text), accept)
+        except UsageError:
+            raise  # its text says whether the file is kept, and where
+        except BaseException:
+            path.unlink(missing_ok=True)  # interrupted or crashed: no decrypted event stays behind
+            raise
+        if event is None:
             typer.echo("nothing was changed")
             return
         row = to_row(event, letter.project)._replace(lane=letter.lane)
@@ -98,7 +105,7 @@ def _open_editor(path: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
         done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603 - what the user says
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: quotes that don't match, or a NUL
         path.unlink()
         raise UsageError(f"the editor {editor!r} can't be started ({error}): set VISUAL or EDITOR") from error
     if done.returncode:
