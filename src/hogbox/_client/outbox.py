@@ -21,7 +21,8 @@ class Outbox:
     def insert(self, entry: Entry) -> tuple[Portable, tuple[Any, ...]]:
         """The statement and its values."""
         if self._cipher is not None:
-            entry = entry._replace(row=entry.row._replace(payload=self._cipher.seal(entry.row.payload)))
+            row = entry.row
+            entry = entry._replace(row=row._replace(payload=self._cipher.seal(row.payload, row)))
         if entry.reason is None:
             return self._insert_event, entry.row
         return self._insert_dead_letter, entry.dead_letter()

@@ -68,4 +68,4 @@ class PersonStore:
 
 
 def _person_of(payload: str) -> object:
-    return read_event(readable(payload)).get("distinct_id")
+    return read_event(readable(payload, None)).get("distinct_id")

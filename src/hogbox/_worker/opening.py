@@ -12,10 +12,10 @@ from hogbox.errors import UndecryptablePayload
 
 
 class Opened(NamedTuple):
-    """What can be sent, in order; what none of the keys opens; and the shards that wait for a worker with keys."""
+    """What can be sent, in order; what can't be opened, and why; and the shards that wait for a worker with keys."""
 
     rows: list[Waiting]
-    unreadable: list[Waiting]
+    unreadable: list[tuple[Waiting, str]]
     locked: frozenset[int]
 
 
@@ -30,12 +30,12 @@ def open_events(rows: Sequence[Waiting], cipher: Cipher) -> Opened:
     if not cipher.has_keys:
         return _without_keys(rows)
     opened: list[Waiting] = []
-    unreadable: list[Waiting] = []
+    unreadable: list[tuple[Waiting, str]] = []
     for row in rows:
         try:
-            payload = cipher.open(row.payload)
-        except UndecryptablePayload:
-            unreadable.append(row)
+            payload = cipher.open(row.payload, row)
+        except UndecryptablePayload as error:
+            unreadable.append((row, str(error)))
         else:
             opened.append(row._replace(payload=payload, uuid=uuid_of(payload)))
     return Opened(opened, unreadable, frozenset())

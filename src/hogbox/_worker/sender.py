@@ -25,7 +25,6 @@ from hogbox._wire.verdict import Answer, Verdict
 from hogbox._worker.lease import Leases
 from hogbox._worker.opening import open_events
 from hogbox.encryption import VARIABLE, Cipher
-from hogbox.errors import UndecryptablePayload
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import DEAD, DELIVERED, EventsSettled, Telemetry
 from hogbox.transport import Transport
@@ -35,7 +34,6 @@ log = logging.getLogger("hogbox.delivery")
 TURN_SECONDS: Final = 1.0
 """How long a sender keeps its shards before the worker may deal them anew."""
 
-_UNREADABLE: Final = str(UndecryptablePayload())
 _NO_KEYS: Final = f"events are encrypted, and this worker has no keys: start it with {VARIABLE}"
 
 _WELL_AFTER: Final = 10.0
@@ -153,11 +151,12 @@ class Sender:
             self._put_off(opened.locked, turn)
         return more and not opened.locked
 
-    def _give_up(self, unreadable: Sequence[Waiting], turn: Turn) -> None:
-        """Set aside, as they are stored, the events that none of the keys opens."""
-        if unreadable:
+    def _give_up(self, unreadable: Sequence[tuple[Waiting, str]], turn: Turn) -> None:
+        """Set aside, as they are stored, the events that can't be opened: one line of the log for each reason."""
+        for reason in dict.fromkeys(reason for _, reason in unreadable):
             turn.sent = True
-            self._settle(Step((), tuple(unreadable), ()), turn, Answer(Verdict.REFUSED, None, _UNREADABLE))
+            rows = tuple(row for row, why in unreadable if why == reason)
+            self._settle(Step((), rows, ()), turn, Answer(Verdict.REFUSED, None, reason))
 
     def _put_off(self, shards: Collection[int], turn: Turn) -> None:
         """Leave shards whose next event is encrypted to a worker that has keys, or to this one once it was mended."""

@@ -62,7 +62,7 @@ def edit(
             typer.echo("nothing was changed")
             return
         row = to_row(event, letter.project)._replace(lane=letter.lane)
-        row = row._replace(payload=Cipher.load(os.environ).seal(row.payload))
+        row = row._replace(payload=Cipher.load(os.environ).seal(row.payload, row))
         if not store.replace(letter, row, event["uuid"], retry=retry):
             raise UsageError(f"dead letter {letter.id} was taken or changed meanwhile; your text is kept in {path}")
         path.unlink()
