@@ -27,6 +27,7 @@ from hogbox._store.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore, Ready
 from hogbox._store.dialect import ChangeSignal, most_writers, require_shared
+from hogbox._wire.printable import one_line
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
 from hogbox._worker.retention import Retention
@@ -331,7 +332,9 @@ class Worker:
 
     def _trouble(self, error: SQLAlchemyError) -> None:
         if not self._said_unwell:
-            log.warning("the database fails; trying again every %.0f s: %s", _REST, error, extra={"worker": self.id})
+            log.warning(
+                "the database fails; trying again every %.0f s: %s", _REST, one_line(error), extra={"worker": self.id}
+            )
         self._unwell = self._said_unwell = True
         self._failed_at = time.monotonic()
 

@@ -24,6 +24,7 @@ from hogbox._events.identity import resolve
 from hogbox._events.limit import refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.value import clean_properties, clean_text
+from hogbox._wire.printable import one_line
 from hogbox.context import get_context
 from hogbox.errors import InvalidEvent
 from hogbox.machine import machine_properties
@@ -242,7 +243,9 @@ class Recorder:
         row = to_row(event, self._project)
         reason = refusal(event["distinct_id"], row.payload)
         if reason is not None:
-            log.warning("event %s (%s) goes to the dead letters: %s", event["uuid"], event["event"][:100], reason)
+            log.warning(
+                "event %s (%s) goes to the dead letters: %s", event["uuid"], one_line(event["event"], 100), reason
+            )
         return Entry(event["uuid"], row, reason)
 
     def _run_hooks(self, event: Event, problems: list[str]) -> Event | None:

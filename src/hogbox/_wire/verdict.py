@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from hogbox._wire.printable import one_line
+
 _REQUEST_TIMEOUT: Final = 408
 _TOO_LARGE: Final = 413
 _TOO_MANY: Final = 429
@@ -44,14 +46,14 @@ class Answer:
 
 def judge(status: int, body: str = "", retry_after: float | None = None) -> Answer:
     """The answer with this status, plain-text body and parsed `Retry-After`, judged."""
-    detail = " ".join(body.split())[:_EXCERPT]
+    detail = one_line(body, _EXCERPT)
     reason = f"HTTP {status}: {detail}" if detail else f"HTTP {status}"
     return Answer(_verdict(status), status, reason, retry_after)
 
 
 def no_answer(error: str) -> Answer:
     """The transport failed; whether the server took the events is unknown, so they are sent again."""
-    return Answer(Verdict.RETRY, None, error)
+    return Answer(Verdict.RETRY, None, one_line(error))
 
 
 def _verdict(status: int) -> Verdict:

@@ -20,6 +20,7 @@ from hogbox._events.letter import mend, pretty
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import select_letters
+from hogbox.cli.terminal import say
 from hogbox.encryption import Cipher
 from hogbox.errors import InvalidEvent, UsageError
 
@@ -59,14 +60,14 @@ def edit(
             path.unlink(missing_ok=True)  # interrupted or crashed: no decrypted event stays behind
             raise
         if event is None:
-            typer.echo("nothing was changed")
+            say("nothing was changed")
             return
         row = to_row(event, letter.project)._replace(lane=letter.lane)
         row = row._replace(payload=Cipher.load(os.environ).seal(row.payload, row))
         if not store.replace(letter, row, event["uuid"], retry=retry):
             raise UsageError(f"dead letter {letter.id} was taken or changed meanwhile; your text is kept in {path}")
         path.unlink()
-    typer.echo(f"dead letter {letter.id} is " + ("put back" if retry else "changed: hogbox dead retry puts it back"))
+    say(f"dead letter {letter.id} is " + ("put back" if retry else "changed: hogbox dead retry puts it back"))
 
 
 def _edited(path: Path, before: str, accept: Callable[[str], Event]) -> Event | None:
@@ -114,6 +115,6 @@ def _open_editor(path: Path) -> None:
 
 def _offer(error: InvalidEvent, path: Path) -> None:
     """Say what is wrong; return where somebody is there and wants to go on."""
-    typer.echo(f"not accepted: {error}", err=True)
+    say(f"not accepted: {error}", err=True)
     if not (sys.stdin.isatty() and typer.confirm("Edit it again?", default=True, err=True)):
         raise UsageError(f"nothing was changed; your text is kept in {path}") from error

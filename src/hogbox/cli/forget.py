@@ -11,6 +11,7 @@ import typer
 from hogbox._store.dead_letter import DeadLetterStore, Selection
 from hogbox._store.person import PersonStore, Sought, sought
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
+from hogbox.cli.terminal import say
 from hogbox.encryption import VARIABLE
 
 OneProject = Annotated[str | None, typer.Option(help="Only in this project, by its token; default: in all.")]
@@ -38,16 +39,16 @@ def forget(
         search = _Search(PersonStore(database), DeadLetterStore(database), distinct_id, project)
         found = search.count()
         if dry_run or not found.anything:
-            typer.echo(f"{found.waiting} events in the outbox, {found.dead} dead letters; nothing was removed")
+            say(f"{found.waiting} events in the outbox, {found.dead} dead letters; nothing was removed")
             if found.messages:
-                typer.echo(f"{found.messages} error messages name the person")
+                say(f"{found.messages} error messages name the person")
         else:
             if not yes:
                 typer.confirm(found.question, abort=True)
             search.remove()
             found = search.count()
     if found.closed:
-        typer.echo(
+        say(
             f"{found.closed} events and dead letters can't be opened, and may be the person's: set {VARIABLE}", err=True
         )
         raise typer.Exit(1)
@@ -93,9 +94,9 @@ class _Search:
         """The outbox first: an event that dies meanwhile is found among the dead letters. Their errors come last."""
         removed = self._outbox.remove(one.id for one in self._waiting() if one.opened)
         buried = self._letters.purge(one.id for one in self._dead() if one.opened)
-        typer.echo(f"{removed} events removed from the outbox, {buried} dead letters removed")
+        say(f"{removed} events removed from the outbox, {buried} dead letters removed")
         if changed := self._outbox.remove_mentions(self._outbox.find_mentions(self._person)):
-            typer.echo(f"the distinct id removed from {changed} error messages")
+            say(f"the distinct id removed from {changed} error messages")
 
     def _waiting(self) -> Iterator[Sought]:
         return self._outbox.find(self._person, self._project)
