@@ -5,9 +5,11 @@ from __future__ import annotations
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from hogbox.emulator import Emulator
+from hogbox.emulator.setting import Limits
 
 
 def reset(emulator: Emulator, headers: dict[str, str]) -> int:
@@ -51,3 +53,22 @@ def test_control_api_refuses_pages_of_other_sites(emulator: Emulator, headers: d
 )
 def test_control_api_answers_tools_and_its_own_pages(emulator: Emulator, headers: dict[str, str]) -> None:
     assert reset(emulator, headers) == 200
+
+
+def test_control_api_reads_no_more_than_a_bounded_body_and_only_json() -> None:
+    with Emulator(limits=Limits(wire=1000)) as emulator:
+        url = f"{emulator.url}/_emulator/settings"
+        for content, kind, status in (
+            (b"{}", "application/json; charset=utf-8", 200),
+            (b"{}", "text/plain", 415),
+            (b" " * 1001, "application/json", 413),
+        ):
+            assert httpx.patch(url, content=content, headers={"Content-Type": kind}).status_code == status
+        assert httpx.put(f"{emulator.url}/_emulator/flags", content=iter([b" " * 600] * 2)).status_code == 413
+        assert httpx.post(f"{emulator.url}/_emulator/reset").status_code == 200
+
+
+def test_control_api_answers_to_the_names_that_are_allowed() -> None:
+    with Emulator(allowed_hosts=["posthog.test"]) as emulator:
+        assert reset(emulator, {"Host": "posthog.test:8010"}) == 200
+        assert reset(emulator, {"Host": "other.test:8010"}) == 403
