@@ -10,7 +10,7 @@ from benchmarks.place import Setup
 from benchmarks.result import Result
 from benchmarks.sample import NAME, PROPERTIES
 from hogbox import Event
-from hogbox._events.event import encode
+from hogbox._events.event import to_row
 from hogbox.encryption import VARIABLE, Cipher, new_key
 from hogbox.redaction import SECRET_NAMES, Redactor
 
@@ -32,11 +32,11 @@ def run(setup: Setup) -> Iterator[Result]:
         yield Result(f"redact an event: {name}", micro(seconds), f"{len(PROPERTIES)} properties")
     (seconds,) = in_turns({"": _redacting(Redactor(), {"text": _PROSE}, times=2)}, setup.repetitions).values()
     yield Result("redact a long text: patterns", f"{seconds * 1000:.0f} ms", f"{len(_PROSE) / 1e6:.1f} MB of prose")
-    cipher, payload = Cipher.load({VARIABLE: new_key()}), encode(_event(PROPERTIES))
-    sealed = cipher.seal(payload)
+    cipher, row = Cipher.load({VARIABLE: new_key()}), to_row(_event(PROPERTIES), "phc_benchmark")
+    payload, sealed = row.payload, cipher.seal(row.payload, row)
     work = {
-        "encrypt": lambda: _each(lambda: cipher.seal(payload)),
-        "decrypt": lambda: _each(lambda: cipher.open(sealed)),
+        "encrypt": lambda: _each(lambda: cipher.seal(payload, row)),
+        "decrypt": lambda: _each(lambda: cipher.open(sealed, row)),
     }
     for name, seconds in in_turns(work, setup.repetitions).items():
         yield Result(f"{name} a payload", micro(seconds), f"{len(payload)} bytes, {len(sealed)} stored")

@@ -7,20 +7,23 @@ import subprocess
 import sys
 
 import pytest
+from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from hogbox import PostHog
+from hogbox._events.event import Row
 from hogbox._store.database import Database
 from hogbox.cli.app import build_app
-from hogbox.encryption import VARIABLE, Cipher, is_sealed, new_key, open_payload
-from hogbox.errors import ConfigurationError, UndecryptablePayload
+from hogbox.encryption import VARIABLE, Cipher, is_sealed, move_payload, new_key, open_payload
+from hogbox.errors import ConfigurationError, MisplacedPayload, UndecryptablePayload
 from hogbox.settings import DeliverySettings
 from hogbox.worker import Worker
 from tests.fixtures.database import TestDatabase
 
 OLD, NEW = new_key(), new_key()
+ROW = Row(7, "phc_test", "analytics", "")
 PLAIN = '{"uuid":"01990f6a-3c4e-7b51-9a55-0d2a6f0b7c11"}'
 
 
@@ -30,43 +33,72 @@ def cipher(*keys: str) -> Cipher:
 
 @given(st.text())
 def test_what_is_sealed_opens_again(text: str) -> None:
-    sealed = cipher(OLD).seal(text)
+    sealed = cipher(OLD).seal(text, ROW)
     assert is_sealed(sealed)
     assert sealed.isascii()
-    assert cipher(OLD).open(sealed) == text
+    assert cipher(OLD).open(sealed, ROW) == cipher(OLD).open(sealed) == text
 
 
 def test_without_keys_payloads_are_stored_as_they_are() -> None:
-    assert Cipher.load({}).seal(PLAIN) == Cipher.load({VARIABLE: " "}).seal(PLAIN) == PLAIN
+    assert Cipher.load({}).seal(PLAIN, ROW) == Cipher.load({VARIABLE: " "}).seal(PLAIN, ROW) == PLAIN
     assert not Cipher.load({}).has_keys
 
 
 def test_the_first_key_encrypts_and_all_decrypt() -> None:
     both = cipher(NEW, OLD)
-    assert both.open(cipher(OLD).seal(PLAIN)) == PLAIN
-    assert cipher(NEW).open(both.seal(PLAIN)) == PLAIN
+    assert both.open(cipher(OLD).seal(PLAIN, ROW)) == PLAIN
+    assert cipher(NEW).open(both.seal(PLAIN, ROW)) == PLAIN
     assert both.open(PLAIN) == PLAIN
 
 
 @pytest.mark.parametrize("keys", [[], [NEW]])
 def test_a_payload_whose_key_is_not_here_says_so(keys: list[str]) -> None:
-    sealed = cipher(OLD).seal(PLAIN)
+    sealed = cipher(OLD).seal(PLAIN, ROW)
     with pytest.raises(UndecryptablePayload, match=VARIABLE):
         cipher(*keys).open(sealed)
 
 
-@pytest.mark.parametrize("spoiled", ["fernet:", "fernet:ä", "fernet:{}"])
+@pytest.mark.parametrize("spoiled", ["fernet:", "fernet:ä", "fernet:{}", "fernet:2:", "fernet:2:ä", "fernet:3:x"])
 def test_a_payload_that_was_changed_is_not_opened(spoiled: str) -> None:
     with pytest.raises(UndecryptablePayload):
         cipher(OLD).open(spoiled)
-    sealed = cipher(OLD).seal(PLAIN)
+    sealed = cipher(OLD).seal(PLAIN, ROW)
     with pytest.raises(UndecryptablePayload):
         cipher(OLD).open(f"{sealed[:-9]}AAAA{sealed[-5:]}")
 
 
+@pytest.mark.parametrize(
+    "other", [ROW._replace(project="phc_other"), ROW._replace(shard=8), ROW._replace(lane="historical")]
+)
+def test_a_payload_is_opened_only_where_it_was_stored(other: Row) -> None:
+    sealed = cipher(OLD).seal(PLAIN, ROW)
+    with pytest.raises(MisplacedPayload, match="row was changed"):
+        cipher(OLD).open(sealed, other)
+
+
+def test_a_payload_is_moved_to_another_project_with_the_keys_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = ROW._replace(project="phc_other")
+    sealed = cipher(OLD).seal(PLAIN, ROW)
+    assert move_payload(PLAIN, ROW, "phc_other") == PLAIN
+    with pytest.raises(UndecryptablePayload):
+        move_payload(sealed, ROW, "phc_other")
+    monkeypatch.setenv(VARIABLE, f"{NEW},{OLD}")
+    assert open_payload(move_payload(sealed, ROW, "phc_other"), other) == PLAIN
+    with pytest.raises(MisplacedPayload):
+        move_payload(sealed, other, "phc_test")
+
+
+def test_the_form_without_an_envelope_is_opened_and_neither_form_passes_for_the_other() -> None:
+    token = Fernet(OLD).encrypt(PLAIN.encode()).decode()
+    assert cipher(NEW, OLD).open(f"fernet:{token}", ROW) == PLAIN
+    for forged in (f"fernet:2:{token}", cipher(OLD).seal(PLAIN, ROW).replace("fernet:2:", "fernet:")):
+        with pytest.raises(UndecryptablePayload):
+            cipher(OLD).open(forged, ROW)
+
+
 def test_a_stored_payload_is_opened_with_the_keys_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, OLD)
-    assert open_payload(cipher(OLD).seal(PLAIN)) == open_payload(PLAIN) == PLAIN
+    assert open_payload(cipher(OLD).seal(PLAIN, ROW)) == open_payload(PLAIN) == PLAIN
 
 
 @pytest.mark.parametrize(

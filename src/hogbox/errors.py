@@ -17,6 +17,7 @@
     │       └── SyncHandle
     ├── OutboxFull                   the delivery's: it falls behind; no call and no schema is wrong
     ├── UndecryptablePayload         whoever has the key: put it back
+    │   └── MisplacedPayload         whoever may write to the tables: a row was changed
     ├── RemoteEvaluationError        PostHog's: it could not be asked for a flag, or did not say
     ├── DefinitionsError             PostHog's: what it sent as flag definitions cannot be used
     │   ├── DefinitionsUnparsable
@@ -101,6 +102,10 @@ class OutboxFull(HogboxError):
 
 class UndecryptablePayload(HogboxError):
     """No key in HOGBOX_ENCRYPTION_KEYS opens this payload: put back the key that it was encrypted with."""
+
+
+class MisplacedPayload(UndecryptablePayload):
+    """The payload was encrypted for another project, shard or lane than its row has: the row was changed or copied."""
 
 
 class RemoteEvaluationError(HogboxError):

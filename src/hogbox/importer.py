@@ -127,7 +127,7 @@ class Importer:
 
     def _file_row(self, line: Line, digest: str) -> Row:
         row = _row(line, self._project, derived_uuid(self._project, digest, line.start), self._own)
-        return row._replace(payload=self._cipher.seal(row.payload))
+        return row._replace(payload=self._cipher.seal(row.payload, row))
 
 
 def own_properties() -> dict[str, Any]:

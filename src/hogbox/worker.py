@@ -30,6 +30,7 @@ from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore, Ready
 from hogbox._store.dialect import ChangeSignal, can_write_within, most_writers, require_shared
 from hogbox._wire.host import without_password
+from hogbox._wire.printable import one_line
 from hogbox._worker.exposure import Exposures
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
@@ -374,7 +375,7 @@ class Worker:
             log.warning(
                 "the database fails; trying again every %.0f s: %s",
                 _REST,
-                error if foreseen else repr(error),
+                one_line(error if foreseen else repr(error)),
                 exc_info=None if foreseen else error,
                 extra={"worker": self.id},
             )

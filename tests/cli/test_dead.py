@@ -160,6 +160,30 @@ def test_without_an_editor_it_says_so(hogbox: Hogbox, sqlite_database: TestDatab
     assert "there is no dead letter 999" in hogbox("dead", "edit", "-d", sqlite_database.url, "999").stderr
 
 
+@pytest.mark.parametrize("command", ["vi 'odd", 'vi "odd', "hogbox-no-such-editor"])
+def test_an_editor_that_cant_be_started_leaves_no_file_behind(
+    hogbox_process: Hogbox, sqlite_database: TestDatabase, tmp_path: Path, command: str
+) -> None:
+    (letter,) = bury(sqlite_database, "one")
+    (folder := tmp_path / "temporary").mkdir()
+    arguments = ("dead", "edit", str(letter["id"]), "-d", sqlite_database.url)
+    done = hogbox_process(*arguments, VISUAL=command, TMPDIR=str(folder))
+    assert "set VISUAL or EDITOR" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(folder.iterdir())
+
+
+def test_an_export_is_readable_by_its_owner_only_and_follows_no_link(
+    hogbox: Hogbox, sqlite_database: TestDatabase, tmp_path: Path
+) -> None:
+    bury(sqlite_database, "one")
+    hogbox("dead", "export", "-d", sqlite_database.url, "-o", str(written := tmp_path / "letters.jsonl"))
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    (link := tmp_path / "link.jsonl").symlink_to(target := tmp_path / "target.jsonl")
+    assert hogbox("dead", "export", "-d", sqlite_database.url, "-o", str(link)).returncode == 2
+    assert not target.exists()
+
+
 def test_letters_are_exported_as_lines(hogbox: Hogbox, database: TestDatabase, tmp_path: Path) -> None:
     letters = bury(database, "one", "two")
     done = hogbox("dead", "export", "-d", database.url)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
 
 from hogbox import PostHog
 from hogbox.emulator import Emulator
+from hogbox.encryption import VARIABLE, new_key
 from tests.cli.conftest import TOKEN, Hogbox
 from tests.fixtures.database import TestDatabase, use_wal
 from tests.fixtures.process import WorkerStarter
@@ -92,3 +94,55 @@ def test_p4_what_is_just_being_sent_can_be_forgotten(
     positions = [event.properties["position"] for event in emulator.events() if event.distinct_id == "u2"]
     assert positions == [*range(1, 20, 2), *range(5)]
     assert database.count("posthog_dead_letters") == 0
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_distinct_id_that_is_not_ascii_is_found_however_json_spells_it(
+    hogbox: Hogbox, database: TestDatabase, *, ascii_only: bool
+) -> None:
+    capture(database, "Zoë 東京 🦔", "u2")
+    for row in database.rows("posthog_outbox"):
+        payload = json.dumps(json.loads(row["payload"]), ensure_ascii=ascii_only)
+        database.execute("UPDATE posthog_outbox SET payload = :payload WHERE id = :id", payload=payload, id=row["id"])
+    assert hogbox("forget", "Zoë 東京 🦔", "-d", database.url, "--yes").stdout.startswith("1 events removed")
+    assert people(database) == ["u2"]
+
+
+def test_without_the_keys_it_says_how_many_events_could_not_be_opened_and_fails(
+    hogbox: Hogbox, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture(database, "u1")
+    monkeypatch.setenv(VARIABLE, key := new_key())
+    capture(database, "u1", "u2")
+    database.execute(
+        "INSERT INTO posthog_dead_letters (shard, project, lane, payload, created_at, event_uuid, reason, "
+        "died_at) SELECT shard, project, lane, payload, created_at, 'x', 'no', 1 FROM posthog_outbox"
+    )
+    for options in (["--dry-run"], ["--yes"], ["--yes"]):
+        done = hogbox("forget", "u1", "-d", database.url, *options)
+        assert done.returncode == 1
+        assert f"4 events and dead letters can't be opened, and may be the person's: set {VARIABLE}" in done.stderr
+    done = hogbox("forget", "u1", "-d", database.url, "--yes", **{VARIABLE: key})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "1 events removed from the outbox, 1 dead letters removed\n"
+    assert (database.count("posthog_outbox"), database.count("posthog_dead_letters")) == (1, 1)
+
+
+def test_error_messages_name_the_person_no_more(hogbox: Hogbox, database: TestDatabase) -> None:
+    """Last errors of shards, reasons of holds and other people's dead letters; not longer words around the name."""
+    capture(database, "u2")
+    database.execute(
+        "INSERT INTO posthog_dead_letters (shard, project, lane, payload, created_at, event_uuid, reason, died_at) "
+        "SELECT shard, project, lane, payload, created_at, 'x', 'not ada@x.com, but aada@x.com', 1 FROM posthog_outbox"
+    )
+    database.execute("UPDATE posthog_shards SET last_error = 'HTTP 503: no shard for ada%40x.com' WHERE shard = 3")
+    database.execute("UPDATE posthog_shards SET last_error = 'another' WHERE shard = 4")
+    database.execute("INSERT INTO posthog_holds VALUES ('phc_test', 0, 99999999999999, 1, 401, 'ada@x.com?')")
+    counted = hogbox("forget", "ada@x.com", "-d", database.url, "--dry-run")
+    assert "3 error messages name the person" in counted.stdout
+    done = hogbox("forget", "ada@x.com", "-d", database.url, "--yes")
+    assert "the distinct id removed from 3 error messages" in done.stdout
+    assert [row["reason"] for row in database.rows("posthog_holds", "project")] == ["[forgotten]?"]
+    assert [row["reason"] for row in database.dead_letters()] == ["not [forgotten], but aada@x.com"]
+    errors = {row["shard"]: row["last_error"] for row in database.rows("posthog_shards", "shard")}
+    assert (errors[3], errors[4]) == ("HTTP 503: no shard for [forgotten]", "another")

@@ -16,6 +16,8 @@ from tests.emulator.flag_case import definitions, flag
 
 UUIDS = [f"01990f6a-3c4e-7b51-9a55-0d2a6f0b7c{number:02x}" for number in range(4)]
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.fixture
 def sent(client: httpx2.Client, batch: Build, event: Build) -> None:
@@ -183,7 +185,7 @@ def test_flags_are_set_told_and_removed(emulator: Emulator, client: httpx2.Clien
     put = client.put("/_emulator/flags", json=sent)
     assert (put.status_code, put.json()) == (200, get(client, "flags"))
     assert put.json() == {**nothing, "definitions": sent, "etag": put.json()["etag"]}
-    assert client.put("/_emulator/flags", content=b"{").status_code == 400
+    assert client.put("/_emulator/flags", content=b"{", headers=JSON).status_code == 400
     assert emulator.flags() == sent
     assert client.delete("/_emulator/flags").json() == nothing
     assert emulator.flags() is None
@@ -229,7 +231,7 @@ def test_a_reset_forgets_everything(client: httpx2.Client, batch: Build) -> None
 def test_bad_input_is_refused_with_advice(
     client: httpx2.Client, method: str, path: str, content: bytes | None, advice: str
 ) -> None:
-    answer = client.request(method, f"/_emulator/{path}", content=content)
+    answer = client.request(method, f"/_emulator/{path}", content=content, headers=JSON)
     assert answer.status_code == 400
     assert advice in answer.json()["error"]
 

@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -149,3 +151,28 @@ def test_it_needs_no_extra(tmp_path: Path) -> None:
         "import hogbox._metrics.server, hogbox.cli.worker"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_a_connection_that_sends_slowly_is_closed(
+    sqlite_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte before each time-out of a read keeps no connection open."""
+    monkeypatch.setattr("hogbox._metrics.server._Server.read_seconds", 0.5)
+    with (
+        served(sqlite_database, lambda: WELL) as url,
+        socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), 10) as slow,
+    ):
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+        slow.settimeout(0.1)
+        ends = time.monotonic() + 8
+        closed = False
+        while not closed and time.monotonic() < ends:
+            try:
+                slow.sendall(b"y")
+                closed = slow.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                closed = True
+        assert closed
+        assert httpx2.get(f"{url}/healthz").status_code == 200

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 
 from hogbox import PostHog
+from hogbox._events.letter import read_event
 from hogbox._events.limit import MAX_EVENT_BYTES
+from hogbox._store.dead_letter import DeadLetterStore, Selection
 from hogbox.emulator import Emulator
 from hogbox.encryption import VARIABLE, Cipher, new_key
 from hogbox.settings import DeliverySettings
@@ -79,6 +82,62 @@ def test_p2_an_event_whose_key_is_lost_is_a_dead_letter_and_holds_nothing_up(
     (letter,) = database.rows("posthog_dead_letters")
     assert (letter["payload"], letter["event_uuid"], letter["status"]) == (sealed, "", None)
     assert letter["reason"].startswith(f"No key in {VARIABLE} opens this payload")
+
+
+def test_p9_an_event_is_not_sent_to_a_project_that_it_was_not_encrypted_for(
+    shop: Shop, database: TestDatabase, emulator: Emulator
+) -> None:
+    """Whoever may write to the table, and has no key, can't have the worker send them what is in it."""
+    shop.capture("stolen", OLD)
+    (sealed,) = shop.payloads()
+    database.execute("UPDATE posthog_outbox SET project = 'phc_thief'")
+    shop.capture("kept", OLD)
+    with shop.client(OLD) as posthog:
+        assert posthog.deliver() == (1, 1, 0)
+        assert shop.received() == ["kept"]
+        (letter,) = DeadLetterStore(posthog._parts.database).find(Selection())
+    assert (letter.payload, letter.text, letter.project) == (sealed, sealed, "phc_thief")
+    assert "another project" in letter.reason
+
+
+@pytest.mark.parametrize("column", ["lane = 'historical'", "shard = (shard + 1) % 64"])
+def test_p4_a_payload_in_a_row_of_another_lane_or_shard_is_a_dead_letter(
+    shop: Shop, database: TestDatabase, column: str
+) -> None:
+    shop.capture("moved", OLD)
+    database.execute(f"UPDATE posthog_outbox SET {column}")
+    with shop.client(OLD) as posthog:
+        assert posthog.deliver() == (0, 1, 0)
+
+
+def test_p9_a_dead_letter_of_another_project_is_neither_sent_nor_edited(
+    shop: Shop, database: TestDatabase, emulator: Emulator
+) -> None:
+    emulator.fault(status=400, times=1)
+    shop.capture("refused", OLD)
+    with shop.client(OLD) as posthog:
+        assert posthog.deliver() == (0, 1, 0)
+        database.execute("UPDATE posthog_dead_letters SET project = 'phc_thief'")
+        store = DeadLetterStore(posthog._parts.database)
+        (letter,) = store.find(Selection())
+        assert read_event(letter.text) == {}
+        assert store.retry([letter]) == 1
+        assert posthog.deliver() == (0, 1, 0)
+    assert shop.received() == []
+
+
+def test_p4_events_that_were_encrypted_without_an_envelope_are_delivered_until_their_key_is_gone(
+    shop: Shop, database: TestDatabase
+) -> None:
+    for name in ("first", "second"):
+        shop.capture(name)
+    for row in database.rows("posthog_outbox"):
+        token = Fernet(OLD).encrypt(row["payload"].encode()).decode()
+        database.execute("UPDATE posthog_outbox SET payload = :old WHERE id = :id", old=f"fernet:{token}", id=row["id"])
+    shop.capture("third", NEW)
+    with shop.client(NEW, OLD) as posthog:
+        assert posthog.deliver() == (3, 0, 0)
+    assert shop.received() == ["first", "second", "third"]
 
 
 def test_p2_a_worker_without_any_keys_sends_what_it_can_and_leaves_the_rest_to_others(

@@ -23,7 +23,7 @@ class Outbox:
         """The statement and its values."""
         row = entry.row
         if self._cipher.has_keys or not row.payload.isascii():
-            row = row._replace(payload=self._cipher.seal(row.payload))
+            row = row._replace(payload=self._cipher.seal(row.payload, row))
         if entry.reason is None:
             return self._insert_event, row
         return self._insert_dead_letter, (*row, entry.uuid, escape(entry.reason))

@@ -26,6 +26,7 @@ from hogbox._events.limit import illegal_partner, refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.stamp import Stamp, find_stamp, is_exception, make_stamp, put_stamp
 from hogbox._events.value import class_name, clean_properties, clean_text, said, shown
+from hogbox._wire.printable import one_line
 from hogbox.context import get_context
 from hogbox.errors import HogboxError, InvalidEvent
 from hogbox.machine import machine_properties
@@ -280,7 +281,9 @@ class Recorder:
         row = to_row(event, self._project)
         reason = refusal(event, row.payload)
         if reason is not None:
-            log.warning("event %s (%s) goes to the dead letters: %s", event["uuid"], event["event"][:100], reason)
+            log.warning(
+                "event %s (%s) goes to the dead letters: %s", event["uuid"], one_line(event["event"], 100), reason
+            )
         return Entry(event["uuid"], row, reason)
 
     def _run_hooks(self, event: Event, problems: list[str]) -> Event | None:

@@ -26,6 +26,7 @@ from hogbox._metrics.family import (
 )
 from hogbox._store.measure import Measures, MeasureStore
 from hogbox._wire.host import shorten
+from hogbox._wire.printable import one_line
 
 log = logging.getLogger("hogbox.metrics")
 
@@ -59,7 +60,7 @@ class Gauges:
             measures = self._store.read()
         except Exception as error:
             if not self._unwell:
-                log.warning("the backlog can't be measured, the database fails: %s", error)
+                log.warning("the backlog can't be measured, the database fails: %s", one_line(error))
             self._unwell = True
             return [Family(DATABASE_UP, [Sample((), 0)])]
         self._unwell = False

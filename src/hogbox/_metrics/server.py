@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from hogbox._delivery.health import Health, hindrance, illness
 from hogbox._metrics.collector import Collector
@@ -20,6 +22,9 @@ from hogbox.errors import ConfigurationError
 from hogbox.telemetry import Telemetry
 
 log = logging.getLogger("hogbox.metrics")
+
+_READ_SECONDS: Final = 10.0
+"""For a whole request, and for each write of the answer."""
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 
@@ -96,6 +101,7 @@ def _judged(reason: str | None) -> Answer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    read_seconds = _READ_SECONDS
 
     def __init__(self, host: str, port: int, paths: Mapping[str, Callable[[], Answer]]) -> None:
         self.paths = paths
@@ -112,13 +118,33 @@ class _Server(ThreadingHTTPServer):
         log.debug("a request for metrics failed", exc_info=True)
 
 
+class _Reading(io.RawIOBase):
+    """What a connection sends until a deadline.
+
+    A time-out for each read would start again with every byte.
+    """
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes. Raises TimeoutError after the deadline."""
+        self._connection.settimeout(max(0.001, self._deadline - time.monotonic()))
+        return self._connection.recv_into(buffer)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = 10.0
+    timeout = _READ_SECONDS
     server_version = "hogbox"
     sys_version = ""
 
     def do_GET(self) -> None:
+        self.connection.settimeout(self.timeout)
         answer = self._answer()
         body = answer.body.encode()
         self.send_response(answer.status)
@@ -127,6 +153,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def setup(self) -> None:
+        """As for all requests, with a deadline for reading this one."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Reading(self.connection, time.monotonic() + self.server.read_seconds))
 
     do_HEAD = do_GET  # noqa: N815 - the name that the standard library looks for
 

@@ -46,7 +46,7 @@ class DeadLetter(NamedTuple):
     @property
     def text(self) -> str:
         """The event's JSON, decrypted; the payload as it is stored where its key is not here."""
-        return readable(self.payload)
+        return readable(self.payload, self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What the database holds of one person: found in the outbox, and removed from it.
+"""What the database holds of one person: found in the outbox and in messages about errors, and removed from them.
 
 Not along the shard that the person's events are written to: those whose project was changed while they waited stay in
 the shard of the old one.
@@ -7,39 +7,62 @@ the shard of the old one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Select
 
 from hogbox._events.letter import person_pattern, read_event
+from hogbox._events.mention import spellings, without
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit
-from hogbox._store.person_statement import PersonStatements
+from hogbox._store.person_statement import MessageColumn, PersonStatements, message_columns
 from hogbox._store.search_statement import SearchStatements
-from hogbox.encryption import readable
+from hogbox.encryption import open_payload
+from hogbox.errors import UndecryptablePayload
 
 _SCANNED_AT_ONCE: Final = 50_000
 _READ_AT_ONCE: Final = 200
 
 
+class Sought(NamedTuple):
+    """An event that may be the person's. `opened`: whether it is; otherwise it is encrypted, and nobody can tell."""
+
+    id: int
+    opened: bool
+
+
+class Mention(NamedTuple):
+    """A message about an error in which the person's distinct id stands, and what is left of it without that."""
+
+    column: MessageColumn
+    key: int | str
+    text: str
+    rest: str
+
+
 class PersonStore:
-    """The waiting events of persons, in one database."""
+    """The waiting events of persons, and messages that name them, in one database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._statements = PersonStatements(database.tables)
+        self._columns = message_columns(database.tables)
         self._next_id = SearchStatements(database.tables).read_next_id
 
-    def find(self, distinct_id: str, project: str | None) -> Iterator[int]:
-        """The ids of the person's events, of those that wait when it begins; in one project, or in all."""
+    def find(self, distinct_id: str, project: str | None) -> Iterator[Sought]:
+        """The person's events, of those that wait when it begins, and those that can't be opened.
+
+        In one project, or in all.
+        """
         self._database.check()
         newest, past = self._scalar(self._database.statements.read_last_id), 0
         while 0 < (first := self._scalar(self._next_id, after=past)) <= newest:
             past = min(first + _SCANNED_AT_ONCE - 1, newest)
             rows = self._read(person_pattern(distinct_id), first, past)
             for id_, its_project, payload in rows:
-                if project in (None, its_project) and _person_of(payload) == distinct_id:
-                    yield id_
+                found = sought(id_, payload, distinct_id) if project in (None, its_project) else None
+                if found is not None:
+                    yield found
             if len(rows) == _READ_AT_ONCE:
                 past = rows[-1][0]
 
@@ -54,6 +77,25 @@ class PersonStore:
                 removed += connection.execute(self._statements.remove_event, {"event": one}).rowcount
         return removed
 
+    def find_mentions(self, distinct_id: str) -> list[Mention]:
+        """The messages that name the person: last errors of shards, reasons of holds and of dead letters."""
+        looked_for = spellings(distinct_id)
+        found: list[Mention] = []
+        with autocommit(self._database.engine).connect() as connection:
+            for column in self._columns:
+                rows = connection.execute(column.read(looked_for)).all()
+                found += [Mention(column, key, text, without(text, looked_for)) for key, text in rows]
+        return [one for one in found if one.text != one.rest]
+
+    def remove_mentions(self, mentions: Iterable[Mention]) -> int:
+        """Replace the person's distinct id in these messages; in how many. One that has changed meanwhile stays."""
+        changed = 0
+        for one in mentions:
+            values = {"key_given": one.key, "text_before": one.text, "text_after": one.rest}
+            with autocommit(self._database.engine).connect() as connection, connection.begin():
+                changed += connection.execute(one.column.replace, values).rowcount
+        return changed
+
     def _scalar(self, statement: Select[int | None], **values: int) -> int:
         with autocommit(self._database.engine).connect() as connection:
             return connection.scalar(statement, values) or 0
@@ -67,5 +109,13 @@ class PersonStore:
             ]
 
 
-def _person_of(payload: str) -> object:
-    return read_event(readable(payload)).get("distinct_id")
+def sought(id_: int, payload: str, distinct_id: str) -> Sought | None:
+    """This payload's row, where the event is the person's or can't be opened; None for an event of somebody else.
+
+    Opened wherever it is stored: an event in a row that was changed is the person's all the same.
+    """
+    try:
+        event = read_event(open_payload(payload))
+    except UndecryptablePayload:
+        return Sought(id_, opened=False)
+    return Sought(id_, opened=True) if event.get("distinct_id") == distinct_id else None

@@ -39,7 +39,7 @@ class WaitingEvent(NamedTuple):
     @property
     def text(self) -> str:
         """The event's JSON."""
-        return readable(self.payload)
+        return readable(self.payload, self)
 
 
 class Scan(NamedTuple):
@@ -88,7 +88,7 @@ class EventSearch:
         with self._connect() as connection:
             while seen < most:
                 rows = connection.execute(self._statements.read_ahead, {**wanted, "event": edge}).all()
-                ahead += sum(read_event(readable(payload)).get("distinct_id") == person for _, payload in rows)
+                ahead += sum(read_event(readable(payload, None)).get("distinct_id") == person for _, payload in rows)
                 seen += len(rows)
                 if len(rows) < _READ_AT_ONCE:
                     return Position(ahead, exact=True)

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 from hogbox._wire.key import Secret
+from hogbox._wire.printable import one_line
 
 PATH: Final = "/flags/definitions"
 
@@ -237,10 +238,7 @@ def _said(reply: Reply, around: Circumstances) -> str:
 
 
 def _shown(text: str, hide: Iterable[str]) -> str:
-    for secret in hide:
-        if secret:
-            text = text.replace(secret, "[hidden]").replace(quote(secret, safe=""), "[hidden]")
-    return " ".join(text.replace("\0", "").split())[:_EXCERPT]
+    return one_line(text, _EXCERPT, [form for secret in hide for form in (secret, quote(secret, safe=""))])
 
 
 def _text(body: bytes) -> str:

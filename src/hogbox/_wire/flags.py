@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
+from hogbox._wire.printable import one_line
+
 PATH: Final = "/flags/?v=2"
 
 RETRY_DELAY: Final = 0.3
@@ -228,11 +230,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _shown(body: bytes, hide: Iterable[str]) -> str:
-    text = body.decode(errors="replace")
-    for secret in hide:
-        if secret:
-            text = text.replace(secret, "[hidden]")
-    return " ".join(text.replace("\0", "").split())[:_EXCERPT]
+    return one_line(body.decode(errors="replace"), _EXCERPT, hide)
 
 
 def _refuse(name: str) -> NoReturn:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hogbox._wire.printable import one_line
+
 _BAD_REQUEST: Final = 400
 _REQUEST_TIMEOUT: Final = 408
 _TOO_LARGE: Final = 413
@@ -79,7 +81,7 @@ class Answer:
 
 def judge(status: int, body: str = "", retry_after: float | None = None, content_type: str | None = None) -> Answer:
     """The answer with this status, plain-text body, parsed `Retry-After` and `Content-Type`, judged."""
-    detail = " ".join(body.split())[:_EXCERPT]
+    detail = one_line(body, _EXCERPT)
     reason = f"HTTP {status}: {detail}" if detail else f"HTTP {status}"
     if not 200 <= status < 300:
         accuses = _accuses(status, body)
@@ -91,7 +93,7 @@ def judge(status: int, body: str = "", retry_after: float | None = None, content
 
 def no_answer(error: str) -> Answer:
     """The transport failed; whether the server took the events is unknown, so they are sent again."""
-    return Answer(Verdict.RETRY, None, error)
+    return Answer(Verdict.RETRY, None, one_line(error))
 
 
 def what_is_refused(status: int | None) -> str | None:

@@ -13,6 +13,7 @@ from hogbox import __version__
 from hogbox._delivery.pace import Pace
 from hogbox._delivery.share import choose_shards
 from hogbox._store.delivery import DeliveryStore, Done
+from hogbox._wire.printable import one_line
 
 log = logging.getLogger("hogbox.worker")
 
@@ -77,7 +78,7 @@ class Leases:
         try:
             self._store.leave(self._held)
         except Exception as error:
-            log.warning("leases could not be given back, and run out within %.0f s: %s", self._seconds, error)
+            log.warning("leases could not be given back, and run out within %.0f s: %s", self._seconds, one_line(error))
 
     def _balance(self) -> bool:
         alive, leases = self._store.read_leases(self._seconds)

@@ -46,7 +46,7 @@ def open_events(rows: Sequence[Waiting], cipher: Cipher) -> Opened:
 
 def _open(row: Waiting, cipher: Cipher) -> Waiting:
     try:
-        payload = cipher.open(row.payload)
+        payload = cipher.open(row.payload, row)
     except UndecryptablePayload as error:
         return row._replace(fault=str(error))
     one = _examine(row._replace(payload=payload, uuid=uuid_of(payload)))

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from hogbox._wire.printable import one_line
 from hogbox.refresher import GivenUp, Refresher
 
 log = logging.getLogger("hogbox.refresh")
@@ -71,5 +72,5 @@ class Poller:
 
     def _trouble(self, error: SQLAlchemyError) -> None:
         if not self._unwell:
-            log.warning("flag definitions can't be refreshed, the database fails: %s", error)
+            log.warning("flag definitions can't be refreshed, the database fails: %s", one_line(error))
         self._unwell = True

@@ -6,6 +6,7 @@ import sys
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from hogbox._wire.printable import printable
 from hogbox.errors import HogboxError
 
 
@@ -25,7 +26,8 @@ def main() -> None:
 
 def describe(error: HogboxError | SQLAlchemyError) -> str:
     """What went wrong, for people."""
-    return _chain(error) if isinstance(error, HogboxError) else f"the database fails: {_sentence(error)}"
+    told = _chain(error) if isinstance(error, HogboxError) else f"the database fails: {_sentence(error)}"
+    return printable(told)
 
 
 def _chain(error: BaseException) -> str:

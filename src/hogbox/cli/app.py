@@ -20,6 +20,7 @@ from hogbox.cli.keygen import keygen
 from hogbox.cli.migrate import migrate
 from hogbox.cli.refresh import refresh
 from hogbox.cli.status import status
+from hogbox.cli.terminal import say
 from hogbox.cli.worker import worker
 from hogbox.errors import MissingDependency
 
@@ -46,7 +47,7 @@ def build_app() -> typer.Typer:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"hogbox {__version__}")
+        say(f"hogbox {__version__}")
         raise typer.Exit
 
 

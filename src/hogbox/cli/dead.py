@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 
 from hogbox._events.letter import refused_again
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
+from hogbox._wire.printable import one_line
 from hogbox.cli.edit import edit
 from hogbox.cli.letter import HEAD, cells, facts, in_full, payload_of
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
@@ -28,7 +30,8 @@ from hogbox.cli.selection import (
     require_some,
     select_letters,
 )
-from hogbox.cli.table import lined_up, printable
+from hogbox.cli.table import lined_up
+from hogbox.cli.terminal import say
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Newest = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
@@ -73,11 +76,11 @@ def list_letters(
     with _store(database_url, table_prefix) as store:
         letters = list(store.find(wanted, newest_first=True))
     if as_json:
-        typer.echo(json.dumps([facts(letter) for letter in letters], indent=2))
+        say(json.dumps([facts(letter) for letter in letters], indent=2))
     elif letters:
-        typer.echo(lined_up(HEAD, [cells(letter) for letter in letters]))
+        say(lined_up(HEAD, [cells(letter) for letter in letters]))
     else:
-        typer.echo("no dead letters")
+        say("no dead letters")
 
 
 def show(
@@ -94,9 +97,9 @@ def show(
     with _store(database_url, table_prefix) as store:
         letters = list(store.find(wanted))
     if as_json:
-        typer.echo(json.dumps([{**facts(letter), "payload": payload_of(letter)} for letter in letters], indent=2))
+        say(json.dumps([{**facts(letter), "payload": payload_of(letter)} for letter in letters], indent=2))
     else:
-        typer.echo("\n".join(map(in_full, letters)) or "no such dead letter", nl=not letters)
+        say("\n".join(map(in_full, letters)) or "no such dead letter", nl=not letters)
     raise typer.Exit(0 if letters else 1)
 
 
@@ -131,13 +134,13 @@ def retry(
         for letter in letters:
             if not force and (why := refused_again(letter.text)):
                 hopeless += 1
-                typer.echo(f"{letter.id} stays: {printable(why)}", err=True)
+                say(f"{letter.id} stays: {one_line(why)}", err=True)
             else:
                 yield letter
 
     with _store(database_url, table_prefix) as store:
         done = store.retry(hopeful(store.find(wanted)))
-    typer.echo(f"{done} put back" + (f", {hopeless} not: mend them with hogbox dead edit" if hopeless else ""))
+    say(f"{done} put back" + (f", {hopeless} not: mend them with hogbox dead edit" if hopeless else ""))
     raise typer.Exit(1 if hopeless else 0)
 
 
@@ -164,7 +167,7 @@ def export(
         for letter in store.find(wanted):
             count += 1
             write(json.dumps({**facts(letter), "payload": payload_of(letter)}))
-    typer.echo(f"{count} exported", err=True)
+    say(f"{count} exported", err=True)
 
 
 def purge(
@@ -192,17 +195,22 @@ def purge(
         ids = [letter.id for letter in store.find(wanted)]
         if ids and not yes:
             typer.confirm(f"Remove {len(ids)} for good?", abort=True)
-        typer.echo(f"{store.purge(ids)} removed")
+        say(f"{store.purge(ids)} removed")
 
 
 @contextmanager
 def _opened(output: Path | None) -> Iterator[Any]:
     """What writes a line: to a new file, or to the standard output."""
     if output is None:
-        yield typer.echo
+        yield say
         return
     try:
-        with output.open("x", encoding="utf-8") as file:
+        # Events hold personal data: nobody else may read the file. "x" follows no symbolic link.
+        with open(output, "x", encoding="utf-8", opener=_private) as file:
             yield lambda line: file.write(f"{line}\n")
     except FileExistsError:
         raise typer.BadParameter(f"{output} exists already") from None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

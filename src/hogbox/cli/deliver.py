@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hogbox.cli.option import (
@@ -17,9 +16,10 @@ from hogbox.cli.option import (
     TablePrefix,
     Verbose,
     load_settings,
-    log_to_stderr,
     open_database,
 )
+from hogbox.cli.terminal import Terminal, say
+from hogbox.console import log_to_stderr
 from hogbox.settings import DeliverySettings
 from hogbox.worker import Progress as Report
 from hogbox.worker import Worker
@@ -39,18 +39,18 @@ def deliver(
     Example: hogbox deliver --database-url sqlite:///app.db --timeout 60
     """
     settings = load_settings(database_url, host, table_prefix)
-    log_to_stderr(verbose)
+    log_to_stderr(requests=verbose)
     with closing(open_database(settings)) as database, _bar() as report:
         worker = Worker(database, settings.host, DeliverySettings.load(os.environ))
         result = worker.drain(timeout, report)
-    typer.echo(f"{result.delivered} delivered, {result.dead} dead, {result.waiting} waiting")
+    say(f"{result.delivered} delivered, {result.dead} dead, {result.waiting} waiting")
     raise typer.Exit(1 if result.waiting else 0)
 
 
 @contextmanager
 def _bar() -> Iterator[Report | None]:
     """A progress bar on a terminal; nothing elsewhere."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     if not console.is_terminal:
         yield None
         return

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from hogbox._wire.printable import json_text
 from hogbox.cli.option import DatabaseUrl, Host, ProjectToken, TablePrefix, load_settings
+from hogbox.cli.terminal import Terminal, say
 from hogbox.doctor import Check, Health, examine, worst
 from hogbox.errors import HogboxError
 
@@ -44,7 +44,7 @@ def doctor(
     except HogboxError as error:
         checks = (Check("settings", Health.PROBLEM, str(error), "correct the setting; see docs/reference/settings.md"),)
     if as_json:
-        typer.echo(json.dumps(_document(checks), ensure_ascii=False))
+        say(json_text(_document(checks)))
     else:
         _print(checks)
     raise typer.Exit(worst(checks))
@@ -58,7 +58,7 @@ def _document(checks: tuple[Check, ...]) -> dict[str, object]:
 
 
 def _print(checks: tuple[Check, ...]) -> None:
-    console = Console()
+    console = Terminal()
     for check in checks:
         line = Text(f"{check.health.name.lower():<8}", style=_COLOURS[check.health])
         console.print(line.append(f"{check.name}: {check.found}", style="default"))

@@ -21,6 +21,7 @@ from hogbox._events.letter import mend, pretty
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import select_letters
+from hogbox.cli.terminal import say
 from hogbox.encryption import Cipher
 from hogbox.errors import InvalidEvent, UsageError
 
@@ -52,15 +53,22 @@ def edit(
         letter = _one(store, which)
         path = _write(letter)
         accept = partial(mend, payload=letter.text, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force)
-        if (event := _edited(path, pretty(letter.text), accept)) is None:
-            typer.echo("nothing was changed")
+        try:
+            event = _edited(path, pretty(letter.text), accept)
+        except UsageError:
+            raise  # its text says whether the file is kept, and where
+        except BaseException:
+            path.unlink(missing_ok=True)  # interrupted or crashed: no decrypted event stays behind
+            raise
+        if event is None:
+            say("nothing was changed")
             return
         row = to_row(event, letter.project)._replace(lane=letter.lane)
-        row = row._replace(payload=Cipher.load(os.environ).seal(row.payload))
+        row = row._replace(payload=Cipher.load(os.environ).seal(row.payload, row))
         if not store.replace(letter, row, event["uuid"], retry=retry):
             raise UsageError(f"dead letter {letter.id} was taken or changed meanwhile; your text is kept in {path}")
         path.unlink()
-    typer.echo(f"dead letter {letter.id} is " + ("put back" if retry else "changed: hogbox dead retry puts it back"))
+    say(f"dead letter {letter.id} is " + ("put back" if retry else "changed: hogbox dead retry puts it back"))
 
 
 def _edited(path: Path, before: str, accept: Callable[[str], Event]) -> Event | None:
@@ -100,7 +108,7 @@ def _open_editor(path: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
         done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603 - what the user says
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: quotes that don't match, or a NUL
         path.unlink()
         raise UsageError(f"the editor {editor!r} can't be started ({error}): set VISUAL or EDITOR") from error
     if done.returncode:
@@ -109,6 +117,6 @@ def _open_editor(path: Path) -> None:
 
 def _offer(error: InvalidEvent, path: Path) -> None:
     """Say what is wrong; return where somebody is there and wants to go on."""
-    typer.echo(f"not accepted: {error}", err=True)
+    say(f"not accepted: {error}", err=True)
     if not (sys.stdin.isatty() and typer.confirm("Edit it again?", default=True, err=True)):
         raise UsageError(f"nothing was changed; your text is kept in {path}") from error

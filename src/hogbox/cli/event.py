@@ -16,8 +16,10 @@ from hogbox._store.database import Database
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore, Selection
 from hogbox._store.search import EventSearch, WaitingEvent
 from hogbox._wire.host import shorten
+from hogbox._wire.printable import one_line
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
-from hogbox.cli.table import moment_of, printable
+from hogbox.cli.table import moment_of
+from hogbox.cli.terminal import say
 
 Scanned = Annotated[
     int, typer.Option("--scan", min=1, help="Look through so many ids of the outbox at most, from the oldest on.")
@@ -52,9 +54,9 @@ def event(
     with closing(open_database(load_settings(database_url, None, table_prefix))) as database:
         found = _look(database, wanted, scan)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        say(json.dumps(found, indent=2))
     else:
-        typer.echo(printable("\n".join(_told(found))))
+        say("\n".join(_told(found)))
     raise typer.Exit(0 if found["waiting"] or found["dead_letters"] else 1)
 
 
@@ -106,11 +108,11 @@ def _told(found: dict[str, Any]) -> Iterator[str]:
         least = "" if waiting["ahead_is_exact"] else "at least "
         behind = f"behind {least}{waiting['ahead_of_person']} events of the same person"
         yield f"  {behind}, {waiting['ahead_in_shard']} of the shard"
-        yield from (f"  why: {why}" for why in waiting["why"])
+        yield from (f"  why: {one_line(why)}" for why in waiting["why"])
     for letter in found["dead_letters"]:
         status = f", status {letter['status']}" if letter["status"] else ""
         yield f"is dead letter {letter['id']} since {letter['died_at']}{status}"
-        yield f"  why: {letter['reason']}"
+        yield f"  why: {one_line(letter['reason'])}"
         yield f"  hogbox dead show {letter['id']}"
     if not waiting and not found["dead_letters"]:
         yield f"neither waits ({found['outbox_searched']} searched) nor is a dead letter"

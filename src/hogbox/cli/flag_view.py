@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from hogbox._wire.printable import json_text
+from hogbox.cli.terminal import Terminal, say
 from hogbox.flags import Explanation, FilterExplanation, FlagResult
 from hogbox.flags.change import Difference
 from hogbox.flags.description import FlagDescription
@@ -21,12 +22,12 @@ _STYLES = {"match": "green", "no match": "red", "out of rollout": "red", "unknow
 
 def print_view(view: RenderableType) -> None:
     """Print it as wide as the terminal is; names of flags are never read as markup."""
-    Console(markup=False, highlight=False, emoji=False).print(view)
+    Terminal().print(view)
 
 
 def print_document(document: Any) -> None:
     """Print JSON."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    say(json_text(document, indent=2))
 
 
 def flag_table(

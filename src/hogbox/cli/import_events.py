@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from hogbox._wire.host import require_token
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
+from hogbox.cli.terminal import Terminal, say
 from hogbox.errors import ConfigurationError
 from hogbox.importer import Imported, Importer, Progress, check
 from hogbox.settings import Settings
@@ -52,7 +52,7 @@ def import_events(
         return
     settings = load_settings(database_url, None, table_prefix, project_token)
     result = _import(file, settings)
-    typer.echo(_said(result))
+    say(_said(result))
 
 
 def _said(result: Imported) -> str:
@@ -68,7 +68,7 @@ def _check_only(file: Path) -> None:
     Settings.load(os.environ, token_needed=False)
     with _bar("checking", file) as report:
         checked = check(file, report)
-    typer.echo(f"{checked.events} events, nothing wrong")
+    say(f"{checked.events} events, nothing wrong")
 
 
 def _import(file: Path, settings: Settings) -> Imported:
@@ -78,7 +78,7 @@ def _import(file: Path, settings: Settings) -> Imported:
     with closing(open_database(settings)) as database:
         importer = Importer(database, project)
         if file == STDIN:
-            typer.echo("standard input can't be resumed: after an interruption all of it has to come again", err=True)
+            say("standard input can't be resumed: after an interruption all of it has to come again", err=True)
             return importer.run_stream(sys.stdin.buffer, lambda _: None)
         with _bar("checking", file) as report:
             checked = check(file, report)
@@ -89,7 +89,7 @@ def _import(file: Path, settings: Settings) -> Imported:
 @contextmanager
 def _bar(what: str, file: Path) -> Iterator[Progress]:
     """A progress bar on a terminal; nothing elsewhere."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
         return

@@ -7,7 +7,8 @@ from typing import Any, Final
 from hogbox._events.letter import pretty, read_event
 from hogbox._store.dead_letter import DeadLetter
 from hogbox._wire.host import shorten
-from hogbox.cli.table import age_of, cut, moment_of, printable
+from hogbox._wire.printable import one_line
+from hogbox.cli.table import age_of, cut, moment_of
 
 HEAD: Final = ("ID", "DIED", "STATUS", "PROJECT", "EVENT", "DISTINCT ID", "UUID", "REASON")
 """Of the list."""
@@ -55,5 +56,5 @@ def in_full(letter: DeadLetter) -> str:
     """All of it, to be read."""
     names = ("id", "uuid", "project", "status", "reason", "created_at", "died_at")
     told = facts(letter)
-    lines = [f"{name + ':':12}{'-' if told[name] is None else told[name]}" for name in names]
-    return printable("\n".join([*lines, "", pretty(letter.text)]))
+    lines = [f"{name + ':':12}{'-' if told[name] is None else one_line(told[name])}" for name in names]
+    return "\n".join([*lines, "", pretty(letter.text)])

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings
+from hogbox.cli.terminal import say
 from hogbox.schema import create_tables, migration_sql, migration_sql_from
 from hogbox.settings import Settings
 
@@ -50,17 +51,17 @@ def migrate(
         return
     before, after = create_tables(settings.database_url or "", table_prefix=settings.table_prefix)
     if before == after:
-        typer.echo(f"hogbox's tables are up to date (version {after})")
+        say(f"hogbox's tables are up to date (version {after})")
     elif before == 0:
-        typer.echo(f"hogbox's tables are created (version {after})")
+        say(f"hogbox's tables are created (version {after})")
     else:
-        typer.echo(f"hogbox's tables are migrated from version {before} to {after}")
+        say(f"hogbox's tables are migrated from version {before} to {after}")
 
 
 def _print_sql(statements: Iterable[str]) -> None:
     """Statements on standard output; that there are none is said on standard error, so that a script stays empty."""
     written = [f"{statement};" for statement in statements]
     if written:
-        typer.echo("\n".join(written))
+        say("\n".join(written))
     else:
-        typer.echo("hogbox's tables are up to date: there is nothing to run", err=True)
+        say("hogbox's tables are up to date: there is nothing to run", err=True)

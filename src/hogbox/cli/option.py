@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import Annotated
 
@@ -48,9 +47,3 @@ def load_settings(
 def open_database(settings: Settings) -> Database:
     """The database of these settings."""
     return Database(settings.database_url, settings.table_prefix)
-
-
-def log_to_stderr(verbose: bool) -> None:
-    """Log what hogbox does; a line for every request only where asked for."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("hogbox.http").setLevel(logging.DEBUG if verbose else logging.NOTSET)

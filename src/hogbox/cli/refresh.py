@@ -13,9 +13,10 @@ from hogbox.cli.option import (
     TablePrefix,
     Verbose,
     load_settings,
-    log_to_stderr,
     open_database,
 )
+from hogbox.cli.terminal import say
+from hogbox.console import log_to_stderr
 from hogbox.refresher import Refresher
 
 
@@ -34,8 +35,8 @@ def refresh(
     Example: hogbox refresh --database-url sqlite:///app.db --project-token phc_example
     """
     settings = load_settings(database_url, host, table_prefix, project_token)
-    log_to_stderr(verbose)
+    log_to_stderr(requests=verbose)
     with closing(open_database(settings)) as database:
         result = Refresher(database, settings).refresh()
-    typer.echo(f"{result}: {result.detail}" if result.detail else str(result))
+    say(f"{result}: {result.detail}" if result.detail else str(result))
     raise typer.Exit(result.exit_code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -10,13 +9,14 @@ from contextlib import closing
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.live import Live
 from sqlalchemy.exc import SQLAlchemyError
 
+from hogbox._wire.printable import json_text
 from hogbox.cli import describe
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.status_page import page_of
+from hogbox.cli.terminal import Terminal, say
 from hogbox.effective import effective_settings
 from hogbox.errors import HogboxError
 from hogbox.settings import DeliverySettings
@@ -43,7 +43,7 @@ def status(
     try:
         level = _show(database_url, table_prefix, as_json, watch)
     except (HogboxError, SQLAlchemyError) as error:
-        typer.echo(f"hogbox: {describe(error)}", err=True)
+        say(f"hogbox: {describe(error)}", err=True)
         raise typer.Exit(CANNOT_BE_ASKED) from None
     raise typer.Exit(level)
 
@@ -68,9 +68,9 @@ def _show(database_url: str | None, table_prefix: str | None, as_json: bool, wat
 
 def _print(seen: Status, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(document(seen), ensure_ascii=False))
+        say(json_text(document(seen)))
     else:
-        Console().print(page_of(seen))
+        Terminal().print(page_of(seen))
 
 
 def _watch(look: Callable[[], Status], as_json: bool) -> int:
@@ -81,7 +81,7 @@ def _watch(look: Callable[[], Status], as_json: bool) -> int:
                 _print(seen, as_json)
                 time.sleep(_PAUSE)
                 seen = look()
-        with Live(page_of(seen), auto_refresh=False) as live:
+        with Live(page_of(seen), console=Terminal(), auto_refresh=False) as live:
             while True:
                 time.sleep(_PAUSE)
                 seen = look()

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hogbox._store.status import Backlog
+from hogbox._wire.printable import one_line
 from hogbox.judgement import Level
 from hogbox.status import Status, document
 
@@ -52,7 +53,7 @@ def _verdict(status: Status) -> Iterable[RenderableType]:
     yield Text(status.level.name.lower(), style=f"bold {_COLOURS[status.level]}")
     for finding in status.findings:
         line = Text(f"  {finding.level.name.lower()}: ", style=_COLOURS[finding.level])
-        yield line.append(finding.text, style="default")
+        yield line.append(one_line(finding.text), style="default")
         yield Text(f"    see {finding.page}")
 
 
@@ -167,5 +168,5 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row("", *(Text(str(cell)) for cell in row))
+        table.add_row("", *(Text(one_line(cell)) for cell in row))
     return table

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from hogbox._wire.printable import one_line
+
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def lined_up(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns under their heads, two spaces apart; the last one as long as it is."""
-    table = [head, *([printable(cell) for cell in row] for row in rows)]
+    table = [head, *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in table) for index in range(len(head) - 1)]
     lines = (
         "  ".join([*(f"{cell:{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in table
@@ -20,14 +22,9 @@ def lined_up(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def printable(text: str) -> str:
-    """The text without control characters, which a terminal would obey."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
 def cut(text: str, length: int) -> str:
     """The beginning of a text, on one line."""
-    line = " ".join(text.split())
+    line = one_line(text)
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 

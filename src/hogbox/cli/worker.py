@@ -15,9 +15,9 @@ from hogbox.cli.option import (
     TablePrefix,
     Verbose,
     load_settings,
-    log_to_stderr,
     open_database,
 )
+from hogbox.console import log_to_stderr
 from hogbox.refresher import Refresher
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import Telemetry
@@ -54,7 +54,7 @@ def worker(
     from hogbox._metrics.server import serve
 
     settings = load_settings(database_url, host, table_prefix, project_token)
-    log_to_stderr(verbose)
+    log_to_stderr(requests=verbose)
     with closing(open_database(settings)) as database:
         telemetry, delivery = Telemetry(), DeliverySettings.load(os.environ)
         refresher = Refresher(database, settings, telemetry=telemetry)

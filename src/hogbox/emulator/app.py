@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.responses import RedirectResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hogbox.emulator.answer import (
@@ -28,6 +28,7 @@ from hogbox.emulator.control import ControlError, control_routes, refuse
 from hogbox.emulator.evaluation import PATHS as FLAGS_PATHS
 from hogbox.emulator.evaluation import Project, evaluate
 from hogbox.emulator.flag_answer import DEFINITIONS_ANSWERS, FLAGS_ANSWERS
+from hogbox.emulator.guard import Guard
 from hogbox.emulator.polling import PATHS as DEFINITIONS_PATHS
 from hogbox.emulator.polling import poll
 from hogbox.emulator.record import ReceivedRequest
@@ -93,12 +94,15 @@ def flag_endpoints(world: World) -> dict[str, Endpoint]:
     return {**dict.fromkeys(DEFINITIONS_PATHS, polled), **dict.fromkeys(FLAGS_PATHS, evaluated)}
 
 
-def create_app(world: World) -> ASGIApp:
-    """The emulator's application over a world."""
+def create_app(world: World, allowed_hosts: Collection[str] = ()) -> ASGIApp:
+    """The emulator's application over a world.
+
+    The control API answers to IP addresses, to localhost and to `allowed_hosts`, and to no page of another site.
+    """
     return Starlette(
         routes=[
             Route("/_emulator", lambda _: RedirectResponse("/_emulator/")),
-            Mount("/_emulator", routes=control_routes(world)),
+            Mount("/_emulator", app=Guard(Router(routes=control_routes(world)), allowed_hosts)),
             Mount("/", app=Door(world)),
         ],
         exception_handlers={ControlError: refuse, msgspec.ValidationError: refuse},

@@ -23,6 +23,10 @@ def emulator(
     host: Annotated[
         str, typer.Option(help="Address to listen on. There is no authentication: keep it local.")
     ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A host name by which /_emulator/ may be reached. Repeatable."),
+    ] = None,
     token: Annotated[
         list[str] | None, typer.Option(help="A project key that exists; any other gets 401. Repeatable.")
     ] = None,
@@ -44,7 +48,7 @@ def emulator(
     settings = Settings(known_tokens=tuple(token) if token else None)
     world = World(settings, Limits(kept_events=max_events), seed=seed, flags=None if flags is None else _watch(flags))
     bound = _listen(host, port)
-    server = create_server(create_app(world), lambda port: _announce(host, port))
+    server = create_server(create_app(world, allow_host or ()), lambda port: _announce(host, port))
     with bound, stopping_on_signals(server):
         server.run(sockets=[bound])
 

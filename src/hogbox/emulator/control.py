@@ -33,6 +33,10 @@ _INDEX = {
 class ControlError(Exception):
     """The control API was asked for something that it cannot do; the text says what to do instead."""
 
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.status = status
+
 
 def control_routes(world: World) -> list[Route]:
     control = Control(world)
@@ -84,7 +88,7 @@ class Control:
 
     async def settings(self, request: Request) -> Response:
         if request.method != "GET":
-            changes = await _object(request)
+            changes = await _object(request, self._world.limits.wire)
             current = msgspec.to_builtins(self._world.settings) if request.method == "PATCH" else {}
             self._world.settings = msgspec.convert({**current, **changes}, Settings)
         return _json(self._world.settings)
@@ -92,7 +96,7 @@ class Control:
     async def flags(self, request: Request) -> Response:
         if request.method == "PUT":
             try:
-                self._world.source.set(read_definitions(await request.body()))
+                self._world.source.set(read_definitions(await _body(request, self._world.limits.wire)))
             except DefinitionsError as error:
                 raise ControlError(f"these flags cannot be served: {error}") from None
         if request.method == "DELETE":
@@ -101,7 +105,9 @@ class Control:
 
     async def faults(self, request: Request) -> Response:
         if request.method == "POST":
-            return _json(self._world.faults.add(read_fault(await _object(request))), status=201)
+            return _json(
+                self._world.faults.add(read_fault(await _object(request, self._world.limits.wire))), status=201
+            )
         if request.method == "DELETE":
             self._world.faults.clear()
         return _json({"faults": list(self._world.faults)})
@@ -145,9 +151,27 @@ def _pick(events: Sequence[ReceivedEvent], fields: str | None) -> Sequence[Any]:
     return [dict(zip(names, values(event), strict=True)) for event in events]
 
 
-async def _object(request: Request) -> dict[str, Any]:
+async def _body(request: Request, limit: int) -> bytes:
+    """The body. Raises ControlError for one that is not said to be JSON, or is longer than `limit` bytes.
+
+    A page of another site can't send JSON without asking first, which the control API never allows.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise ControlError(f"the body is longer than {limit} bytes", 413)
+        chunks.append(chunk)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if size and kind != "application/json":
+        raise ControlError("send JSON, with Content-Type: application/json", 415)
+    return b"".join(chunks)
+
+
+async def _object(request: Request, limit: int) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(await request.body() or b"{}")
+        value = msgspec.json.decode(await _body(request, limit) or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ControlError(f"send a JSON object: {error}") from None
     if not isinstance(value, dict):
@@ -157,7 +181,7 @@ async def _object(request: Request) -> dict[str, Any]:
 
 async def refuse(_: Request, error: Exception) -> Response:
     """The answer to a control request that makes no sense."""
-    return _json({"error": str(error)}, status=400)
+    return _json({"error": str(error)}, status=getattr(error, "status", 400))
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -31,6 +31,7 @@ class Emulator:
 
     See `Settings` and `Limits` for what they change; `seed` decides which requests a `rate` meets. `flags` are
     definitions in PostHog's format, decoded or as JSON, or the path of a file of them that is watched.
+    `allowed_hosts` are names by which `/_emulator/` may be reached, apart from IP addresses and localhost.
     Every method may be called from any thread while the emulator runs.
     """
 
@@ -43,9 +44,11 @@ class Emulator:
         settings: Settings | None = None,
         limits: Limits | None = None,
         flags: FlagsLike = None,
+        allowed_hosts: Collection[str] = (),
     ) -> None:
         self.host = host
         self.port = port
+        self._allowed_hosts = tuple(allowed_hosts)
         self._world = World(settings or Settings(), limits or Limits(), seed=seed, flags=read_flags(flags))
         self._world.on_change = self._notify
         self._changed = threading.Condition()
@@ -66,7 +69,7 @@ class Emulator:
             raise UsageError("This emulator is already running.")
         bound = bind(self.host, self.port)
         self._listening.clear()
-        self._server = create_server(create_app(self._world), self._started)
+        self._server = create_server(create_app(self._world, self._allowed_hosts), self._started)
         self._thread = threading.Thread(
             target=self._serve, args=(self._server, bound), name="hogbox-emulator", daemon=True
         )

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Permission  # type: ignore[import-untyped
 from django.db import DatabaseError, connections  # type: ignore[import-untyped]
 from django.test import Client, override_settings  # type: ignore[import-untyped]
 
+from hogbox._events.event import Row
 from hogbox.encryption import VARIABLE, Cipher, new_key
 from hogbox.integrations.django import posthog
 from hogbox.integrations.django.dead_letter import retry
@@ -87,10 +88,11 @@ def test_encrypted_events_are_shown_and_put_back_where_their_key_is(
     site: TestDatabase, admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = new_key()
-    sealed = Cipher.load({VARIABLE: key}).seal
     capture("order placed")
     (row,) = site.rows("posthog_outbox")
-    site.execute("UPDATE posthog_outbox SET payload = :sealed", sealed=sealed(row["payload"]))
+    place = Row(row["shard"], row["project"], row["lane"], row["payload"])
+    sealed = Cipher.load({VARIABLE: key}).seal(place.payload, place)
+    site.execute("UPDATE posthog_outbox SET payload = :sealed", sealed=sealed)
     assert "order placed" not in text_of(admin, "/admin/hogbox/outboxevent/")
     bury(site)
     assert "not put back" in act(admin, ids(site))

@@ -59,12 +59,12 @@ class EventAdmin(ReadOnlyAdmin):
     @admin.display  # type: ignore[untyped-decorator]
     def event(self, row: Any) -> str:
         """The event's name."""
-        return str(read_event(readable(row.payload)).get("event", ""))
+        return str(read_event(readable(row.payload, row)).get("event", ""))
 
     @admin.display(description="distinct id")  # type: ignore[untyped-decorator]
     def distinct_id(self, row: Any) -> str:
         """Whose event it is."""
-        return str(read_event(readable(row.payload)).get("distinct_id", ""))
+        return str(read_event(readable(row.payload, row)).get("distinct_id", ""))
 
     @admin.display(description="captured at", ordering="created_at")  # type: ignore[untyped-decorator]
     def captured_at(self, row: Any) -> datetime | None:
@@ -74,7 +74,7 @@ class EventAdmin(ReadOnlyAdmin):
     @admin.display(description="payload")  # type: ignore[untyped-decorator]
     def pretty_payload(self, row: Any) -> SafeString:
         """The event, to be read."""
-        return _pretty(row.payload)
+        return _pretty(readable(row.payload, row))
 
 
 @admin.register(OutboxEvent)
@@ -149,4 +149,4 @@ class FlagDefinitionsAdmin(ReadOnlyAdmin):
 
 
 def _pretty(text: str) -> SafeString:
-    return format_html("<pre>{}</pre>", pretty(readable(text)).removesuffix("\n"))
+    return format_html("<pre>{}</pre>", pretty(text).removesuffix("\n"))

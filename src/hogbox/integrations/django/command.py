@@ -10,6 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError  # type: ignore[import-untyped]
 
 from hogbox._store.database import Database
+from hogbox._wire.printable import printable
+from hogbox.console import log_to_stderr
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
 from hogbox.integrations.django.configuration import Configuration
 from hogbox.integrations.django.engine import open_engine
@@ -26,7 +28,7 @@ class HogboxCommand(BaseCommand):  # type: ignore[misc]
         except (TablesMissing, TablesOutdated) as error:
             raise CommandError("hogbox's tables are missing or too old: run manage.py migrate hogbox") from error
         except HogboxError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(printable(str(error))) from error
 
 
 @contextmanager
@@ -45,5 +47,4 @@ def open_database(configured: Configuration) -> Iterator[Database]:
 def log_to_terminal(verbosity: int) -> None:
     """Log what hogbox does to the terminal, unless LOGGING says where to."""
     if verbosity and not logging.getLogger("hogbox").hasHandlers():
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("hogbox.http").setLevel(logging.DEBUG if verbosity > 1 else logging.NOTSET)
+        log_to_stderr(requests=verbosity > 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from hogbox._store.status import Definitions
 from hogbox._wire.host import shorten
+from hogbox._wire.printable import one_line
 from hogbox.integrations.django.command import HogboxCommand, open_database
 from hogbox.integrations.django.configuration import configuration
 from hogbox.status import Status, read_status
@@ -29,7 +30,7 @@ class Command(HogboxCommand):
         with open_database(configured) as database:
             status = read_status(database, lease=configured.delivery.lease_seconds)
         told = _told(status, datetime.now(UTC))
-        self.stdout.write(json.dumps(told, default=str) if options["json"] else "\n".join(_lines(told)))
+        self.stdout.write(json.dumps(told, default=str) if options["json"] else "\n".join(map(one_line, _lines(told))))
 
 
 def _told(status: Status, now: datetime) -> dict[str, Any]:
