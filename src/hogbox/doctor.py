@@ -19,6 +19,7 @@ from hogbox._events.event import Event, encode
 from hogbox._http.response import NoReply
 from hogbox._store.database import Database
 from hogbox._store.definition import read_projects
+from hogbox._store.surroundings import Surroundings
 from hogbox._store.table import SCHEMA_VERSION
 from hogbox._store.trial import Trial, said
 from hogbox._wire.definitions import Circumstances, Reason, Status, definitions_request, interpret
@@ -27,6 +28,7 @@ from hogbox._wire.key import Secret, objection
 from hogbox._wire.verdict import Verdict
 from hogbox.effective import shown_url
 from hogbox.errors import HogboxError
+from hogbox.judgement import CLUSTERS, GALERA
 from hogbox.settings import SWITCH_VARIABLE, DeliverySettings, Settings, polling_disabled, polling_interval
 from hogbox.telemetry import Telemetry
 from hogbox.transport import USER_AGENT, DefinitionsTransport, Transport, reach
@@ -102,6 +104,7 @@ def _database(settings: Settings) -> Iterator[Check]:
                 yield _definitions(settings, read_projects(database))
             yield _clock(trial.clock_difference())
             yield from _sqlite(trial)
+            yield from _order(trial.surroundings())
     except (HogboxError, SQLAlchemyError) as error:
         why = said(error) if isinstance(error, SQLAlchemyError) else str(error)
         todo = "start the database, or correct HOGBOX_DATABASE_URL (address, name, user, password)"
@@ -134,6 +137,16 @@ def _definitions(settings: Settings, stored: Sequence[str]) -> Check:
     todo = "run `hogbox worker` or `hogbox refresh` with POSTHOG_PERSONAL_API_KEY and POSTHOG_PROJECT_TOKEN"
     found = "none are stored: flags are inconclusive, unless PostHog is asked with evaluate_flag"
     return Check(name, Health.OK, f"{found}; {todo}, if you use feature flags")
+
+
+def _order(around: Surroundings) -> Iterator[Check]:
+    """What keeps the ids of the outbox from following the time."""
+    if around.cluster is not None and around.cluster.sync_wait == 0:
+        yield Check("cluster", Health.WARNING, GALERA, f"see {CLUSTERS}")
+    if around.sequence_cache > 1:
+        found = f"the sequence of the outbox's ids has a cache of {around.sequence_cache}: ids do not follow the time"
+        todo = "run ALTER SEQUENCE posthog_outbox_id_seq CACHE 1: see docs/explanation/order.md"
+        yield Check("sequence", Health.WARNING, found, todo)
 
 
 def _clock(difference: float) -> Check:

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Final
 
 from hogbox._store.status import Definitions, Hold, Shard, Standing, WorkerRow
+from hogbox._store.surroundings import Surroundings
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import what_is_refused
 
@@ -16,6 +17,14 @@ WRONG_KEY: Final = "docs/how-to/mend-a-wrong-key.md"
 DEAD_LETTERS: Final = "docs/how-to/dead-letters.md"
 SERVER_DOWN: Final = "docs/how-to/when-posthog-does-not-answer.md"
 DEFINITIONS: Final = "docs/how-to/when-definitions-stop.md"
+POSTGRESQL: Final = "docs/how-to/run-on-postgresql.md"
+CLUSTERS: Final = "docs/explanation/clusters.md"
+
+_OLD: Final = 600.0
+"""Seconds after which a transaction of PostgreSQL is worth a line: a dump takes minutes."""
+
+_TOO_OLD: Final = 3600.0
+"""Seconds after which it is a fault: deleted rows of every table of the database pile up behind it."""
 
 _LATE: Final = 300.0
 """Seconds after which a waiting event is late where nothing explains it."""
@@ -34,6 +43,11 @@ _REFUSED: Final = {
     "quota": "PostHog refuses the events of project {}, whose quota is used up",
     "address": "PostHog does not take events at this POSTHOG_HOST, for project {}",
 }
+
+GALERA: Final = (
+    "this is a node of a Galera cluster, and wsrep_sync_wait is 0 by default: where applications write on several "
+    "nodes, set it to 7 in their sessions, or one person's events may arrive out of order"
+)
 
 
 class Level(IntEnum):
@@ -71,10 +85,20 @@ def judge(standing: Standing, *, lease: float, key_given: bool) -> tuple[Finding
         *_late(standing, lease),
         *_dead(standing),
         *(finding for one in standing.definitions for finding in _definitions(one)),
+        *_surroundings(standing.surroundings),
     ]
     if not standing.definitions:
         found.append(_definitions_missing(key_given))
     return tuple(sorted(found, key=lambda finding: -finding.level))
+
+
+def _surroundings(around: Surroundings) -> Iterator[Finding]:
+    old = around.old_snapshot
+    if old is not None and old.age > _OLD:
+        text = f"{old.who} has kept a transaction open for {old.age / 60:.0f} min: PostgreSQL can't remove deleted rows"
+        yield Finding("old_snapshot", Level.DEGRADED if old.age > _TOO_OLD else Level.HEALTHY, text, POSTGRESQL)
+    if around.cluster is not None and around.cluster.sync_wait == 0:
+        yield Finding("cluster_order", Level.HEALTHY, GALERA, CLUSTERS)
 
 
 def _definitions_missing(key_given: bool) -> Finding:

@@ -457,8 +457,9 @@ def migrating(connection: Connection) -> Iterator[None]:
 
 def hindrance(error: BaseException) -> str | None:
     """Why a migration could not run just now and may be tried again; None where another try would not help."""
-    state, number = code(origin(error))
-    if state == "55P03" or number == _LOCK_WAIT or "database is locked" in str(origin):
+    cause = origin(error)
+    state, number = code(cause)
+    if state == "55P03" or number == _LOCK_WAIT or "database is locked" in str(cause):
         return "other transactions use hogbox's tables, such as a backup"
     if number in _MIGRATED_BESIDE:
         return "another process is migrating them"

@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from hogbox._events.identifier import SHARDS
 from hogbox._store.database import can_use, read_version
 from hogbox._store.dialect import autocommit, epoch_ms, hindrance, migrating, transactional
+from hogbox._store.surroundings import read_cluster
 from hogbox._store.table import OLDEST_COMPATIBLE, SCHEMA_VERSION, Tables
 from hogbox.errors import TablesError, TablesNewer
 
@@ -90,8 +91,14 @@ def _migrate_once(engine: Engine, tables: Tables) -> tuple[int, int]:
     with autocommit(engine).connect() as connection:
         before = read_version(connection, tables) or 0
         usable = can_use(connection, tables, before)
+        cluster = read_cluster(connection) if engine.dialect.name in ("mysql", "mariadb") else None
     if usable:
         return before, before
+    if cluster is not None and cluster.method == "RSU":
+        raise TablesError(
+            "wsrep_OSU_method is RSU on this node, which would make the tables here and on no other node: migrate with "
+            "SET GLOBAL wsrep_OSU_method = 'TOI'"
+        )
     with transactional(engine).connect() as connection, migrating(connection):
         return before, _migrate(connection, tables)
 

@@ -12,6 +12,7 @@ from hogbox._events.escape import unescape
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit, require_file
 from hogbox._store.status_statement import StatusStatements
+from hogbox._store.surroundings import Surroundings, read_surroundings
 
 COUNTED: Final = 20_000
 """So many events are counted; what is beyond is estimated from a sample."""
@@ -107,6 +108,7 @@ class Standing(NamedTuple):
     holds: tuple[Hold, ...]
     dead: tuple[DeadReason, ...]
     definitions: tuple[Definitions, ...]
+    surroundings: Surroundings = Surroundings()
 
 
 class StatusStore:
@@ -128,6 +130,7 @@ class StatusStore:
                 tuple(_hold(row) for row in connection.execute(self._statements.read_holds)),
                 self._dead(connection),
                 self._definitions(connection),
+                read_surroundings(connection, self._database.tables),
             )
 
     def _backlog(self, connection: Connection) -> Backlog:

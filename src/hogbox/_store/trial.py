@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hogbox._store.database import Database, read_version
 from hogbox._store.dialect import SqliteModes, epoch_ms, require_file, sqlite_modes, transactional
+from hogbox._store.surroundings import Surroundings, read_surroundings
 from hogbox._store.trial_statement import try_tables
 
 
@@ -55,6 +56,11 @@ class Trial:
                 finally:
                     connection.rollback()
         return found
+
+    def surroundings(self) -> Surroundings:
+        """What the server does beside hogbox that matters to it."""
+        with self._database.engine.connect() as connection:
+            return read_surroundings(connection, self._database.tables)
 
     def sqlite_modes(self) -> SqliteModes | None:
         """How the file is opened; None on other databases."""
