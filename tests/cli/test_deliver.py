@@ -44,7 +44,7 @@ def test_verbose_logs_every_request(
 ) -> None:
     capture(sqlite_database, 1)
     done = hogbox_process("deliver", "-v", "-d", sqlite_database.url, "--host", emulator.url)
-    assert "HTTP Request: POST" in done.stderr
+    assert "hogbox.http: POST /batch/: HTTP 200 in " in done.stderr
     assert TOKEN not in done.stderr
 
 

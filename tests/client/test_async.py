@@ -71,7 +71,10 @@ async def posthog_in_this_loop() -> AsyncIterator[str]:
         head = await reader.readuntil(b"\r\n\r\n")
         sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         await reader.readexactly(int(sizes[0].partition(b":")[2]) if sizes else 0)
-        body = json.dumps(DOCUMENT if head.startswith(b"GET") else {"flags": {"on": {"key": "on", "enabled": True}}})
+        flags = {"flags": {"on": {"key": "on", "enabled": True}}}
+        body = json.dumps(
+            DOCUMENT if head.startswith(b"GET") else {"status": "Ok"} if head.startswith(b"POST /batch/") else flags
+        )
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body.encode())
         await writer.drain()
         writer.close()

@@ -92,7 +92,7 @@ CALLS: dict[str, tuple[Callable[[PostHog], Any], type[HogboxError], str]] = {
     "more than can be kept": (
         lambda posthog: posthog.capture(None, "paid", distinct_id="u1", properties={"text": "x" * 8_000_000}),
         InvalidEvent,
-        "the event has 8,000,",
+        "the event takes 8,000,",
     ),
 }
 
@@ -110,7 +110,8 @@ def test_a_mistake_of_the_callers_raises_at_once(posthog: PostHog, database: Tes
 
 def test_an_event_beyond_the_storable_size_says_how_large_it_is(posthog: PostHog) -> None:
     with pytest.raises(
-        InvalidEvent, match=r"^the event has 8,000,\d{3} bytes and hogbox keeps at most 7,340,032: capture less in one"
+        InvalidEvent,
+        match=r"^the event takes 8,000,\d{3} bytes and hogbox keeps at most 7,340,032: capture less in one",
     ):
         posthog.capture(None, "paid", distinct_id="u1", properties={"text": "x" * 8_000_000})
 
@@ -228,7 +229,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], type[ConfigurationError], str]] = {
     "a bad host": (
         {"host": "app.example.com"},
         ConfigurationError,
-        "host 'app.example.com' is not an address such as https://us.i.posthog.com: mend POSTHOG_HOST or host=...",
+        "host 'app.example.com' is not an address such as https://us.i.posthog.com: correct POSTHOG_HOST or host=...",
     ),
     "a bad prefix": (
         {"table_prefix": "drop table;"},

@@ -75,16 +75,16 @@ def client(database: TestDatabase, colour: type[PostHog]) -> Iterator[Client]:
 
 
 @pytest.fixture
-def queries(database: TestDatabase) -> Iterator[Queries]:
-    """The queries on the test's engine."""
+def queries() -> Iterator[Queries]:
+    """The queries on the test's engine, and on hogbox's own."""
     seen: Queries = []
 
     def note(_: Any, __: Any, statement: str, *___: Any) -> None:
         seen.append(statement)
 
-    sa.event.listen(database.engine, "before_cursor_execute", note)
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
     yield seen
-    sa.event.remove(database.engine, "before_cursor_execute", note)
+    sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 def test_the_answers_on_every_database(any_database: TestDatabase, colour: type[PostHog]) -> None:

@@ -100,7 +100,7 @@ def test_an_outage_is_worse_the_longer_it_lasts(attempt: int, level: Level) -> N
 )
 def test_a_project_that_is_put_off_is_told_with_what_is_wrong(status: int | None, what: str, words: str) -> None:
     facts = standing(holds=(Hold("phc_a", 9.0, 5.0, 1, status, "so it said"),), backlog=waiting(9, "phc_a"))
-    (finding,) = judge(facts, lease=30, key_given=False)
+    finding = judge(facts, lease=30, key_given=False)[0]
     assert finding.what == what
     assert words in finding.text
     assert "so it said" in finding.text

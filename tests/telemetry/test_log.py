@@ -144,7 +144,7 @@ def test_events_that_can_tell_of_no_flags_are_one_line(posthog: PostHog, caplog:
     for _ in range(5):
         posthog.capture(None, "paid", distinct_id="u1", send_feature_flags=True)
     (line,) = said(caplog)
-    assert line.startswith("an event tells of no flags: ")
+    assert line.startswith("no flag definitions of project phc_")
 
 
 def test_a_worker_says_when_it_begins_and_ends(
