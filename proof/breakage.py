@@ -12,9 +12,11 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, bindparam, tuple_
 
 from hogbox._delivery.batch import Waiting
+from hogbox._delivery.isolation import Part
 from hogbox._store import statement
 from hogbox._store.delivery import DeliveryStore, LeaseLost
 from hogbox._store.table import Tables
+from hogbox._worker.failure import Failures
 from hogbox._worker.sender import Sender
 
 _ASIDE: Final = 0.5
@@ -42,6 +44,7 @@ def skip_the_fence() -> None:
     _replace(DeliveryStore, "_held", held)
     _replace(DeliveryStore, "settle", settle)
     _replace(Sender, "_may_send", lambda *_: True)
+    _replace(Sender, "_leases_outlast", lambda *_: True)
 
 
 def delete_early() -> None:
@@ -60,18 +63,20 @@ def retry_without_order() -> None:
     """What fails is tried again later, and the events behind it are sent meanwhile."""
     aside: dict[int, float] = {}
 
-    def retry(_: Sender, pending: Any, *__: Any) -> None:
+    def act(_: Failures, pending: Any, *__: Any) -> tuple[Part, ...]:
         rows = [row for part in pending for row in part.rows]
         aside.update(dict.fromkeys((row.id for row in rows), time.monotonic() + _ASIDE))
+        return ()
 
-    def read_events(self: DeliveryStore, shards: Any, held: Any, events: int, size: int) -> list[Waiting]:
+    def read_events(
+        self: DeliveryStore, shards: Any, held: Any, events: int, size: int, skipped: Collection[int] = ()
+    ) -> list[Waiting]:
         now = time.monotonic()
         out = {row for row, until in aside.items() if until > now}
-        rows = read(self, shards, held, events + len(out), size)
-        return [row for row in rows if row.id not in out][:events]
+        return read(self, shards, held, events, size, [*skipped, *out])
 
     read = DeliveryStore.read_events
-    _replace(Sender, "_retry", retry)
+    _replace(Failures, "act", act)
     _replace(DeliveryStore, "read_events", read_events)
 
 
