@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -104,3 +105,20 @@ def test_definitions_that_an_older_hogbox_stored_are_replaced(database: TestData
     after = store.read()
     assert after is not None
     assert (after.data, after.revision) == ('{"flags": [], "\\u00e9": 1}', 8)
+
+
+def test_p2_a_database_without_an_encoding_keeps_what_is_captured(postgresql_server: str) -> None:
+    name = f"hogbox_ascii_{uuid4().hex[:12]}"
+    admin = sa.create_engine(postgresql_server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with admin.connect() as connection:
+        options = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        connection.exec_driver_sql(f"CREATE DATABASE {name} {options}")
+        try:
+            url = sa.make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
+            with Emulator() as emulator, PostHog(url, project_token=TOKEN, host=emulator.url) as posthog:
+                posthog.create_tables()
+                posthog.capture(None, "café 🦔", distinct_id=WHO)
+                assert posthog.deliver(timeout=10)[:2] == (1, 0)
+                assert [(event.event, event.distinct_id) for event in emulator.events()] == [("café 🦔", WHO)]
+        finally:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")

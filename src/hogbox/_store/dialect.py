@@ -332,6 +332,9 @@ def open_engine(database_url: str | URL) -> Engine:
     arguments: dict[str, Any] = {"timeout": 30} if backend == "sqlite" else {}
     if "connect_timeout" not in url.query and url.get_driver_name() in ("psycopg", "psycopg2", "pymysql", "mysqldb"):
         arguments["connect_timeout"] = _CONNECT_SECONDS
+    if "client_encoding" not in url.query and url.drivername in ("postgresql+psycopg", "postgresql+psycopg2"):
+        # In a database without an encoding, SQL_ASCII, psycopg reads bytes in the place of text otherwise.
+        arguments["client_encoding"] = "utf8"
     try:
         engine = create_engine(url, connect_args=arguments, pool_pre_ping=backend != "sqlite")
     except ValueError as error:
