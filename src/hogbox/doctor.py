@@ -28,7 +28,7 @@ from hogbox._wire.key import Secret, objection
 from hogbox._wire.verdict import Verdict
 from hogbox.effective import shown_url
 from hogbox.errors import HogboxError
-from hogbox.judgement import CLUSTERS, GALERA
+from hogbox.judgement import CLUSTERS, cluster_order
 from hogbox.settings import SWITCH_VARIABLE, DeliverySettings, Settings, polling_disabled, polling_interval
 from hogbox.telemetry import Telemetry
 from hogbox.transport import USER_AGENT, DefinitionsTransport, Transport, reach
@@ -141,11 +141,11 @@ def _definitions(settings: Settings, stored: Sequence[str]) -> Check:
 
 def _order(around: Surroundings) -> Iterator[Check]:
     """What keeps the ids of the outbox from following the time."""
-    if around.cluster is not None and around.cluster.sync_wait == 0:
-        yield Check("cluster", Health.WARNING, GALERA, f"see {CLUSTERS}")
-    if around.sequence_cache > 1:
-        found = f"the sequence of the outbox's ids has a cache of {around.sequence_cache}: ids do not follow the time"
-        todo = "run ALTER SEQUENCE posthog_outbox_id_seq CACHE 1: see docs/explanation/order.md"
+    if around.cluster is not None and not around.cluster.waits:
+        yield Check("cluster", Health.WARNING, cluster_order(around.cluster), f"see {CLUSTERS}")
+    if around.sequence is not None and around.sequence.cache > 1:
+        found = f"{around.sequence.name} has a cache of {around.sequence.cache}: ids do not follow the time"
+        todo = f"run ALTER SEQUENCE {around.sequence.name} CACHE 1: see docs/explanation/order.md"
         yield Check("sequence", Health.WARNING, found, todo)
 
 

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final
 
 from hogbox._store.status import Definitions, Hold, Shard, Standing, WorkerRow
-from hogbox._store.surroundings import Surroundings
+from hogbox._store.surroundings import Cluster, Surroundings
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import what_is_refused
 
@@ -43,11 +43,6 @@ _REFUSED: Final = {
     "quota": "PostHog refuses the events of project {}, whose quota is used up",
     "address": "PostHog does not take events at this POSTHOG_HOST, for project {}",
 }
-
-GALERA: Final = (
-    "this is a node of a Galera cluster, and wsrep_sync_wait is 0 by default: where applications write on several "
-    "nodes, set it to 7 in their sessions, or one person's events may arrive out of order"
-)
 
 
 class Level(IntEnum):
@@ -92,13 +87,21 @@ def judge(standing: Standing, *, lease: float, key_given: bool) -> tuple[Finding
     return tuple(sorted(found, key=lambda finding: -finding.level))
 
 
+def cluster_order(cluster: Cluster) -> str:
+    """What the order of events needs of a cluster's sessions."""
+    return (
+        f"this is a node of a Galera cluster, and wsrep_sync_wait is {cluster.sync_wait} by default: where "
+        "applications write on several nodes, set it to 7 in their sessions, or one person's events may arrive out of order"
+    )
+
+
 def _surroundings(around: Surroundings) -> Iterator[Finding]:
     old = around.old_snapshot
     if old is not None and old.age > _OLD:
         text = f"{old.who} has kept a transaction open for {old.age / 60:.0f} min: PostgreSQL can't remove deleted rows"
         yield Finding("old_snapshot", Level.DEGRADED if old.age > _TOO_OLD else Level.HEALTHY, text, POSTGRESQL)
-    if around.cluster is not None and around.cluster.sync_wait == 0:
-        yield Finding("cluster_order", Level.HEALTHY, GALERA, CLUSTERS)
+    if around.cluster is not None and not around.cluster.waits:
+        yield Finding("cluster_order", Level.HEALTHY, cluster_order(around.cluster), CLUSTERS)
 
 
 def _definitions_missing(key_given: bool) -> Finding:

@@ -80,6 +80,10 @@ class TestANodeOfGalera:
             assert findings(database)["cluster_order"] is Level.HEALTHY
         assert "wsrep_sync_wait is 0" in checks(node)["cluster"]
 
+    @pytest.mark.parametrize(("sync_wait", "waits"), [(0, False), (1, False), (3, False), (7, True), (15, True)])
+    def test_sessions_wait_if_they_do_before_every_kind_of_statement(self, sync_wait: int, waits: bool) -> None:
+        assert Cluster(sync_wait, "TOI").waits is waits
+
     def test_nothing_is_said_where_sessions_wait(self, node: str) -> None:
         create_tables(node)
         engine = sa.create_engine(node, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
@@ -109,10 +113,15 @@ def test_a_server_without_a_cluster_has_none(mariadb: TestDatabase) -> None:
         assert read_surroundings(connection, database.tables) == Surroundings()
 
 
-def test_the_oldest_transaction_is_named(postgresql: TestDatabase) -> None:
+@pytest.mark.parametrize(
+    ("isolation", "statement"),
+    [("REPEATABLE READ", "SELECT 1"), ("READ COMMITTED", "SELECT pg_current_xact_id()")],
+    ids=["that reads", "that has written"],
+)
+def test_the_oldest_transaction_is_named(postgresql: TestDatabase, isolation: str, statement: str) -> None:
     engine = sa.create_engine(postgresql.url, poolclass=sa.NullPool, connect_args={"application_name": "nightly dump"})
-    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as report:
-        report.exec_driver_sql("SELECT 1")
+    with engine.connect().execution_options(isolation_level=isolation) as report:
+        report.exec_driver_sql(statement)
         with closing(Database(postgresql.url, "posthog_")) as database, database.engine.connect() as connection:
             old = read_surroundings(connection, database.tables).old_snapshot
             assert old is not None

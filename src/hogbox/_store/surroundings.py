@@ -15,8 +15,8 @@ _OLD_SNAPSHOT: Final = text("""
                 || ', user ' || coalesce(usename, '?') || ')' AS who,
             extract(epoch FROM clock_timestamp() - xact_start) AS age
         FROM pg_stat_activity
-        WHERE backend_xmin IS NOT NULL AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
-            AND backend_type = 'client backend'
+        WHERE coalesce(backend_xmin, backend_xid) IS NOT NULL AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+            AND backend_type = 'client backend' AND (datname = current_database() OR backend_xid IS NOT NULL)
         UNION ALL
         SELECT 'prepared transaction ' || gid || ' (user ' || owner || ')',
             extract(epoch FROM clock_timestamp() - prepared)
@@ -24,9 +24,13 @@ _OLD_SNAPSHOT: Final = text("""
     ) AS held ORDER BY held.age DESC LIMIT 1
 """)
 
-_SEQUENCE_CACHE: Final = text("""
-    SELECT seqcache FROM pg_sequence WHERE seqrelid = pg_get_serial_sequence(:outbox, 'id')::regclass
+_SEQUENCE: Final = text("""
+    SELECT seqrelid::regclass::text, seqcache FROM pg_sequence
+    WHERE seqrelid = pg_get_serial_sequence(:outbox, 'id')::regclass
 """)
+
+_ALL_STATEMENTS: Final = 7
+"""1: reads, 2: UPDATE and DELETE, 4: INSERT."""
 
 _CLUSTER: Final = text("""
     SHOW VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait', 'wsrep_osu_method')
@@ -45,24 +49,37 @@ class Cluster(NamedTuple):
     """A node of a Galera cluster, with the defaults of its sessions."""
 
     sync_wait: int
+    """For which statements a session waits until the node has applied what others committed: a sum of bits."""
     method: str
     """How it changes schemas: TOI or RSU."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether sessions wait before each statement that can take part in the order of events."""
+        return self.sync_wait & _ALL_STATEMENTS == _ALL_STATEMENTS
+
+
+class Sequence(NamedTuple):
+    """What gives the outbox its ids."""
+
+    name: str
+    cache: int
+    """Ids that a session takes in advance."""
+
 
 class Surroundings(NamedTuple):
-    """What there is to know; None and 1 where there is nothing, or where this user may not know."""
+    """What there is to know; None where there is nothing, or where this user may not know."""
 
     old_snapshot: OldSnapshot | None = None
     cluster: Cluster | None = None
-    sequence_cache: int = 1
-    """Ids that a session takes in advance."""
+    sequence: Sequence | None = None
 
 
 def read_surroundings(connection: Connection, tables: Tables) -> Surroundings:
     """Ask the server. Raises nothing for what it refuses: it counts as unknown."""
     name = connection.dialect.name
     if name == "postgresql":
-        return Surroundings(_old_snapshot(connection), sequence_cache=_sequence_cache(connection, tables))
+        return Surroundings(_old_snapshot(connection), sequence=_sequence(connection, tables))
     if name in ("mysql", "mariadb"):
         return Surroundings(cluster=read_cluster(connection))
     return Surroundings()
@@ -87,8 +104,9 @@ def _old_snapshot(connection: Connection) -> OldSnapshot | None:
     return None if row is None else OldSnapshot(str(row[0]), float(row[1]))
 
 
-def _sequence_cache(connection: Connection, tables: Tables) -> int:
+def _sequence(connection: Connection, tables: Tables) -> Sequence | None:
     try:
-        return int(connection.execute(_SEQUENCE_CACHE, {"outbox": tables.outbox.name}).scalar() or 1)
+        row = connection.execute(_SEQUENCE, {"outbox": tables.outbox.name}).first()
     except SQLAlchemyError:
-        return 1
+        return None
+    return None if row is None else Sequence(str(row[0]), int(row[1]))
