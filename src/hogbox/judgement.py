@@ -91,7 +91,8 @@ def cluster_order(cluster: Cluster) -> str:
     """What the order of events needs of a cluster's sessions."""
     return (
         f"this is a node of a Galera cluster, and wsrep_sync_wait is {cluster.sync_wait} by default: where "
-        "applications write on several nodes, set it to 7 in their sessions, or one person's events may arrive out of order"
+        "applications write on several nodes, set it to 7 in their sessions, or one person's events may arrive out of "
+        "order"
     )
 
 
