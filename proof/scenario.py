@@ -31,6 +31,9 @@ SOON: Final = 5.0
 TAKEN_OVER: Final = 4 * LEASE
 """Seconds: a lease runs out, another worker claims the shards, and what was under way is waited for."""
 
+CUT_AGAIN: Final = 30.0
+"""Seconds: a connection is cut after five without an answer, and those that replace it are lost as well, for a while."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -312,11 +315,11 @@ SCENARIOS: Final = (
     Scenario("ten-workers", "ten workers, coming and going", run_ten_workers),
     Scenario("wrong-clock", "workers' clocks an hour wrong", set_clocks_wrong),
     Scenario("connection-cut", "connection to the database cut", cut_connections, behind_proxy),
-    Scenario("connection-lost", "database's connections black-holed", lose_connections, behind_proxy, TAKEN_OVER),
+    Scenario("connection-lost", "database's connections black-holed", lose_connections, behind_proxy, CUT_AGAIN),
     Scenario("database-restarted", "database killed and restarted", restart_database, on_own_server),
     Scenario("disk-full", "disk full", fill_disk, on_small_disk),
     Scenario("lying-200", "a page of a captive portal: 200", lie),
-    Scenario("dripping-server", "answers that drip", drip, patience=SOON),
+    Scenario("dripping-server", "answers that drip", drip, patience=TAKEN_OVER),
     Scenario("one-event-fails", "one event: always 500", fail_one_event, patience=SOON),
     Scenario("one-event-blocked", "one event: always 403, from a firewall", block_one_event, patience=SOON),
     Scenario("one-project-limited", "one project: always 429", limit_one_project, patience=SOON),

@@ -58,6 +58,9 @@ _REST: Final = 1.0
 _IDLE_SHARE: Final = 20
 """Times the duration of a search in vain: passing over the events of held projects costs little, however many wait."""
 
+_LONGEST_REST: Final = 5.0
+"""Seconds: a search that waited for a lost connection took long without costing anything."""
+
 _WELL_AFTER: Final = 5.0
 """Seconds without a failure after which the database counts as well again, to the log: one where just writing fails
 would otherwise fill it."""
@@ -299,7 +302,7 @@ class Worker:
 
     def _rest(self, dealt: Dealt, now: float) -> float:
         """Seconds to leave shards alone of which nothing could be sent; a project that is due is not kept waiting."""
-        rest = max(self._settings.poll_seconds, _IDLE_SHARE * (now - dealt.at))
+        rest = min(_LONGEST_REST, max(self._settings.poll_seconds, _IDLE_SHARE * (now - dealt.at)))
         return min(rest, self._shared.next_due(now) - now + _TOGETHER)
 
     def _adapt(self, outcome: Outcome) -> None:
