@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from hogbox import PostHog
 from tests.client.conftest import TOKEN
 from tests.fixtures.database import TestDatabase
+from tests.fixtures.waiting import wait_until
 
 
 def in_child(act: Callable[[], object]) -> None:
@@ -86,6 +87,8 @@ def test_uuids_of_parent_and_child_differ(any_database: TestDatabase) -> None:
 def test_a_child_of_a_process_with_a_worker_thread_captures_and_shuts_down(any_database: TestDatabase) -> None:
     with PostHog(any_database.url, project_token=TOKEN, host="http://127.0.0.1:9") as posthog:
         posthog.start()
+        # A child that is forked in the middle of a call of SQLite inherits its locks (docs/how-to/fork-and-gunicorn.md).
+        wait_until(lambda: _holds_all_shards(any_database), "the worker to be at rest")
 
         def act() -> None:
             posthog.capture(None, "child", distinct_id="u1")
@@ -93,6 +96,12 @@ def test_a_child_of_a_process_with_a_worker_thread_captures_and_shuts_down(any_d
 
         in_child(act)
     assert [event["event"] for event in any_database.events()] == ["child"]
+
+
+def _holds_all_shards(database: TestDatabase) -> bool:
+    with database.engine.connect() as connection:
+        free = connection.exec_driver_sql("SELECT count(*) FROM posthog_shards WHERE owner IS NULL").scalar()
+    return free == 0
 
 
 def test_eight_threads_capture_through_one_client(any_database: TestDatabase) -> None:
