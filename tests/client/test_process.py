@@ -87,7 +87,7 @@ def test_uuids_of_parent_and_child_differ(any_database: TestDatabase) -> None:
 def test_a_child_of_a_process_with_a_worker_thread_captures_and_shuts_down(any_database: TestDatabase) -> None:
     with PostHog(any_database.url, project_token=TOKEN, host="http://127.0.0.1:9") as posthog:
         posthog.start()
-        # A child that is forked in the middle of a call of SQLite inherits its locks (docs/how-to/fork-and-gunicorn.md).
+        # Forked in the middle of a call of SQLite, a child inherits its locks (docs/how-to/fork-and-gunicorn.md).
         wait_until(lambda: _holds_all_shards(any_database), "the worker to be at rest")
 
         def act() -> None:
