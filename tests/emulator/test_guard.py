@@ -5,7 +5,7 @@ from __future__ import annotations
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
@@ -63,9 +63,9 @@ def test_control_api_reads_no_more_than_a_bounded_body_and_only_json() -> None:
             (b"{}", "text/plain", 415),
             (b" " * 1001, "application/json", 413),
         ):
-            assert httpx.patch(url, content=content, headers={"Content-Type": kind}).status_code == status
-        assert httpx.put(f"{emulator.url}/_emulator/flags", content=iter([b" " * 600] * 2)).status_code == 413
-        assert httpx.post(f"{emulator.url}/_emulator/reset").status_code == 200
+            assert httpx2.patch(url, content=content, headers={"Content-Type": kind}).status_code == status
+        assert httpx2.put(f"{emulator.url}/_emulator/flags", content=iter([b" " * 600] * 2)).status_code == 413
+        assert httpx2.post(f"{emulator.url}/_emulator/reset").status_code == 200
 
 
 def test_control_api_answers_to_the_names_that_are_allowed() -> None:

@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from hogbox.emulator import Emulator
 from tests.docs.page import ROOT
@@ -49,7 +49,7 @@ def test_p5_a_gevent_worker_captures_and_delivers(
             wait_until(lambda: answers(port), "gunicorn to listen")
             with ThreadPoolExecutor(8) as pool:
                 urls = [f"http://127.0.0.1:{port}/v{number}" for number in range(VISITS)]
-                statuses = list(pool.map(lambda url: httpx.get(url, timeout=30).status_code, urls))
+                statuses = list(pool.map(lambda url: httpx2.get(url, timeout=30).status_code, urls))
             assert statuses == [200] * VISITS
             wait_until(lambda: len(emulator.events(event="visited", unique=True)) == VISITS, "all deliveries")
         finally:
