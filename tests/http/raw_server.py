@@ -12,11 +12,11 @@ Answering = Callable[[socket.socket, bytes, threading.Event], None]
 
 
 class RawServer:
-    """Listens on a free port. `requests` are the heads of what arrived."""
+    """Listens on a free port, or on the given one. `requests` are the heads of what arrived."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: Answering, port: int = 0) -> None:
         self._answering = answering
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listening.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.requests: list[bytes] = []
@@ -48,8 +48,8 @@ class RawServer:
 
 
 @contextmanager
-def raw_server(answering: Answering) -> Iterator[RawServer]:
-    server = RawServer(answering)
+def raw_server(answering: Answering, port: int = 0) -> Iterator[RawServer]:
+    server = RawServer(answering, port)
     try:
         yield server
     finally:

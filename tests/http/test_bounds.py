@@ -11,6 +11,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -135,6 +136,29 @@ def test_p8_a_name_that_is_not_resolved_ends_at_the_deadline(monkeypatch: pytest
     asked.set()
 
 
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    """The port of 127.0.0.2 at which no connection is answered: the queue of the listening socket is full."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.2", 0))
+        listening.listen(0)
+        for _ in range(4):
+            filling = stack.enter_context(socket.socket())
+            filling.setblocking(False)
+            filling.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
+
+
+def test_p8_an_address_that_does_not_answer_leaves_time_for_the_next(
+    exchange: Exchange, black_hole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, black_hole)) for host in ("127.0.0.2", "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: rows)
+    with raw_server(once(ok(b"{}")), port=black_hole) as server:
+        assert exchange(f"http://posthog.example:{server.port}", seconds=2.0).status == 200
+
+
 @pytest.mark.parametrize(
     "answering",
     [
@@ -195,13 +219,31 @@ def test_p8_a_body_without_end_is_cut_at_the_bound(exchange: Exchange) -> None:
         (gzip.compress(b'{"status":"Ok"}'), "gzip", (b'{"status":"Ok"}', True)),
         (gzip.compress(b'{"status":"Ok"}'), "X-GZIP", (b'{"status":"Ok"}', True)),
         (gzip.compress(b"x" * 100_000), "gzip", (b"x" * 100_000, True)),
+        (gzip.compress(b"a" * 500) + gzip.compress(b"b" * 500), "gzip", (b"a" * 500 + b"b" * 500, True)),
+        (gzip.compress(b"a" * 500) + gzip.compress(b"b" * 500)[:-9], "gzip", (b"a" * 500 + b"b" * 500, False)),
+        (gzip.compress(b"a" * 60_000) * 2, "gzip", (b"a" * 100_000, False)),
+        (gzip.compress(b"a" * 500) + bytes(50_000), "gzip", (b"a" * 500, True)),
         (b"", "gzip", (b"", True)),
         (b"not compressed", "gzip", (b"", False)),
         (gzip.compress(b"y" * 500)[:-9], "gzip", (b"y" * 500, False)),
         (b"\x0b\x02\x80", "br", (b"\x0b\x02\x80", False)),
         (b"?", "no-such-encoding", (b"?", False)),
     ],
-    ids=["identity", "gzip", "x-gzip", "long", "empty", "not gzip", "half", "half br", "unknown"],
+    ids=[
+        "identity",
+        "gzip",
+        "x-gzip",
+        "long",
+        "members",
+        "half member",
+        "long members",
+        "padding",
+        "empty",
+        "not gzip",
+        "half",
+        "half br",
+        "unknown",
+    ],
 )
 def test_a_body_is_decoded_or_said_not_to_be_whole(
     exchange: Exchange, body: bytes, encoding: str, expected: tuple[bytes, bool]
@@ -310,6 +352,15 @@ class TestTheEnvironment:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         monkeypatch.setenv("NO_PROXY", bypassed)
         with raw_server(once(ok(b"{}"))) as server:
+            assert exchange(server.url).status == 200
+
+    @pytest.mark.parametrize("written", ["{host}:{port}", "http://{host}:{port}", "other.example,{host}:{port}"])
+    def test_p8_a_host_in_no_proxy_may_have_its_port(
+        self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, written: str
+    ) -> None:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        with raw_server(once(ok(b"{}"))) as server:
+            monkeypatch.setenv("NO_PROXY", written.format(host="127.0.0.1", port=server.port))
             assert exchange(server.url).status == 200
 
     def test_a_proxy_of_the_environment_is_used(self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:

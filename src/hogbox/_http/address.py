@@ -11,6 +11,7 @@ from hogbox._http.response import NoReply
 from hogbox._wire.host import without_password
 
 _SOCKS: Final = ("socks5", "socks5h")
+_PORTS: Final = {"http": 80, "https": 443}
 _PATH: Final = "/%:@!$&'()*+,;=~-._"
 
 
@@ -48,11 +49,21 @@ def proxy_for(address: Address) -> Proxy | None:
 
     Raises NoReply for one that can't be used.
     """
-    if proxy_bypass(address.host):
+    if _bypassed(address.host, address.port or _PORTS.get(address.scheme)):
         return None
     proxies = getproxies()
     url = proxies.get(address.scheme) or proxies.get("all")
     return _read_proxy(url) if url else None
+
+
+def _bypassed(host: str, port: int | None) -> bool:
+    """Whether NO_PROXY has the host, or `host:port`, with or without a scheme."""
+    if proxy_bypass(host):
+        return True
+    shown = f"[{host}]" if ":" in host else host
+    origin = f"{shown}:{port}".lower()
+    names = getproxies().get("no", "").split(",")
+    return any(name.strip().lower().rpartition("://")[2].rstrip("/") in (origin, shown.lower()) for name in names)
 
 
 def _read_proxy(url: str) -> Proxy:

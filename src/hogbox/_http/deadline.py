@@ -70,13 +70,16 @@ class DeadlineBackend(NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        """Connect to the first of the host's addresses that answers."""
+        """Connect to the first of the host's addresses that answers; each has an equal share of the time left."""
         options = list(socket_options or ())
         failure: Exception = ConnectError(f"{host} has no address")
-        for address in self._resolve(host, port):
+        addresses = self._resolve(host, port)
+        for number, address in enumerate(addresses):
             left = self._deadline.left(ConnectTimeout)
+            # One that drops packets (IPv6 without a route, a server that failed) must leave time for the others.
+            share = None if left is None else left / (len(addresses) - number)
             try:
-                stream = self._inner.connect_tcp(address, port, left, local_address, options)
+                stream = self._inner.connect_tcp(address, port, share, local_address, options)
             except (ConnectError, ConnectTimeout) as error:
                 failure = error
             else:
