@@ -31,6 +31,8 @@ def working_directory(otherwise: str) -> str:
 
 
 def _is_readable(filename: str) -> bool:
+    if filename.startswith("<") and filename.endswith(">"):
+        return True  # made by exec or a template
     try:
         found = os.stat(filename)
     except (OSError, ValueError):

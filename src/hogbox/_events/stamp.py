@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping
-from itertools import islice, takewhile
+from itertools import takewhile
 from types import FrameType, TracebackType
 from typing import Any, Final, TypeGuard
 
@@ -140,16 +140,13 @@ def _climbs(added: list[TracebackType], stamp: Stamp) -> bool:
 
 
 def _callers(traceback: TracebackType | None) -> Mapping[tuple[int, int], int]:
-    if traceback is None:
-        return {}
-    frames = islice(_outwards(traceback.tb_frame), _MOST_CALLERS)
-    return {_identity(frame): distance for distance, frame in enumerate(frames)}
-
-
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
+    callers: dict[tuple[int, int], int] = {}
+    frame = None if traceback is None else traceback.tb_frame
+    while frame is not None and len(callers) < _MOST_CALLERS:
+        # Without a call for each: a stack of an application has a hundred frames.
+        callers[id(frame), id(frame.f_code)] = len(callers)
         frame = frame.f_back
+    return callers
 
 
 def _identity(frame: FrameType) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 MAX_DEPTH: Final = 100
@@ -141,6 +141,10 @@ def _is_plain(value: Any) -> bool:
     return kind is bool or value is None or (kind is float and math.isfinite(value))
 
 
+_Path: TypeAlias = tuple["_Path", object] | None
+"""Where a value is: the path of what holds it, and its key there. Made a text for a message only."""
+
+
 class _Cleaner:
     __slots__ = ("_open", "_repeated", "_seen", "_since", "_text", "_values", "problems")
 
@@ -154,7 +158,7 @@ class _Cleaner:
         self._seen: dict[int, object] = {}
         """The objects that were read; held, since an address is used again once its object is gone."""
 
-    def value(self, value: Any, path: str, depth: int) -> Any:
+    def value(self, value: Any, path: _Path, depth: int) -> Any:
         kind = type(value)
         if kind is str:
             return self._line(value)
@@ -166,17 +170,17 @@ class _Cleaner:
             return self._float(value, path)
         return self._object(value, path, depth)
 
-    def _object(self, value: Any, path: str, depth: int) -> Any:
+    def _object(self, value: Any, path: _Path, depth: int) -> Any:
         """What is made of other values, or has to be converted."""
         if self._values >= MAX_VALUES:
-            return self._note("", _TOO_MANY)
+            return self._note(None, _TOO_MANY)
         address = id(value)
         if address not in self._seen:
             self._seen[address] = value
         elif address in self._open:
             return self._drop(path, "it contains itself")
         elif self._repeats_too_often():
-            return self._note("", _TOO_OFTEN)
+            return self._note(None, _TOO_OFTEN)
         elif self._since is None:
             return self._again(value, path, depth)
         self._open.add(address)
@@ -191,7 +195,7 @@ class _Cleaner:
         finally:
             self._open.discard(address)
 
-    def _again(self, value: Any, path: str, depth: int) -> Any:
+    def _again(self, value: Any, path: _Path, depth: int) -> Any:
         """An object that was read before: the values that come of it are counted apart."""
         self._since = self._values
         try:
@@ -211,9 +215,9 @@ class _Cleaner:
         """Those of an event."""
         self._seen[id(properties)] = properties
         self._open.add(id(properties))
-        return self.mapping(properties, "", 0)
+        return self.mapping(properties, None, 0)
 
-    def mapping(self, mapping: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
+    def mapping(self, mapping: Mapping[Any, Any], path: _Path, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
         text = 0
         try:
@@ -244,60 +248,62 @@ class _Cleaner:
         """The items of a mapping that need not have an end."""
         for item in mapping.items():
             if self._values >= MAX_VALUES or self._text > MAX_TEXT:
-                self._note("", _TOO_MANY)
+                self._note(None, _TOO_MANY)
                 return
             self._values += 1
             self._text += sum(len(part) for part in item if type(part) is str)
             yield item
 
-    def _list(self, values: Iterable[Any], path: str, depth: int) -> list[Any]:
+    def _list(self, values: Iterable[Any], path: _Path, depth: int) -> list[Any]:
         result: list[Any] = []
         count = self._values
         for index, value in enumerate(values):
             if count >= MAX_VALUES:
-                self._note("", _TOO_MANY)
+                self._note(None, _TOO_MANY)
                 break
             self._values += 1
-            result.append(self._below(value, path, index, depth))
+            plain = type(value) is str and depth < MAX_DEPTH
+            result.append(self._line(value) if plain else self._below(value, path, index, depth))
             count = self._values
         return result
 
     def _line(self, text: str) -> str | None:
         if self._text > MAX_TEXT:
-            self._note("", _TOO_LONG)
+            self._note(None, _TOO_LONG)
             return None
         self._text += len(text)
         return text if text.isascii() else clean_text(text)
 
-    def _below(self, value: Any, path: str, step: object, depth: int) -> Any:
-        below = f"{path}.{step}" if path else str(step)
+    def _below(self, value: Any, path: _Path, step: object, depth: int) -> Any:
         if depth >= MAX_DEPTH:
             return self._drop(path, f"nested deeper than {MAX_DEPTH} levels")
         kind = type(value)
-        if kind is str or kind is int or kind is float or kind is bool or value is None:
-            return self.value(value, below, depth + 1)
-        return self._object(value, below, depth + 1)
+        if kind is str:
+            return self._line(value)
+        if kind is int or kind is float or kind is bool or value is None:
+            return self.value(value, (path, step), depth + 1)
+        return self._object(value, (path, step), depth + 1)
 
-    def _integer(self, value: int, path: str) -> int | None:
+    def _integer(self, value: int, path: _Path) -> int | None:
         if _MIN_INTEGER < value < MAX_INTEGER:
             return value
         self._drop(path, f"an integer of {value.bit_length()} bits has no JSON form")
         return None
 
-    def _float(self, value: float, path: str) -> float | None:
+    def _float(self, value: float, path: _Path) -> float | None:
         if math.isfinite(value):
             return value
         self._drop(path, f"{value!r} has no JSON form")
         return None
 
-    def _key(self, key: Any, path: str) -> str:
+    def _key(self, key: Any, path: _Path) -> str:
         try:
             return text_of(key)
         except Exception as error:
             self._drop(path, f"a key of type {type(key).__name__} has no text ({type(error).__name__})")
             return f"<{type(key).__name__}>"
 
-    def _convert(self, value: Any, path: str, depth: int) -> Any:
+    def _convert(self, value: Any, path: _Path, depth: int) -> Any:
         self._values += 1
         for kinds, convert in _CONVERSIONS:
             if isinstance(value, kinds):
@@ -313,12 +319,20 @@ class _Cleaner:
             return self.value(dump(value), path, depth)
         return self._drop(path, f"{class_name(value)} has no JSON form")
 
-    def _drop(self, path: str, why: str) -> None:
+    def _drop(self, path: _Path, why: str) -> None:
         self._note(path, f"{why}; sent as null")
 
-    def _note(self, path: str, problem: str) -> None:
+    def _note(self, path: _Path, problem: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems[f"property {path!r}: {problem}" if path else problem] = None
+            self.problems[f"property {_written(path)!r}: {problem}" if path else problem] = None
+
+
+def _written(path: _Path) -> str:
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(str(step))
+    return ".".join(reversed(steps))
 
 
 def _fields(instance: Any) -> dict[str, Any]:
