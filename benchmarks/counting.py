@@ -1,7 +1,7 @@
 """A server that only counts: a process of its own, as cheap as possible, the same for every client.
 
-It takes any POST, plain or compressed, and answers as PostHog does: hogbox counts no other answer as a delivery. How many events there are is counted by a mark that every
-event has once; while `keep` is set, bodies are kept, and `exact` parses them.
+It takes any POST, plain or compressed, and answers as PostHog does: hogbox counts no other answer as a delivery. Events
+are counted by a mark that each of them has once; while `keep` is set, bodies are kept, and `exact` parses them.
 """
 
 from __future__ import annotations
