@@ -24,8 +24,8 @@ import sqlalchemy as sa
 from benchmarks.counting import CountingServer, counting_server
 from benchmarks.place import database
 from benchmarks.sample import fill
+from hogbox._operations.status import read_status
 from hogbox._store.database import Database
-from hogbox.status import read_status
 from proof.ledger import LEDGER
 
 _LEASE: Final = 30.0

@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hogbox._wire.library import VERSION
+
 if TYPE_CHECKING:
     from hogbox._client.snapshot import AsyncFlags as AsyncFlags
     from hogbox._client.snapshot import Flags as Flags
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from hogbox.client import PostHog as PostHog
     from hogbox.errors import HogboxError as HogboxError
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "AsyncFlags": "hogbox._client.snapshot",

@@ -19,15 +19,15 @@ from hogbox._client.parts import Arguments, Parts
 from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
 from hogbox._client.snapshot import AsyncFlags, Flags
 from hogbox._events.hook import BeforeSend
+from hogbox._http.flags import AsyncFlagsTransport
 from hogbox.context import require_person, whose
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import Telemetry
-from hogbox.transport import AsyncFlagsTransport
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from hogbox.refresher import Refresh
+    from hogbox._worker.refresher import Refresh
     from hogbox.worker import Delivery, Progress
 
 DistinctId = str | int | UUID | None

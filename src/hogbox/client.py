@@ -25,7 +25,7 @@ from hogbox.telemetry import Telemetry
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from hogbox.refresher import Refresh
+    from hogbox._worker.refresher import Refresh
     from hogbox.worker import Delivery, Progress
 
 

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox._delivery.batch import Limits
 from hogbox._delivery.health import Health
 from hogbox._delivery.limit import SizeLimit
+from hogbox._http.capture import CaptureTransport
 from hogbox._store.claim import ClaimStore
 from hogbox._store.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
@@ -34,15 +35,14 @@ from hogbox._wire.printable import one_line
 from hogbox._worker.exposure import Exposures
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
+from hogbox._worker.process import process_name
+from hogbox._worker.refresher import Refresher
 from hogbox._worker.retention import Retention
 from hogbox._worker.sender import Outcome, Sender
 from hogbox._worker.turn import Shared
 from hogbox.encryption import Cipher
-from hogbox.machine import process_name
-from hogbox.refresher import Refresher
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import LeasesChanged, Telemetry
-from hogbox.transport import Transport
 
 log = logging.getLogger("hogbox.worker")
 
@@ -230,7 +230,7 @@ class Worker:
         # Within a lease: another connection is open, and the leases are prolonged, before they run out.
         self._database.guard.patience = max(_SHORTEST_PATIENCE, settings.lease_seconds * _SHARE_OF_LEASE)
         with ExitStack() as stack:
-            transport = Transport(self._host, timeout, self._senders, self._telemetry, ends=ends)
+            transport = CaptureTransport(self._host, timeout, self._senders, self._telemetry, ends=ends)
             stack.enter_context(transport)
             changes = ChangeSignal(self._database.engine)
             stack.callback(changes.close)

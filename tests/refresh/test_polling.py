@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from hogbox import PostHog
 from hogbox._store.database import Database
-from hogbox.refresher import GivenUp, Refresher
+from hogbox._worker.refresher import GivenUp, Refresher
 from hogbox.settings import POLLING_SECONDS, Settings, polling_disabled, polling_interval
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.definitions_server import DefinitionsServer

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from hogbox._operations.diagnosis import Level, judge, overall
 from hogbox._store.status import Backlog, DeadReason, Definitions, Hold, Shard, Standing, WorkerRow
-from hogbox.judgement import Level, judge, overall
 
 NOBODY = Shard(0, None, -1e9, 0.0, 0, None, None, False)
 WORKER = WorkerRow("w1", "host", 7, "0.1", 500.0, 1.0, 10, 0, 60)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from hogbox._operations.diagnosis import Level
+from hogbox._operations.status import read_status
 from hogbox._store import status as status_module
 from hogbox._store.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore, Done
 from hogbox._store.status import StatusStore
 from hogbox.errors import TablesMissing
-from hogbox.judgement import Level
-from hogbox.status import read_status
 from tests.fixtures.database import TestDatabase
 from tests.store.conftest import WriteEvents
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from hogbox._operations.diagnosis import Level, judge
+from hogbox._operations.doctor import examine
 from hogbox._store.database import Database
 from hogbox._store.status import StatusStore
 from hogbox._store.surroundings import Cluster, OldSnapshot, Surroundings, read_cluster, read_surroundings
-from hogbox.doctor import examine
 from hogbox.errors import TablesError
-from hogbox.judgement import Level, judge
 from hogbox.schema import create_tables
 from hogbox.settings import Settings
 from proof.server import NotApplicable, own_server

@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine
 
 from hogbox import PostHog
-from hogbox._metrics.collector import Collector
-from hogbox._metrics.family import METRICS, Kind
-from hogbox._metrics.gauge import Gauges, families_of
-from hogbox._metrics.meter import Meter
-from hogbox._metrics.text import render
+from hogbox._operations.metrics.collector import Collector
+from hogbox._operations.metrics.family import METRICS, Kind
+from hogbox._operations.metrics.gauge import Gauges, families_of
+from hogbox._operations.metrics.meter import Meter
+from hogbox._operations.metrics.text import render
 from hogbox._store.database import Database
 from hogbox._store.measure import Backlog, Measures, MeasureStore
 from hogbox.emulator import Emulator

@@ -18,10 +18,10 @@ from hogbox import AsyncFlags, AsyncPostHog, Event, Flags, HogboxError, PostHog
 from hogbox._client.flag_reader import FlagValues
 from hogbox._client.recorder import Discarded
 from hogbox._wire.flags import RemoteFlag
+from hogbox._worker.refresher import Refresh
 from hogbox.bound import BoundPostHog
 from hogbox.context import Context, get_context, identify_context, new_context, tag
 from hogbox.flags import Explanation, FlagResult, FlagSet
-from hogbox.refresher import Refresh
 from hogbox.schema import create_tables
 from hogbox.settings import DeliverySettings
 from hogbox.worker import Delivery

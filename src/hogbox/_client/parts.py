@@ -22,14 +22,14 @@ from hogbox._client.remote import Remote
 from hogbox._client.room import Room
 from hogbox._client.worker_thread import WorkerThread
 from hogbox._events.hook import BeforeSend
+from hogbox._http.flags import FlagsTransport
 from hogbox._store.database import Database
 from hogbox.encryption import Cipher
 from hogbox.settings import DeliverySettings, Settings
 from hogbox.telemetry import Telemetry
-from hogbox.transport import FlagsTransport
 
 if TYPE_CHECKING:
-    from hogbox.refresher import Refresher
+    from hogbox._worker.refresher import Refresher
     from hogbox.worker import Worker
 
 
@@ -97,7 +97,7 @@ class Parts:
     @cached_property
     def refresher(self) -> Refresher:
         """What keeps the project's flag definitions fresh."""
-        from hogbox.refresher import Refresher
+        from hogbox._worker.refresher import Refresher
 
         return Refresher(self.database, self.settings, telemetry=self.telemetry)
 

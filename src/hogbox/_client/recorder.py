@@ -13,8 +13,8 @@ from functools import wraps
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
-from hogbox import __version__
 from hogbox._client.source_file import source_lines, working_directory
+from hogbox._client.system import system_properties
 from hogbox._events import shape
 from hogbox._events.event import EXPOSURES, Event, Row, to_row
 from hogbox._events.exception import bare_properties, exception_properties, merge_properties
@@ -26,10 +26,10 @@ from hogbox._events.limit import illegal_partner, refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.stamp import Stamp, find_stamp, is_exception, make_stamp, put_stamp
 from hogbox._events.value import class_name, clean_properties, clean_text, said, shown
+from hogbox._wire.library import VERSION
 from hogbox._wire.printable import one_line
 from hogbox.context import get_context
 from hogbox.errors import HogboxError, InvalidEvent
-from hogbox.machine import machine_properties
 from hogbox.settings import Settings
 
 log = logging.getLogger("hogbox")
@@ -116,10 +116,10 @@ class Recorder:
         self._hooks = hook_chain(before_send)
         self._exception_locals = exception_locals
         self._root = working_directory("")
-        self._own = shape.library_properties(__version__)
+        self._own = shape.library_properties(VERSION)
         if settings.disable_geoip:
             self._own["$geoip_disable"] = True
-        self._own_and_machine: Mapping[str, Any] = {**machine_properties(), **self._own}
+        self._own_and_machine: Mapping[str, Any] = {**system_properties(), **self._own}
         self._clockface = Clockface()
         self._lock = threading.Lock()
         self._process = os.getpid()

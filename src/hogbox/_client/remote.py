@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from hogbox._client.local_flags import Person
 from hogbox._client.step import Ask, Pause, Plan
 from hogbox._events.value import clean_properties, clean_text
+from hogbox._http.response import NoReply
 from hogbox._wire.flags import (
     RETRY_DELAY,
     Failure,
@@ -20,9 +21,9 @@ from hogbox._wire.flags import (
     worth_retrying,
 )
 from hogbox._wire.host import shorten
+from hogbox._wire.library import USER_AGENT
 from hogbox.errors import RemoteEvaluationError
 from hogbox.settings import Settings
-from hogbox.transport import USER_AGENT, Unanswered
 
 log = logging.getLogger("hogbox")
 
@@ -55,7 +56,7 @@ class Remote:
         """An answer, or why there is none and whether to try again."""
         try:
             status, body = yield Ask(request)
-        except Unanswered as error:
+        except NoReply as error:
             return Failure(error.reason, str(error)), True
         found = read_answer(status, body, hide=(self._settings.project_token,))
         return found if isinstance(found, FlagsAnswer) else (found, worth_retrying(status))

@@ -15,6 +15,7 @@ from typing import Final
 from hogbox._delivery.batch import Waiting, group_batches, total_bytes
 from hogbox._delivery.isolation import Part, after, without
 from hogbox._events.event import HISTORICAL
+from hogbox._http.capture import CaptureTransport
 from hogbox._store.delivery import DeliveryStore, LeaseLost, Ready
 from hogbox._wire.backoff import delay
 from hogbox._wire.verdict import Answer, Verdict
@@ -26,7 +27,6 @@ from hogbox._worker.settlement import Settlement
 from hogbox._worker.turn import Shared, Turn
 from hogbox.encryption import VARIABLE, Cipher
 from hogbox.settings import DeliverySettings
-from hogbox.transport import Transport
 
 log = logging.getLogger("hogbox.delivery")
 
@@ -52,7 +52,7 @@ class Sender:
     def __init__(
         self,
         store: DeliveryStore,
-        transport: Transport,
+        transport: CaptureTransport,
         settings: DeliverySettings,
         shared: Shared,
         leases: Leases,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hogbox._operations.console import log_to_stderr
 from hogbox.cli.option import (
     DatabaseUrl,
     Host,
@@ -19,7 +20,6 @@ from hogbox.cli.option import (
     open_database,
 )
 from hogbox.cli.terminal import Terminal, say
-from hogbox.console import log_to_stderr
 from hogbox.settings import DeliverySettings
 from hogbox.worker import Progress as Report
 from hogbox.worker import Worker

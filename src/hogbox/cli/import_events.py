@@ -13,11 +13,11 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from hogbox._operations.importer import Imported, Importer, Progress, check
 from hogbox._wire.host import require_token
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.terminal import Terminal, say
 from hogbox.errors import ConfigurationError
-from hogbox.importer import Imported, Importer, Progress, check
 from hogbox.settings import Settings
 
 STDIN = Path("-")

@@ -12,15 +12,15 @@ import typer
 from rich.live import Live
 from sqlalchemy.exc import SQLAlchemyError
 
+from hogbox._operations.settings_report import effective_settings
+from hogbox._operations.status import Status, document, read_status
 from hogbox._wire.printable import json_text
 from hogbox.cli import describe
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.status_page import page_of
 from hogbox.cli.terminal import Terminal, say
-from hogbox.effective import effective_settings
 from hogbox.errors import HogboxError
 from hogbox.settings import DeliverySettings
-from hogbox.status import Status, document, read_status
 
 CANNOT_BE_ASKED: Final = 3
 _PAUSE: Final = 1.0

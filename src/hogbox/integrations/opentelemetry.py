@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from hogbox import __version__
-from hogbox._metrics.collector import MAX_AGE, Collector
-from hogbox._metrics.count import counts_of
-from hogbox._metrics.family import METRICS, Distribution, Kind, Metric
+from hogbox._operations.metrics.collector import MAX_AGE, Collector
+from hogbox._operations.metrics.count import counts_of
+from hogbox._operations.metrics.family import METRICS, Distribution, Kind, Metric
+from hogbox._wire.library import VERSION
 from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.errors import MissingDependency
@@ -50,8 +50,8 @@ def instrument(
     Without providers they are OpenTelemetry's global ones. `max_age` is how old what was read from the database may be,
     in seconds. Call it once per client; what it returns undoes it.
     """
-    tracer = get_tracer("hogbox", __version__, tracer_provider)
-    meter = get_meter("hogbox", __version__, meter_provider)
+    tracer = get_tracer("hogbox", VERSION, tracer_provider)
+    meter = get_meter("hogbox", VERSION, meter_provider)
     return Instrumentation(
         posthog.telemetry, Collector(posthog._parts.database, posthog.telemetry, max_age), tracer, meter
     )

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from hogbox._metrics.collector import MAX_AGE, Collector
-from hogbox._metrics.family import METRICS, Distribution, Family, Kind, Metric
+from hogbox._operations.metrics.collector import MAX_AGE, Collector
+from hogbox._operations.metrics.family import METRICS, Distribution, Family, Kind, Metric
 from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.errors import MissingDependency

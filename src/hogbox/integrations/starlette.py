@@ -27,7 +27,7 @@ from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.context import identify_context
 from hogbox.errors import ConfigurationError, MissingDependency
-from hogbox.request import report, report_async, request_context
+from hogbox.integrations._request import report, report_async, request_context
 
 try:
     from starlette.applications import Starlette

@@ -14,8 +14,8 @@ from hogbox._wire.tracing import CONTEXT_TAGS
 from hogbox.client import PostHog
 from hogbox.context import Context, get_context
 from hogbox.errors import ConfigurationError, MissingDependency
+from hogbox.integrations._request import report, request_context
 from hogbox.integrations.celery.header import add_headers, find_headers, headers_of, read_tags
-from hogbox.request import report, request_context
 from hogbox.settings import polling_interval
 
 try:

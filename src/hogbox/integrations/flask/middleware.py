@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from hogbox._wire.tracing import request_properties
 from hogbox.client import PostHog
 from hogbox.context import Context, get_context, use_context
-from hogbox.request import report, request_context
+from hogbox.integrations._request import report, request_context
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -16,7 +16,11 @@ from uuid import uuid4
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._events.event import Event, encode
+from hogbox._http.capture import CaptureTransport, reach
+from hogbox._http.definitions import DefinitionsTransport
 from hogbox._http.response import NoReply
+from hogbox._operations.diagnosis import CLUSTERS, cluster_order
+from hogbox._operations.settings_report import shown_url
 from hogbox._store.database import Database
 from hogbox._store.definition import read_projects
 from hogbox._store.surroundings import Surroundings
@@ -25,13 +29,11 @@ from hogbox._store.trial import Trial, said
 from hogbox._wire.definitions import Circumstances, Reason, Status, definitions_request, interpret
 from hogbox._wire.host import require_token, shorten
 from hogbox._wire.key import Secret, objection
+from hogbox._wire.library import USER_AGENT
 from hogbox._wire.verdict import Verdict
-from hogbox.effective import shown_url
 from hogbox.errors import HogboxError
-from hogbox.judgement import CLUSTERS, cluster_order
 from hogbox.settings import SWITCH_VARIABLE, DeliverySettings, Settings, polling_disabled, polling_interval
 from hogbox.telemetry import Telemetry
-from hogbox.transport import USER_AGENT, DefinitionsTransport, Transport, reach
 
 _CLOCK_TOLERANCE: Final = 2.0
 _SHORTEST_BUSY_TIMEOUT: Final = 1.0
@@ -212,7 +214,7 @@ def _test_event(settings: Settings) -> Check:
         "timestamp": datetime.now(UTC).isoformat(),
         "properties": {"$process_person_profile": False},
     }
-    with Transport(settings.host, _PATIENCE, 1, Telemetry()) as transport:
+    with CaptureTransport(settings.host, _PATIENCE, 1, Telemetry()) as transport:
         answer = transport.send_batch(settings.project_token, [encode(event)])
     reason = answer.reason.replace(settings.project_token, shorten(settings.project_token))
     if answer.verdict is Verdict.DELIVERED:

@@ -7,8 +7,16 @@ from bisect import bisect_left
 from collections.abc import Collection
 from typing import Final
 
-from hogbox._metrics.count import Count, counts_of
-from hogbox._metrics.family import OF_THIS_PROCESS, WORKER_LEASES, Distribution, Family, Kind, Metric, Sample
+from hogbox._operations.metrics.count import Count, counts_of
+from hogbox._operations.metrics.family import (
+    OF_THIS_PROCESS,
+    WORKER_LEASES,
+    Distribution,
+    Family,
+    Kind,
+    Metric,
+    Sample,
+)
 from hogbox.telemetry import Event, LeasesChanged
 
 MOST_SERIES: Final = 1000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from hogbox._metrics.family import Family
-from hogbox._metrics.gauge import Gauges
-from hogbox._metrics.meter import Meter
+from hogbox._operations.metrics.family import Family
+from hogbox._operations.metrics.gauge import Gauges
+from hogbox._operations.metrics.meter import Meter
 from hogbox._store.database import Database
 from hogbox._store.measure import MeasureStore
 from hogbox.telemetry import Telemetry

@@ -1,24 +1,15 @@
-"""What an event says of its machine (wire protocol 2.4), and how a process is named in the tables."""
+"""The properties of every event that describe the system: operating system and Python (wire protocol 2.4)."""
 
 from __future__ import annotations
 
-import os
 import platform
-import socket
 import sys
-import uuid
 from typing import Any, Final
 
 _NAMES: Final = {"Darwin": "Mac OS X"}
 
 
-def process_name() -> str:
-    """A name for one worker or refresher of this process, at most 64 characters of ASCII, that no other one has."""
-    host = socket.gethostname()[:20].encode("ascii", "replace").decode()
-    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
-
-
-def machine_properties() -> dict[str, Any]:
+def system_properties() -> dict[str, Any]:
     """`$os`, its version and distribution, and the Python that runs; what is unknown is left out."""
     system = platform.system()
     found = {

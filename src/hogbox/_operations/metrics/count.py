@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from hogbox._metrics.family import (
+from hogbox._operations.metrics.family import (
     BATCH_BYTES,
     BATCH_EVENTS,
     EVALUATIONS,

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
-from hogbox import __version__
 from hogbox._events.event import Row
 from hogbox._events.historical import derived_uuid, read_row, without_mark
 from hogbox._events.limit import MAX_STORED_BYTES
 from hogbox._events.shape import library_properties
 from hogbox._store.database import Database
 from hogbox._store.importing import ImportStore
+from hogbox._wire.library import VERSION
 from hogbox.encryption import Cipher
 from hogbox.errors import InvalidEvent
 
@@ -132,7 +132,7 @@ class Importer:
 
 def own_properties() -> dict[str, Any]:
     """What imported events say of their sender, unless their line says other: nothing of this machine."""
-    return {**library_properties(__version__), "$geoip_disable": True}
+    return {**library_properties(VERSION), "$geoip_disable": True}
 
 
 def portions(rows: Iterable[tuple[Row | None, int]]) -> Iterator[tuple[list[Row], int]]:

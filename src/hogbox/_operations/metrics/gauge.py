@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from hogbox._metrics.family import (
+from hogbox._operations.metrics.family import (
     BACKLOG,
     BACKLOG_SPAN,
     DATABASE_UP,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from hogbox._http.definitions import DefinitionsTransport
 from hogbox._http.response import NoReply
 from hogbox._store.database import Database
 from hogbox._store.definition import DefinitionStore, StoredDefinitions
@@ -34,10 +35,10 @@ from hogbox._wire.definitions import (
 )
 from hogbox._wire.host import shorten
 from hogbox._wire.key import Secret, objection
-from hogbox.machine import process_name
+from hogbox._wire.library import USER_AGENT
+from hogbox._worker.process import process_name
 from hogbox.settings import SWITCH_VARIABLE, Settings, polling_disabled, polling_interval
 from hogbox.telemetry import Refreshed, Telemetry
-from hogbox.transport import USER_AGENT, DefinitionsTransport
 
 log = logging.getLogger("hogbox.refresh")
 
