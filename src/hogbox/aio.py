@@ -15,13 +15,13 @@ from sqlalchemy import Engine
 from hogbox._client.async_flag_methods import AsyncFlagMethods
 from hogbox._client.async_performer import AsyncPerformer
 from hogbox._client.headroom import Headroom
-from hogbox._client.parts import Arguments, Parts
+from hogbox._client.parts import Parts
 from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
 from hogbox._client.snapshot import AsyncFlags, Flags
 from hogbox._events.hook import BeforeSend
 from hogbox._http.flags import AsyncFlagsTransport
+from hogbox._settings.delivery import DeliverySettings
 from hogbox.context import require_person, whose
-from hogbox.settings import DeliverySettings
 from hogbox.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -68,23 +68,21 @@ class AsyncPostHog(AsyncFlagMethods):
         exception_locals: bool = False,
     ) -> None:
         self._parts = Parts(
-            Arguments(
-                database=database,
-                project_token=project_token,
-                host=host,
-                personal_api_key=personal_api_key,
-                before_send=before_send,
-                disabled=disabled,
-                disable_geoip=disable_geoip,
-                table_prefix=table_prefix,
-                delivery=delivery,
-                keep_stale_definitions=keep_stale_definitions,
-                definitions_max_age=definitions_max_age,
-                flags_timezone=flags_timezone,
-                properties_complete=properties_complete,
-                track_exposures=track_exposures,
-                exception_locals=exception_locals,
-            )
+            database,
+            before_send,
+            delivery,
+            project_token=project_token,
+            host=host,
+            personal_api_key=personal_api_key,
+            disabled=disabled,
+            disable_geoip=disable_geoip,
+            table_prefix=table_prefix,
+            keep_stale_definitions=keep_stale_definitions,
+            definitions_max_age=definitions_max_age,
+            flags_timezone=flags_timezone,
+            properties_complete=properties_complete,
+            track_exposures=track_exposures,
+            exception_locals=exception_locals,
         )
         self._identify = identify
         self._recorder = self._parts.recorder

@@ -25,6 +25,7 @@ from hogbox._delivery.batch import Limits
 from hogbox._delivery.health import Health
 from hogbox._delivery.limit import SizeLimit
 from hogbox._http.capture import CaptureTransport
+from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.claim import ClaimStore
 from hogbox._store.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
@@ -41,7 +42,6 @@ from hogbox._worker.retention import Retention
 from hogbox._worker.sender import Outcome, Sender
 from hogbox._worker.turn import Shared
 from hogbox.encryption import Cipher
-from hogbox.settings import DeliverySettings
 from hogbox.telemetry import LeasesChanged, Telemetry
 
 log = logging.getLogger("hogbox.worker")

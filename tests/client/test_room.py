@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from hogbox import PostHog
+from hogbox._settings.client import ClientSettings
 from hogbox.errors import ConfigurationError, HogboxError, OutboxFull, UsageError
-from hogbox.settings import Settings
 from tests.client.conftest import TOKEN, Client
 from tests.emulator.flag_case import definitions, flag
 from tests.fixtures.colour import open_session
@@ -166,11 +166,11 @@ def test_no_bound_is_no_work(database: TestDatabase) -> None:
 
 def test_what_is_no_bound_and_no_policy_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="HOGBOX_OUTBOX_FULL='drop' is none of raise, dead-letter"):
-        Settings.load({"HOGBOX_OUTBOX_FULL": "drop"}, token_needed=False)
+        ClientSettings.load({"HOGBOX_OUTBOX_FULL": "drop"}, token_needed=False)
     with pytest.raises(ConfigurationError, match="HOGBOX_OUTBOX_ROWS must be a number of at least 0"):
-        Settings.load({"HOGBOX_OUTBOX_ROWS": "-1"}, token_needed=False)
+        ClientSettings.load({"HOGBOX_OUTBOX_ROWS": "-1"}, token_needed=False)
     with pytest.raises(ConfigurationError, match="HOGBOX_OUTBOX_BYTES='5 MB' is not a number"):
-        Settings.load({"HOGBOX_OUTBOX_BYTES": "5 MB"}, token_needed=False)
+        ClientSettings.load({"HOGBOX_OUTBOX_BYTES": "5 MB"}, token_needed=False)
 
 
 def test_it_is_neither_the_callers_fault_nor_the_schemas() -> None:

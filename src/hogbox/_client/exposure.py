@@ -14,10 +14,10 @@ from hogbox._client.recorder import Recorder
 from hogbox._client.room import Room
 from hogbox._client.step import Plan, Read, Transact, Write
 from hogbox._events.exposure import FlagFacts, exposure_id, exposure_properties, is_minimal
+from hogbox._settings.client import ClientSettings
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, FlagStatements
 from hogbox._store.portable import Portable
 from hogbox._store.table import Tables
-from hogbox.settings import Settings
 
 _SHARED: Final = 32
 """Hexadecimal digits of an exposure's id with which all notes of it begin; the event's uuid follows."""
@@ -41,7 +41,7 @@ class Exposures:
         tables: Tables,
         recorder: Recorder,
         outbox: Outbox,
-        settings: Settings,
+        settings: ClientSettings,
         lifetime: float,
         room: Room | None = None,
     ) -> None:

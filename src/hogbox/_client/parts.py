@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,10 @@ from hogbox._client.room import Room
 from hogbox._client.worker_thread import WorkerThread
 from hogbox._events.hook import BeforeSend
 from hogbox._http.flags import FlagsTransport
+from hogbox._settings.client import ClientSettings
+from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.database import Database
 from hogbox.encryption import Cipher
-from hogbox.settings import DeliverySettings, Settings
 from hogbox.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -33,59 +33,33 @@ if TYPE_CHECKING:
     from hogbox.worker import Worker
 
 
-@dataclass(frozen=True, repr=False)
-class Arguments:
-    """What a client is made with; the arguments of `PostHog` say what each means. Not shown: secrets are among them."""
-
-    database: Any
-    project_token: str | None
-    host: str | None
-    personal_api_key: str | None
-    before_send: BeforeSend | Iterable[BeforeSend] | None
-    disabled: bool | None
-    disable_geoip: bool
-    table_prefix: str | None
-    delivery: DeliverySettings | None
-    keep_stale_definitions: bool | None
-    definitions_max_age: float | None
-    flags_timezone: str
-    properties_complete: bool
-    track_exposures: bool
-    exception_locals: bool
-
-
 class Parts:
     """The parts of one client. Connects, queries and starts nothing before it is asked to."""
 
-    def __init__(self, given: Arguments) -> None:
-        database = given.database
-        self.settings = Settings.load(
-            os.environ,
-            database_url=database if isinstance(database, str) else None,
-            project_token=given.project_token,
-            host=given.host,
-            table_prefix=given.table_prefix,
-            disabled=given.disabled,
-            disable_geoip=given.disable_geoip,
-            personal_api_key=given.personal_api_key,
-            keep_stale_definitions=given.keep_stale_definitions,
-            definitions_max_age=given.definitions_max_age,
-        )
-        settings = self.settings
-        self._delivery = given.delivery or DeliverySettings.load(os.environ)
+    def __init__(
+        self,
+        database: Any,
+        before_send: BeforeSend | Iterable[BeforeSend] | None,
+        delivery: DeliverySettings | None,
+        **arguments: Any,
+    ) -> None:
+        """`arguments` are those of a client that are settings. Raises ConfigurationError."""
+        url = database if isinstance(database, str) else None
+        self.settings = settings = ClientSettings.load(os.environ, database_url=url, **arguments)
+        self._delivery = delivery or DeliverySettings.load(os.environ)
         source = settings.database_url if database is None or isinstance(database, str) else database
         self.database = Database(source, settings.table_prefix)
         self.telemetry = Telemetry()
         bounds = settings.outbox_bounds
         self.room = Room(self.database.tables, bounds, settings.outbox_full) if any(bounds) else None
         """What keeps the outbox within its bounds, where there are any."""
-        self.recorder = Recorder(settings, given.before_send, exception_locals=given.exception_locals)
+        self.recorder = Recorder(settings, before_send)
         self.outbox = Outbox(self.database.statements, Cipher.load(os.environ))
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
         self.performer = Performer(self.database, self.transport)
         self.thread = WorkerThread(self._make_worker)
-        self._timezone = require_timezone(given.flags_timezone)
-        self._usual = Usual(given.properties_complete, given.track_exposures)
+        self._timezone = require_timezone(settings.flags_timezone)
+        self._usual = Usual(settings.properties_complete, settings.track_exposures)
 
     def reader(self, kinds: Container[type]) -> FlagReader:
         """What plans reads of flags; `kinds` are the classes of handles that are known to be such."""

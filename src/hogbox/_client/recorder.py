@@ -26,11 +26,11 @@ from hogbox._events.limit import illegal_partner, refusal
 from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.stamp import Stamp, find_stamp, is_exception, make_stamp, put_stamp
 from hogbox._events.value import class_name, clean_properties, clean_text, said, shown
+from hogbox._settings.client import ClientSettings
 from hogbox._wire.library import VERSION
 from hogbox._wire.printable import one_line
 from hogbox.context import get_context
 from hogbox.errors import HogboxError, InvalidEvent
-from hogbox.settings import Settings
 
 log = logging.getLogger("hogbox")
 
@@ -106,15 +106,13 @@ class Recorder:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ClientSettings,
         before_send: BeforeSend | Iterable[BeforeSend] | None,
-        *,
-        exception_locals: bool = False,
     ) -> None:
         self._project = settings.project_token
         self._disabled = settings.disabled
         self._hooks = hook_chain(before_send)
-        self._exception_locals = exception_locals
+        self._exception_locals = settings.exception_locals
         self._root = working_directory("")
         self._own = shape.library_properties(VERSION)
         if settings.disable_geoip:

@@ -11,6 +11,7 @@ from hogbox._client.local_flags import Person
 from hogbox._client.step import Ask, Pause, Plan
 from hogbox._events.value import clean_properties, clean_text
 from hogbox._http.response import NoReply
+from hogbox._settings.client import ClientSettings
 from hogbox._wire.flags import (
     RETRY_DELAY,
     Failure,
@@ -23,7 +24,6 @@ from hogbox._wire.flags import (
 from hogbox._wire.host import shorten
 from hogbox._wire.library import USER_AGENT
 from hogbox.errors import RemoteEvaluationError
-from hogbox.settings import Settings
 
 log = logging.getLogger("hogbox")
 
@@ -31,7 +31,7 @@ log = logging.getLogger("hogbox")
 class Remote:
     """Evaluates flags at PostHog for one project. Safe to share between threads and across a fork."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
 
     def ask(self, person: Person, keys: Sequence[str] | None) -> Plan[FlagsAnswer]:

@@ -20,7 +20,10 @@ from hogbox._http.capture import CaptureTransport, reach
 from hogbox._http.definitions import DefinitionsTransport
 from hogbox._http.response import NoReply
 from hogbox._operations.diagnosis import CLUSTERS, cluster_order
-from hogbox._operations.settings_report import shown_url
+from hogbox._settings.address import shown_url
+from hogbox._settings.client import ClientSettings
+from hogbox._settings.delivery import DeliverySettings
+from hogbox._settings.polling import SWITCH_VARIABLE, polling_disabled, polling_interval
 from hogbox._store.database import Database
 from hogbox._store.definition import read_projects
 from hogbox._store.surroundings import Surroundings
@@ -32,7 +35,6 @@ from hogbox._wire.key import Secret, objection
 from hogbox._wire.library import USER_AGENT
 from hogbox._wire.verdict import Verdict
 from hogbox.errors import HogboxError
-from hogbox.settings import SWITCH_VARIABLE, DeliverySettings, Settings, polling_disabled, polling_interval
 from hogbox.telemetry import Telemetry
 
 _CLOCK_TOLERANCE: Final = 2.0
@@ -64,7 +66,9 @@ class Check:
     todo: str = ""
 
 
-def examine(settings: Settings, environment: Mapping[str, str], *, send_test_event: bool = False) -> tuple[Check, ...]:
+def examine(
+    settings: ClientSettings, environment: Mapping[str, str], *, send_test_event: bool = False
+) -> tuple[Check, ...]:
     """Every check, in the order in which they were made. Raises nothing for what is wrong: it is in the result."""
     return (
         *_variables(environment),
@@ -94,7 +98,7 @@ def _variables(environment: Mapping[str, str]) -> Iterator[Check]:
         yield Check("polling", Health.OK, f"flag definitions are asked for every {seconds} s")
 
 
-def _database(settings: Settings) -> Iterator[Check]:
+def _database(settings: ClientSettings) -> Iterator[Check]:
     where = shown_url(settings.database_url)
     try:
         with closing(Database(settings.database_url, settings.table_prefix)) as database:
@@ -131,7 +135,7 @@ def _tables(trial: Trial, version: int | None) -> Iterator[Check]:
         yield Check("privileges", Health.PROBLEM, f"{table}: {error}", todo)
 
 
-def _definitions(settings: Settings, stored: Sequence[str]) -> Check:
+def _definitions(settings: ClientSettings, stored: Sequence[str]) -> Check:
     """Whether flags can be read. An application without flags needs no definitions, and no key for them."""
     name = "flag definitions"
     if settings.project_token in stored if settings.project_token else stored:
@@ -176,7 +180,7 @@ def _sqlite(trial: Trial) -> Iterator[Check]:
     yield Check("busy timeout", Health.WARNING if short else Health.OK, found, todo)
 
 
-def _posthog(settings: Settings, *, send_test_event: bool) -> Iterator[Check]:
+def _posthog(settings: ClientSettings, *, send_test_event: bool) -> Iterator[Check]:
     host = shown_url(settings.host)
     try:
         yield Check("host", Health.OK, f"{host} answers (HTTP {reach(settings.host, _PATIENCE)})")
@@ -204,7 +208,7 @@ def _token(token: str) -> Check:
     return Check("project token", Health.OK, found)
 
 
-def _test_event(settings: Settings) -> Check:
+def _test_event(settings: ClientSettings) -> Check:
     if not settings.project_token:
         return Check("test event", Health.PROBLEM, "not sent: there is no project token", "set POSTHOG_PROJECT_TOKEN")
     event: Event = {
@@ -225,7 +229,7 @@ def _test_event(settings: Settings) -> Check:
     return Check("test event", Health.PROBLEM, reason, f"see {page}")
 
 
-def _key(settings: Settings) -> Iterator[Check]:
+def _key(settings: ClientSettings) -> Iterator[Check]:
     name = "key for definitions"
     key = settings.personal_api_key
     if key is None:
@@ -240,7 +244,7 @@ def _key(settings: Settings) -> Iterator[Check]:
     yield _tried(name, settings, key)
 
 
-def _tried(name: str, settings: Settings, key: Secret) -> Check:
+def _tried(name: str, settings: ClientSettings, key: Secret) -> Check:
     """One request for definitions, which PostHog counts; nothing is stored."""
     # Imported where definitions are read: the rest does without.
     from hogbox.flags import FlagSet

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hogbox._operations.diagnosis import Finding, Level, alive, failing_shards, hide_tokens, judge, overall
-from hogbox._operations.settings_report import Effective
+from hogbox._settings.report import SettingInForce
 from hogbox._store.database import Database
 from hogbox._store.status import DEAD_COUNTED, Definitions, Hold, Shard, Standing, StatusStore, WorkerRow
 from hogbox._store.table import SCHEMA_VERSION
@@ -19,7 +19,7 @@ class Status:
 
     standing: Standing
     findings: tuple[Finding, ...]
-    settings: tuple[Effective, ...]
+    settings: tuple[SettingInForce, ...]
     lease: float
 
     @property
@@ -44,7 +44,7 @@ class Status:
 
 
 def read_status(
-    database: Database, *, lease: float, key_given: bool = False, settings: tuple[Effective, ...] = ()
+    database: Database, *, lease: float, key_given: bool = False, settings: tuple[SettingInForce, ...] = ()
 ) -> Status:
     """How things stand now. Changes nothing, and is quick however many events wait.
 

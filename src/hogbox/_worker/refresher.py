@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from hogbox._http.definitions import DefinitionsTransport
 from hogbox._http.response import NoReply
+from hogbox._settings.client import ClientSettings
+from hogbox._settings.polling import SWITCH_VARIABLE, polling_disabled, polling_interval
 from hogbox._store.database import Database
 from hogbox._store.definition import DefinitionStore, StoredDefinitions
 from hogbox._store.history import HistoryStore
@@ -37,7 +39,6 @@ from hogbox._wire.host import shorten
 from hogbox._wire.key import Secret, objection
 from hogbox._wire.library import USER_AGENT
 from hogbox._worker.process import process_name
-from hogbox.settings import SWITCH_VARIABLE, Settings, polling_disabled, polling_interval
 from hogbox.telemetry import Refreshed, Telemetry
 
 log = logging.getLogger("hogbox.refresh")
@@ -86,7 +87,7 @@ class Refresher:
     def __init__(
         self,
         database: Database,
-        settings: Settings,
+        settings: ClientSettings,
         *,
         parse: Parse | None = None,
         environment: Mapping[str, str] = os.environ,

@@ -16,6 +16,7 @@ from hogbox._delivery.batch import Waiting, group_batches, total_bytes
 from hogbox._delivery.isolation import Part, after, without
 from hogbox._events.event import HISTORICAL
 from hogbox._http.capture import CaptureTransport
+from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.delivery import DeliveryStore, LeaseLost, Ready
 from hogbox._wire.backoff import delay
 from hogbox._wire.verdict import Answer, Verdict
@@ -26,7 +27,6 @@ from hogbox._worker.opening import open_events
 from hogbox._worker.settlement import Settlement
 from hogbox._worker.turn import Shared, Turn
 from hogbox.encryption import VARIABLE, Cipher
-from hogbox.settings import DeliverySettings
 
 log = logging.getLogger("hogbox.delivery")
 

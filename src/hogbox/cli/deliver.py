@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hogbox._operations.console import log_to_stderr
+from hogbox._settings.delivery import DeliverySettings
 from hogbox.cli.option import (
     DatabaseUrl,
     Host,
@@ -20,7 +21,6 @@ from hogbox.cli.option import (
     open_database,
 )
 from hogbox.cli.terminal import Terminal, say
-from hogbox.settings import DeliverySettings
 from hogbox.worker import Progress as Report
 from hogbox.worker import Worker
 

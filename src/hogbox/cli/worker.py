@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hogbox._operations.console import log_to_stderr
+from hogbox._settings.delivery import DeliverySettings
 from hogbox._worker.refresher import Refresher
 from hogbox.cli.option import (
     DatabaseUrl,
@@ -19,7 +20,6 @@ from hogbox.cli.option import (
     load_settings,
     open_database,
 )
-from hogbox.settings import DeliverySettings
 from hogbox.telemetry import Telemetry
 from hogbox.worker import Worker
 
