@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -16,21 +16,22 @@ from hogbox._client.async_flag_methods import AsyncFlagMethods
 from hogbox._client.async_performer import AsyncPerformer
 from hogbox._client.headroom import Headroom
 from hogbox._client.parts import Parts
+from hogbox._client.person import require_person, resolve_person
 from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
 from hogbox._client.snapshot import AsyncFlags, Flags
 from hogbox._events.hook import BeforeSend
 from hogbox._http.flags import AsyncFlagsTransport
 from hogbox._settings.delivery import DeliverySettings
-from hogbox.context import require_person, whose
 from hogbox.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from hogbox._worker.refresher import Refresh
-    from hogbox.worker import Delivery, Progress
+    from hogbox._worker.worker import Delivery, Progress
+_DistinctId: TypeAlias = str | int | UUID | None
 
-DistinctId = str | int | UUID | None
+__all__ = ["AsyncPostHog"]
 
 
 class AsyncPostHog(AsyncFlagMethods):
@@ -54,7 +55,7 @@ class AsyncPostHog(AsyncFlagMethods):
         project_token: str | None = None,
         host: str | None = None,
         personal_api_key: str | None = None,
-        identify: Callable[[Any], DistinctId | Awaitable[DistinctId]] | None = None,
+        identify: Callable[[Any], _DistinctId | Awaitable[_DistinctId]] | None = None,
         before_send: BeforeSend | Iterable[BeforeSend] | None = None,
         disabled: bool | None = None,
         disable_geoip: bool = True,
@@ -131,7 +132,7 @@ class AsyncPostHog(AsyncFlagMethods):
         """Capture an event of the application."""
         if self._recorder.disabled:
             return None
-        person = whose(await self._identified(ctx), distinct_id)
+        person = resolve_person(await self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         if type(flags) is AsyncFlags:
             await flags.write_exposures()
@@ -154,7 +155,7 @@ class AsyncPostHog(AsyncFlagMethods):
         """Set properties of a person."""
         if self._recorder.disabled:
             return None
-        person = require_person(whose(await self._identified(ctx), distinct_id))
+        person = require_person(resolve_person(await self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return await self._write(ctx, self._recorder.identify(person, properties, options))
 
@@ -194,7 +195,7 @@ class AsyncPostHog(AsyncFlagMethods):
         """Say that `alias` is the same person as the distinct id: what it did is counted as theirs."""
         if self._recorder.disabled:
             return None
-        person = require_person(whose(await self._identified(ctx), distinct_id))
+        person = require_person(resolve_person(await self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return await self._write(ctx, self._recorder.alias(alias, person, options))
 

@@ -14,11 +14,11 @@ from sqlalchemy import Engine
 from hogbox._client.flag_methods import FlagMethods
 from hogbox._client.headroom import Headroom
 from hogbox._client.parts import Parts
+from hogbox._client.person import require_person, resolve_person
 from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
 from hogbox._client.snapshot import Flags
 from hogbox._events.hook import BeforeSend
 from hogbox._settings.delivery import DeliverySettings
-from hogbox.context import require_person, whose
 from hogbox.errors import ConfigurationError
 from hogbox.telemetry import Telemetry
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from hogbox._worker.refresher import Refresh
-    from hogbox.worker import Delivery, Progress
+    from hogbox._worker.worker import Delivery, Progress
+
+__all__ = ["PostHog"]
 
 
 class PostHog(FlagMethods):
@@ -169,7 +171,7 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        person = whose(self._identified(ctx), distinct_id)
+        person = resolve_person(self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         told = None
         if flags is not None or send_feature_flags:
@@ -194,7 +196,7 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        person = require_person(whose(self._identified(ctx), distinct_id))
+        person = require_person(resolve_person(self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return self._write(ctx, self._recorder.identify(person, properties, options))
 
@@ -239,7 +241,7 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        person = require_person(whose(self._identified(ctx), distinct_id))
+        person = require_person(resolve_person(self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return self._write(ctx, self._recorder.alias(alias, person, options))
 

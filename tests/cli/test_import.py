@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import hogbox._operations.importer
+from hogbox._encryption import VARIABLE, is_sealed, new_key, open_payload
 from hogbox._operations.importer import read_lines
 from hogbox._store.importing import ImportStore
 from hogbox.emulator import Emulator
-from hogbox.encryption import VARIABLE, is_sealed, new_key, open_payload
 from hogbox.errors import InvalidEvent
 from tests.cli.conftest import TOKEN, Ended, Hogbox
 from tests.fixtures.database import TestDatabase

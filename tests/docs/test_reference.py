@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -239,3 +240,23 @@ def test_the_methods_of_the_emulator_are_listed() -> None:
     listed = [code(row[0]).partition("(")[0] for row in rows(reference("emulator").section("The class Emulator"))]
     public = [name for name in vars(Emulator) if not name.startswith("_")]
     assert listed == public
+
+
+# Types
+
+
+@pytest.mark.parametrize("module", ["hogbox", "hogbox.flags", "hogbox.telemetry"])
+def test_the_fields_and_properties_of_public_types_exist(module: str) -> None:
+    for name, _, fields in rows(reference("types").section(module)):
+        kind = getattr(importlib.import_module(module), code(name))
+        own = {*dir(kind), *getattr(kind, "__annotations__", {})}
+        assert set(re.findall(r"`(\w+)`", fields)) - {"Flags"} <= own | instance_attributes(kind), name
+
+
+def instance_attributes(kind: object) -> set[str]:
+    """The public attributes that a class's methods set."""
+    return (
+        set(re.findall(r"self\.([a-z]\w*)", inspect.getsource(kind)))
+        if isinstance(kind, type) and kind.__name__ in ("FlagSet", "Telemetry")
+        else set()
+    )

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hogbox import PostHog
+from hogbox._encryption import VARIABLE, Cipher
 from hogbox._settings.client import ClientSettings
-from hogbox.encryption import VARIABLE, Cipher
 from hogbox.redaction import Redactor
 
 

@@ -20,7 +20,6 @@ from hogbox._store.measure import Backlog, Measures, MeasureStore
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import (
-    Event,
     EventsSettled,
     FlagsAsked,
     FlagsEvaluated,
@@ -28,6 +27,7 @@ from hogbox.telemetry import (
     Refreshed,
     RequestDone,
     Telemetry,
+    TelemetryEvent,
 )
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.stored import store
@@ -163,7 +163,7 @@ def test_a_delivery_is_counted(sqlite_database: TestDatabase, emulator: Emulator
 
 def test_the_meter_counts_every_event_of_telemetry_and_buckets_add_up() -> None:
     meter = Meter()
-    told: list[Event] = [
+    told: list[TelemetryEvent] = [
         RequestDone("phc_test", None, "retry", "ConnectError", 0.02, 500, 20_000),
         EventsSettled("phc_test", "delivered", 500, 200),
         LeasesChanged("one", 32),

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
 from hogbox import PostHog
+from hogbox._encryption import VARIABLE, Cipher, new_key
 from hogbox._events.letter import read_event
 from hogbox._events.limit import MAX_EVENT_BYTES
 from hogbox._store.dead_letter import DeadLetterStore, Selection
 from hogbox.emulator import Emulator
-from hogbox.encryption import VARIABLE, Cipher, new_key
 from hogbox.settings import DeliverySettings
 from hogbox.testing import CapturedEvents
 from tests.fixtures.database import TestDatabase

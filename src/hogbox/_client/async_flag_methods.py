@@ -11,9 +11,9 @@ from hogbox._client.async_performer import AsyncPerformer
 from hogbox._client.exposure import Exposure
 from hogbox._client.flag_reader import FlagReader, FlagValues
 from hogbox._client.local_flags import Person
+from hogbox._client.person import resolve_person
 from hogbox._client.snapshot import AsyncFlags
 from hogbox._wire.flags import RemoteFlag
-from hogbox.context import whose
 from hogbox.flags import FlagResult
 
 
@@ -260,5 +260,5 @@ class AsyncFlagMethods:
         device_id: str | None,
         properties_complete: bool | None,
     ) -> Person | None:
-        person = whose(await self._identified(ctx), distinct_id)
+        person = resolve_person(await self._identified(ctx), distinct_id)
         return self._reader.person(person, groups, person_properties, group_properties, device_id, properties_complete)

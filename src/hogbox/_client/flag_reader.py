@@ -48,6 +48,9 @@ class FlagValues(NamedTuple):
     """Whether every flag that was asked for, and is known, has a value."""
 
 
+FlagValues.__module__ = "hogbox"
+
+
 NO_VALUES: Final = FlagValues({}, {}, False)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from hogbox._client.recorder import Entry
+from hogbox._encryption import Cipher
 from hogbox._events.escape import escape
 from hogbox._store.portable import Portable
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
-from hogbox.encryption import Cipher
 
 
 class Outbox:

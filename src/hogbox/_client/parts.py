@@ -20,17 +20,17 @@ from hogbox._client.recorder import Recorder
 from hogbox._client.remote import Remote
 from hogbox._client.room import Room
 from hogbox._client.worker_thread import WorkerThread
+from hogbox._encryption import Cipher
 from hogbox._events.hook import BeforeSend
 from hogbox._http.flags import FlagsTransport
 from hogbox._settings.client import ClientSettings
 from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.database import Database
-from hogbox.encryption import Cipher
 from hogbox.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from hogbox._worker.refresher import Refresher
-    from hogbox.worker import Worker
+    from hogbox._worker.worker import Worker
 
 
 class Parts:
@@ -83,7 +83,7 @@ class Parts:
 
     def drainer(self) -> Worker:
         """A worker to deliver the events that wait now."""
-        from hogbox.worker import Worker
+        from hogbox._worker.worker import Worker
 
         return Worker(self.database, self.settings.host, self._delivery, telemetry=self.telemetry)
 
@@ -94,7 +94,7 @@ class Parts:
         self.database.close()
 
     def _make_worker(self) -> Worker:
-        from hogbox.worker import Worker
+        from hogbox._worker.worker import Worker
 
         worker = Worker(self.database, self.settings.host, self._delivery, self.refresher, telemetry=self.telemetry)
         self.database.check()

@@ -84,6 +84,9 @@ class Discarded(NamedTuple):
     """The client is disabled."""
 
 
+Discarded.__module__ = "hogbox"
+
+
 def _readable(
     method: Callable[Concatenate[Recorder, P], T],
 ) -> Callable[Concatenate[Recorder, P], T]:

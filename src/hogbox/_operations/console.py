@@ -1,10 +1,13 @@
-"""Console: how commands log to a terminal."""
+"""Console: how commands log, and how they show errors."""
 
 from __future__ import annotations
 
 import logging
 
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
 from hogbox._wire.printable import one_line, printable
+from hogbox.errors import HogboxError
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -27,3 +30,20 @@ def log_to_stderr(*, requests: bool) -> None:
     handler.setFormatter(LineFormatter(_FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("hogbox.http").setLevel(logging.DEBUG if requests else logging.NOTSET)
+
+
+def describe(error: HogboxError | SQLAlchemyError) -> str:
+    """What went wrong, for people."""
+    told = _chain(error) if isinstance(error, HogboxError) else f"the database fails: {_sentence(error)}"
+    return printable(told)
+
+
+def _chain(error: BaseException) -> str:
+    """The error and its causes as sentences."""
+    cause = f"\n  because: {_chain(error.__cause__)}" if error.__cause__ else ""
+    return f"{_sentence(error)}{cause}"
+
+
+def _sentence(error: BaseException) -> str:
+    """What a driver said, without what SQLAlchemy adds; the error's own text otherwise."""
+    return str(error.orig if isinstance(error, DBAPIError) and error.orig else error)

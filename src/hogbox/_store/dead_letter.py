@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, func, or_
 
+from hogbox._encryption import readable
 from hogbox._events.escape import escape, unescape
 from hogbox._events.event import Row
 from hogbox._events.letter import read_event
@@ -18,7 +19,6 @@ from hogbox._store.dialect import autocommit, epoch_ms, transactional
 from hogbox._store.handle import Writer
 from hogbox._store.portable import Portable
 from hogbox._store.table import Tables
-from hogbox.encryption import readable
 
 _AT_ONCE: Final = 100
 """Letters in one read or one transaction: they may be large."""

@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Select
 
+from hogbox._encryption import open_payload
 from hogbox._events.letter import person_pattern, read_event
 from hogbox._events.mention import spellings, without
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit
 from hogbox._store.person_statement import MessageColumn, PersonStatements, message_columns
 from hogbox._store.search_statement import SearchStatements
-from hogbox.encryption import open_payload
 from hogbox.errors import UndecryptablePayload
 
 _SCANNED_AT_ONCE: Final = 50_000

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Column, Delete, Select, Table, Update, bindparam, delete, or_, select, update
 
+from hogbox._encryption import SEALED
 from hogbox._store.table import Tables
-from hogbox.encryption import SEALED
 
 
 class PersonStatements:

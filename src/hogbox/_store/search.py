@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from hogbox._delivery.circumstance import Circumstances
 from hogbox._delivery.share import Lease
+from hogbox._encryption import readable
 from hogbox._events.escape import unescape
 from hogbox._events.event import beginning_of
 from hogbox._events.letter import read_event
@@ -15,7 +16,6 @@ from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit
 from hogbox._store.search_statement import SearchStatements
 from hogbox._wire.verdict import what_is_refused
-from hogbox.encryption import readable
 
 _SCANNED_AT_ONCE: Final = 50_000
 """Ids in one statement."""

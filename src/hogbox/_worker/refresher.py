@@ -77,6 +77,9 @@ class Refresh(NamedTuple):
         return f"{self.status}/{self.reason}" if self.reason else self.status
 
 
+Refresh.__module__ = "hogbox"
+
+
 class GivenUp(Exception):
     """The process ends; nothing was stored."""
 

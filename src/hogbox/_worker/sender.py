@@ -14,6 +14,7 @@ from typing import Final
 
 from hogbox._delivery.batch import Waiting, group_batches, total_bytes
 from hogbox._delivery.isolation import Part, after, without
+from hogbox._encryption import VARIABLE, Cipher
 from hogbox._events.event import HISTORICAL
 from hogbox._http.capture import CaptureTransport
 from hogbox._settings.delivery import DeliverySettings
@@ -26,7 +27,6 @@ from hogbox._worker.lease import Leases
 from hogbox._worker.opening import open_events
 from hogbox._worker.settlement import Settlement
 from hogbox._worker.turn import Shared, Turn
-from hogbox.encryption import VARIABLE, Cipher
 
 log = logging.getLogger("hogbox.delivery")
 

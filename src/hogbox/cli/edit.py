@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from hogbox._encryption import Cipher
 from hogbox._events.event import Event, to_row
 from hogbox._events.historical import without_mark
 from hogbox._events.letter import mend, pretty
@@ -22,7 +23,6 @@ from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import select_letters
 from hogbox.cli.terminal import say
-from hogbox.encryption import Cipher
 from hogbox.errors import InvalidEvent, UsageError
 
 Retry = Annotated[bool, typer.Option("--retry", help="Put it back into the outbox at once.")]

@@ -12,11 +12,11 @@ import typer
 from rich.live import Live
 from sqlalchemy.exc import SQLAlchemyError
 
+from hogbox._operations.console import describe
 from hogbox._operations.status import Status, document, read_status
 from hogbox._settings.delivery import DeliverySettings
 from hogbox._settings.report import settings_in_force
 from hogbox._wire.printable import json_text
-from hogbox.cli import describe
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.status_page import page_of
 from hogbox.cli.terminal import Terminal, say

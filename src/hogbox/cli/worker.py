@@ -11,6 +11,7 @@ import typer
 from hogbox._operations.console import log_to_stderr
 from hogbox._settings.delivery import DeliverySettings
 from hogbox._worker.refresher import Refresher
+from hogbox._worker.worker import Worker
 from hogbox.cli.option import (
     DatabaseUrl,
     Host,
@@ -21,7 +22,6 @@ from hogbox.cli.option import (
     open_database,
 )
 from hogbox.telemetry import Telemetry
-from hogbox.worker import Worker
 
 MetricsPort = Annotated[
     int | None,

@@ -9,12 +9,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from hogbox._events.identity import garbled
 from hogbox._wire.tracing import DISTINCT_ID, SESSION_ID, clean_header, request_properties
+from hogbox.aio import AsyncPostHog
+from hogbox.client import PostHog
 from hogbox.context import Context, new_context
+
+CLIENT_NAMES: Final[dict[type[PostHog | AsyncPostHog], str]] = {PostHog: "posthog", AsyncPostHog: "async_posthog"}
+"""The attribute of an application's state that holds a client, by its kind."""
 
 log = logging.getLogger("hogbox")
 

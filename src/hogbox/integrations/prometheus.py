@@ -16,7 +16,7 @@ from hogbox._operations.metrics.family import METRICS, Distribution, Family, Kin
 from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.errors import MissingDependency
-from hogbox.telemetry import Event
+from hogbox.telemetry import TelemetryEvent
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -42,7 +42,7 @@ class HogboxCollector(PrometheusCollector):
     def __init__(self, posthog: PostHog | AsyncPostHog, *, max_age: float = MAX_AGE) -> None:
         self._collector = Collector(posthog._parts.database, posthog.telemetry, max_age)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: TelemetryEvent) -> None:
         """Count what another client tells."""
         self._collector.meter(event)
 

@@ -15,7 +15,15 @@ from hogbox._operations.metrics.family import (
     REQUEST_SECONDS,
     Metric,
 )
-from hogbox.telemetry import Event, EventsSettled, FlagsAsked, FlagsEvaluated, LeasesChanged, Refreshed, RequestDone
+from hogbox.telemetry import (
+    EventsSettled,
+    FlagsAsked,
+    FlagsEvaluated,
+    LeasesChanged,
+    Refreshed,
+    RequestDone,
+    TelemetryEvent,
+)
 
 NO_ANSWER: Final = "none"
 """The status of a request that got no answer."""
@@ -29,7 +37,7 @@ class Count(NamedTuple):
     amount: float
 
 
-def counts_of(event: Event) -> tuple[Count, ...]:
+def counts_of(event: TelemetryEvent) -> tuple[Count, ...]:
     """What the event adds."""
     # Not one of the cases: a flag is read in a microsecond, and matching takes as long.
     if isinstance(event, FlagsEvaluated):

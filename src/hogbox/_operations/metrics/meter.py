@@ -17,7 +17,7 @@ from hogbox._operations.metrics.family import (
     Metric,
     Sample,
 )
-from hogbox.telemetry import Event, LeasesChanged
+from hogbox.telemetry import LeasesChanged, TelemetryEvent
 
 MOST_SERIES: Final = 1000
 """Of one metric: from then on what is new is counted together, as `other`, so that nothing grows without end."""
@@ -59,7 +59,7 @@ class Meter:
             else:
                 self._numbers[metric] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: TelemetryEvent) -> None:
         """Count this."""
         counts = counts_of(event)
         with self._lock:

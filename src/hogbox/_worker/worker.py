@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox._delivery.batch import Limits
 from hogbox._delivery.health import Health
 from hogbox._delivery.limit import SizeLimit
+from hogbox._encryption import Cipher
 from hogbox._http.capture import CaptureTransport
 from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.claim import ClaimStore
@@ -41,7 +42,6 @@ from hogbox._worker.refresher import Refresher
 from hogbox._worker.retention import Retention
 from hogbox._worker.sender import Outcome, Sender
 from hogbox._worker.turn import Shared
-from hogbox.encryption import Cipher
 from hogbox.telemetry import LeasesChanged, Telemetry
 
 log = logging.getLogger("hogbox.worker")
@@ -92,6 +92,9 @@ class Delivery(NamedTuple):
     delivered: int
     dead: int
     waiting: int
+
+
+Delivery.__module__ = "hogbox"
 
 
 Progress = Callable[[int, int], None]
