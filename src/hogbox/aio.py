@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from hogbox._client.async_flag_methods import AsyncFlagMethods
-from hogbox._client.async_performer import AsyncPerformer
+from hogbox._client.async_runner import AsyncRunner
+from hogbox._client.components import Components
 from hogbox._client.headroom import Headroom
-from hogbox._client.parts import Parts
 from hogbox._client.person import require_person, resolve_person
 from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
 from hogbox._client.snapshot import AsyncFlags, Flags
@@ -68,7 +68,7 @@ class AsyncPostHog(AsyncFlagMethods):
         track_exposures: bool = False,
         exception_locals: bool = False,
     ) -> None:
-        self._parts = Parts(
+        self._components = Components(
             database,
             before_send,
             delivery,
@@ -86,15 +86,15 @@ class AsyncPostHog(AsyncFlagMethods):
             exception_locals=exception_locals,
         )
         self._identify = identify
-        self._recorder = self._parts.recorder
-        settings = self._parts.settings
+        self._recorder = self._components.recorder
+        settings = self._components.settings
         self._transport = AsyncFlagsTransport(settings.host, settings.flags_timeout_seconds)
-        self._performer = AsyncPerformer(self._parts.performer, self._transport)
-        self._reader = self._parts.reader(self._performer.writer.kinds)
+        self._runner = AsyncRunner(self._components.runner, self._transport)
+        self._reader = self._components.reader(self._runner.writer.kinds)
         self._plain = identify is None and not track_exposures and not settings.disabled
 
     def __repr__(self) -> str:
-        return f"AsyncPostHog({self._parts.settings})"
+        return f"AsyncPostHog({self._components.settings})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,7 +112,7 @@ class AsyncPostHog(AsyncFlagMethods):
     @property
     def telemetry(self) -> Telemetry:
         """What this client, its worker and its refreshes do, for handlers that are attached to it."""
-        return self._parts.telemetry
+        return self._components.telemetry
 
     async def capture(
         self,
@@ -138,7 +138,7 @@ class AsyncPostHog(AsyncFlagMethods):
             await flags.write_exposures()
         told = None
         if flags is not None or send_feature_flags:
-            told = await self._performer.perform(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+            told = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
         return await self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
 
     async def identify(
@@ -232,14 +232,14 @@ class AsyncPostHog(AsyncFlagMethods):
 
     async def create_tables(self) -> None:
         """Create hogbox's tables, or bring older ones up to date. Safe at every start, in several processes at once."""
-        await asyncio.to_thread(self._parts.create_tables)
+        await asyncio.to_thread(self._components.create_tables)
 
     async def deliver(self, *, timeout: float | None = 30.0, progress: Progress | None = None) -> Delivery:
         """Deliver the events that wait now, and return when that is done: for cron jobs and serverless functions.
 
         Where it is cancelled it ends as soon as what it is sending is settled.
         """
-        worker = self._parts.drainer()
+        worker = self._components.drainer()
         try:
             return await asyncio.to_thread(worker.drain, timeout, progress)
         except asyncio.CancelledError:
@@ -248,7 +248,7 @@ class AsyncPostHog(AsyncFlagMethods):
 
     async def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
         """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later."""
-        refresher = self._parts.refresher
+        refresher = self._components.refresher
         return await asyncio.to_thread(refresher.refresh_if_due if only_if_due else refresher.refresh)
 
     async def reload_feature_flags(self) -> Refresh:
@@ -257,12 +257,12 @@ class AsyncPostHog(AsyncFlagMethods):
 
     async def start(self) -> None:
         """Deliver from a thread of this process, until `shutdown`. Does nothing where it already does."""
-        await asyncio.to_thread(self._parts.thread.start)
+        await asyncio.to_thread(self._components.thread.start)
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """End the thread that `start` began, once what it is sending is settled; close connections."""
         await self._transport.close()
-        await asyncio.to_thread(self._parts.shutdown, timeout)
+        await asyncio.to_thread(self._components.shutdown, timeout)
 
     async def _identified(self, ctx: Any) -> str | int | UUID | None:
         self._require_handle(ctx)
@@ -281,13 +281,13 @@ class AsyncPostHog(AsyncFlagMethods):
 
     def _require_handle(self, ctx: Any) -> None:
         if ctx is not None:
-            self._performer.writer.require(ctx)
+            self._runner.writer.require(ctx)
 
     async def _write(self, ctx: Any, entry: Entry | None) -> str | None:
         if entry is None:
             return None
-        if self._parts.room is not None:
-            entry = await self._performer.perform(self._parts.room.admit(ctx, entry))
-        await self._performer.write(ctx, *self._parts.outbox.insert(entry))
-        self._parts.thread.hint()
+        if self._components.capacity is not None:
+            entry = await self._runner.run(self._components.capacity.admit(ctx, entry))
+        await self._runner.write(ctx, *self._components.outbox.insert(entry))
+        self._components.thread.hint()
         return entry.uuid

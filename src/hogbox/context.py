@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
+from hogbox._events.builder import require_properties, require_text
 from hogbox._events.identity import resolve
-from hogbox._events.shape import require_properties, require_text
 from hogbox.errors import NoContext
 
 __all__ = [

@@ -86,7 +86,9 @@ def test_without_a_key_there_is_no_loop_and_no_query(
     client = make_client(**without)
     queries: list[str] = []
     sa.event.listen(
-        client._parts.database.engine, "before_cursor_execute", lambda _, __, statement, *___: queries.append(statement)
+        client._components.database.engine,
+        "before_cursor_execute",
+        lambda _, __, statement, *___: queries.append(statement),
     )
     client.start()
     wait_until(lambda: any("posthog_shards" in query for query in queries), "the worker to be at work")

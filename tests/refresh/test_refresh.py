@@ -408,10 +408,10 @@ def test_p9_the_key_is_nowhere_but_in_the_request(
     shown.append(repr(posthog.refresh_flag_definitions()))
     shown += [
         repr(posthog),
-        str(posthog._parts.settings),
+        str(posthog._components.settings),
         repr(vars(posthog)),
-        repr(vars(posthog._parts)),
-        repr(vars(posthog._parts.refresher)),
+        repr(vars(posthog._components)),
+        repr(vars(posthog._components.refresher)),
     ]
     posthog.shutdown()
     written = b"".join(file.read_bytes() for file in tmp_path.iterdir())

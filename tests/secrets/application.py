@@ -42,7 +42,7 @@ def main(refusing: str) -> None:
 
 def _show(posthog: PostHog, redactor: Redactor) -> None:
     """What a debugger or a careless log line would show."""
-    parts = posthog._parts
+    parts = posthog._components
     shown = [posthog, redactor, parts.settings, str(parts.settings), Cipher.load(os.environ)]
     shown += [vars(one) for one in (posthog, redactor, parts, parts.outbox, parts.recorder, parts.database)]
     shown += [vars(parts.drainer()), parts.refresher, parts.database.engine]

@@ -1,5 +1,4 @@
-"""Remote: plans to ask PostHog for one person's flags, as often as the wire protocol allows; they raise where it gives
-none."""
+"""Remote evaluation: the flow that asks PostHog for one person's flags, as often as the wire protocol allows."""
 
 from __future__ import annotations
 
@@ -7,8 +6,8 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from hogbox._client.effect import Ask, Flow, Pause
 from hogbox._client.local_flags import Person
-from hogbox._client.step import Ask, Pause, Plan
 from hogbox._events.value import clean_properties, clean_text
 from hogbox._http.response import NoReply
 from hogbox._settings.client import ClientSettings
@@ -34,7 +33,7 @@ class Remote:
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
 
-    def ask(self, person: Person, keys: Sequence[str] | None) -> Plan[FlagsAnswer]:
+    def ask(self, person: Person, keys: Sequence[str] | None) -> Flow[FlagsAnswer]:
         """The person's flags, or those of them with these keys. Raises RemoteEvaluationError."""
         request = self._request(person, keys)
         found = yield from self._once(request)
@@ -52,7 +51,7 @@ class Remote:
             reason=failure.reason,
         )
 
-    def _once(self, request: FlagsRequest) -> Plan[FlagsAnswer | tuple[Failure, bool]]:
+    def _once(self, request: FlagsRequest) -> Flow[FlagsAnswer | tuple[Failure, bool]]:
         """An answer, or why there is none and whether to try again."""
         try:
             status, body = yield Ask(request)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from hogbox._events.room import POLICIES, RAISE, Bounds
+from hogbox._events.capacity import POLICIES, RAISE, Bounds
 from hogbox._settings.address import shown_url
 from hogbox._settings.setting import (
     BOOLEAN,

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, func, or_
 
 from hogbox._encryption import readable
+from hogbox._events.dead_letter import read_event
 from hogbox._events.escape import escape, unescape
 from hogbox._events.event import Row
-from hogbox._events.letter import read_event
 from hogbox._store.database import Database
 from hogbox._store.dead_letter_statement import PUT_BACK, TAKEN, DeadLetterStatements, read_letters
 from hogbox._store.dialect import autocommit, epoch_ms, transactional

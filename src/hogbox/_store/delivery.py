@@ -11,9 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._delivery.batch import Waiting
 from hogbox._delivery.share import Lease
+from hogbox._events.dead_letter import read_event
 from hogbox._events.escape import escape
 from hogbox._events.identifier import SHARDS, shard_of
-from hogbox._events.letter import read_event
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit, forgettable, is_undecodable, transactional, writers_turn
 from hogbox._store.event_reader import EventReader

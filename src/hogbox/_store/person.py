@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Select
 
 from hogbox._encryption import open_payload
-from hogbox._events.letter import person_pattern, read_event
+from hogbox._events.dead_letter import person_pattern, read_event
 from hogbox._events.mention import spellings, without
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit

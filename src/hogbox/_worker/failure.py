@@ -9,8 +9,8 @@ from random import random
 from typing import Final
 
 from hogbox._delivery.batch import Waiting
+from hogbox._delivery.bisection import Part, after
 from hogbox._delivery.course import Failure
-from hogbox._delivery.isolation import Part, after
 from hogbox._delivery.suspect import Suspect
 from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.delivery import DeliveryStore

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-from hogbox._delivery.pace import Pace
 from hogbox._delivery.share import choose_shards
+from hogbox._delivery.throughput import Throughput
 from hogbox._store.delivery import DeliveryStore, Done
 from hogbox._wire.library import VERSION
 from hogbox._wire.printable import one_line
@@ -41,7 +41,7 @@ class Leases:
         self._seconds = seconds
         self._held: set[int] = set()
         self._count = count
-        self._pace = Pace()
+        self._pace = Throughput()
 
     @property
     def held(self) -> int:

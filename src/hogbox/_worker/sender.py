@@ -13,7 +13,7 @@ from random import random
 from typing import Final
 
 from hogbox._delivery.batch import Waiting, group_batches, total_bytes
-from hogbox._delivery.isolation import Part, after, without
+from hogbox._delivery.bisection import Part, after, without
 from hogbox._encryption import VARIABLE, Cipher
 from hogbox._events.event import HISTORICAL
 from hogbox._http.capture import CaptureTransport

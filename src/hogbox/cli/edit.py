@@ -16,9 +16,9 @@ from typing import Annotated
 import typer
 
 from hogbox._encryption import Cipher
+from hogbox._events.dead_letter import mend, pretty
 from hogbox._events.event import Event, to_row
 from hogbox._events.historical import without_mark
-from hogbox._events.letter import mend, pretty
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import select_letters

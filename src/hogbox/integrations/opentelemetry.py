@@ -53,7 +53,7 @@ def instrument(
     tracer = get_tracer("hogbox", VERSION, tracer_provider)
     meter = get_meter("hogbox", VERSION, meter_provider)
     return Instrumentation(
-        posthog.telemetry, Collector(posthog._parts.database, posthog.telemetry, max_age), tracer, meter
+        posthog.telemetry, Collector(posthog._components.database, posthog.telemetry, max_age), tracer, meter
     )
 
 

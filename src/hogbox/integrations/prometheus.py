@@ -40,7 +40,7 @@ class HogboxCollector(PrometheusCollector):
     """
 
     def __init__(self, posthog: PostHog | AsyncPostHog, *, max_age: float = MAX_AGE) -> None:
-        self._collector = Collector(posthog._parts.database, posthog.telemetry, max_age)
+        self._collector = Collector(posthog._components.database, posthog.telemetry, max_age)
 
     def __call__(self, event: TelemetryEvent) -> None:
         """Count what another client tells."""

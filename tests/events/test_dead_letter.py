@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from hogbox._events.dead_letter import mend, pretty, read_event, refused_again
 from hogbox._events.event import encode, uuid_of
-from hogbox._events.letter import mend, pretty, read_event, refused_again
 from hogbox.errors import InvalidEvent
 
 UUID = "0190a0b0-0000-7000-8000-000000000001"

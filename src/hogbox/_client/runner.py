@@ -1,11 +1,11 @@
-"""Performer: carries out plans in the calling thread; for the synchronous client, and in hogbox's own transactions."""
+"""Runner: runs flows in the calling thread; for the synchronous client, and in hogbox's own transactions."""
 
 from __future__ import annotations
 
 import time
 from typing import Any, TypeVar
 
-from hogbox._client.step import Ask, Compute, Pause, Plan, Read, Step, Transact, Write
+from hogbox._client.effect import Ask, Compute, Effect, Flow, Pause, Read, Transact, Write
 from hogbox._http.flags import FlagsTransport
 from hogbox._store.database import Database
 from hogbox._store.dialect import autocommit
@@ -15,25 +15,25 @@ from hogbox._store.portable import Portable, Rows
 T = TypeVar("T")
 
 
-class Performer:
-    """Carries out plans in the calling thread. Safe to share between threads and across a fork."""
+class Runner:
+    """Runs flows in the calling thread. Safe to share between threads and across a fork."""
 
     def __init__(self, database: Database, transport: FlagsTransport) -> None:
         self.writer = Writer()
         self._database = database
         self._transport = transport
 
-    def perform(self, plan: Plan[T]) -> T:
-        """The plan's result. Raises what its steps raise, unless the plan makes something else of it."""
+    def run(self, flow: Flow[T]) -> T:
+        """The flow's result. Raises what its effects raise, unless the flow handles it."""
         try:
-            step = next(plan)
+            effect = next(flow)
             while True:
                 try:
-                    outcome = self.do(step)
+                    outcome = self.do(effect)
                 except BaseException as error:
-                    step = plan.throw(error)
+                    effect = flow.throw(error)
                 else:
-                    step = plan.send(outcome)
+                    effect = flow.send(outcome)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -45,16 +45,16 @@ class Performer:
         with self._database.begin() as connection:
             return self.writer.write(connection, statement, values)
 
-    def do(self, step: Step) -> Any:
-        """What the step comes to."""
-        match step:
+    def do(self, effect: Effect) -> Any:
+        """The result of the effect."""
+        match effect:
             case Read(ctx, statement, values):
                 return self._read(ctx, statement, values)
             case Write(ctx, statement, values):
                 return self.write(ctx, statement, values)
-            case Transact(plan):
+            case Transact(flow):
                 with self._database.begin() as connection:
-                    return self.perform(plan(connection))
+                    return self.run(flow(connection))
             case Ask(request):
                 return self._transport.post(request)
             case Pause(seconds):

@@ -22,7 +22,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Bisection:
     """What one answer settles, and what is left to send."""
 
     delivered: tuple[Waiting, ...]
@@ -57,17 +57,17 @@ def without(pending: tuple[Part, ...], rows: tuple[Waiting, ...]) -> tuple[Part,
     return (replace(pending[0], rows=rows), *pending[1:]) if rows else pending[1:]
 
 
-def after(verdict: Verdict, pending: tuple[Part, ...]) -> Step:
+def after(verdict: Verdict, pending: tuple[Part, ...]) -> Bisection:
     """What to do when the first pending part got this verdict, which the events of the part are to blame for."""
     part, *rest = pending
     if verdict is Verdict.DELIVERED:
-        return Step(part.rows, (), _left_passed(rest))
+        return Bisection(part.rows, (), _left_passed(rest))
     if len(part.rows) == 1:
-        return Step((), part.rows, _left_failed(rest))
+        return Bisection((), part.rows, _left_failed(rest))
     left, right = _halves(part.rows)
     if verdict is not Verdict.TOO_LARGE:
         right = replace(right, guilty_if_left_passes=True)
-    return Step((), (), (left, right, *_left_failed(rest)))
+    return Bisection((), (), (left, right, *_left_failed(rest)))
 
 
 def _left_passed(rest: list[Part]) -> tuple[Part, ...]:

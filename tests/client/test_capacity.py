@@ -161,7 +161,7 @@ def test_p5_a_read_of_a_flag_leaves_its_exposure_out(database: TestDatabase, cli
 
 def test_no_bound_is_no_work(database: TestDatabase) -> None:
     with PostHog(database.url, project_token=TOKEN) as posthog:
-        assert posthog._parts.room is None
+        assert posthog._components.capacity is None
 
 
 def test_what_is_no_bound_and_no_policy_is_refused() -> None:

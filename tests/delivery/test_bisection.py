@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hogbox._delivery.batch import Waiting
-from hogbox._delivery.isolation import Part, Step, after, whole
+from hogbox._delivery.bisection import Bisection, Part, after, whole
 from hogbox._wire.verdict import Verdict
 
 ROWS = tuple(Waiting(number, 0, "a", "analytics", "{}", str(number)) for number in range(600))
@@ -102,11 +102,11 @@ def test_a_batch_that_is_too_large_is_sent_in_the_fewest_halves() -> None:
 
 
 def test_an_event_too_large_alone_is_dead_and_the_rest_go_on() -> None:
-    assert after(Verdict.TOO_LARGE, (Part(ROWS[:1]), Part(ROWS[1:3]))) == Step((), ROWS[:1], (Part(ROWS[1:3]),))
+    assert after(Verdict.TOO_LARGE, (Part(ROWS[:1]), Part(ROWS[1:3]))) == Bisection((), ROWS[:1], (Part(ROWS[1:3]),))
 
 
 def test_a_good_batch_is_one_request() -> None:
-    assert after(Verdict.DELIVERED, whole(ROWS)) == Step(ROWS, (), ())
+    assert after(Verdict.DELIVERED, whole(ROWS)) == Bisection(ROWS, (), ())
 
 
 def test_the_half_known_to_be_guilty_is_not_sent_whole() -> None:

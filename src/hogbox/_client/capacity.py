@@ -1,4 +1,4 @@
-"""Room: keeps the outbox within the bounds that the user has set, by the policy that the user has chosen.
+"""Capacity: keeps the outbox within the bounds that the user has set, by the policy that the user has chosen.
 
 The outbox is measured once a second and client at most, in whatever transaction captures then. In between what was
 found last holds.
@@ -10,9 +10,9 @@ import logging
 import time
 from typing import Any, Final
 
+from hogbox._client.effect import Flow, Read
 from hogbox._client.recorder import Entry
-from hogbox._client.step import Plan, Read
-from hogbox._events.room import DEAD_LETTER, Bounds, Full, full_disk, full_outbox
+from hogbox._events.capacity import DEAD_LETTER, Bounds, Full, full_disk, full_outbox
 from hogbox._store.portable import Portable
 from hogbox._store.room_statement import COUNTED, RoomStatements
 from hogbox._store.table import Tables
@@ -25,7 +25,7 @@ _SHARE: Final = 20
 """Times the duration of a measurement that the next one waits: it takes a twentieth of a client's time at most."""
 
 
-class Room:
+class Capacity:
     """Admits entries to the outbox. Safe to share between threads and across a fork."""
 
     def __init__(self, tables: Tables, bounds: Bounds, policy: str) -> None:
@@ -37,7 +37,7 @@ class Room:
         self._full: Full | None = None
         self._due = 0.0
 
-    def admit(self, ctx: Any, entry: Entry) -> Plan[Entry]:
+    def admit(self, ctx: Any, entry: Entry) -> Flow[Entry]:
         """The entry, or a dead letter in its place. Raises OutboxFull, before anything is written."""
         full = yield from self.look(ctx)
         if full is None or (entry.reason is not None and not full.disk):
@@ -47,7 +47,7 @@ class Room:
         log.warning("event %s goes to the dead letters: %s", entry.uuid, full.reason)
         return entry._replace(reason=full.reason)
 
-    def look(self, ctx: Any) -> Plan[Full | None]:
+    def look(self, ctx: Any) -> Flow[Full | None]:
         """Why there is no room, or None where there is."""
         began = time.monotonic()
         if began < self._due:
@@ -60,7 +60,7 @@ class Room:
         self._tell(full)
         return full
 
-    def _find(self, ctx: Any) -> Plan[Full | None]:
+    def _find(self, ctx: Any) -> Flow[Full | None]:
         ((span, average, used),) = yield Read(ctx, self._measure, ())
         if (full := full_disk(used, self._bounds)) is not None:
             return full

@@ -1,4 +1,4 @@
-"""Parts: what a client is made of, whether it is awaited or not. They decide; the client only waits.
+"""Components: what a client is made of, whether it is awaited or not. They decide; the client only waits.
 
 What delivers, refreshes and migrates is imported when it is asked for: most processes leave that to others.
 """
@@ -10,15 +10,15 @@ from collections.abc import Container, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from hogbox._client.capacity import Capacity
 from hogbox._client.exposure import Exposures
 from hogbox._client.flag_cache import FlagCache
 from hogbox._client.flag_reader import FlagReader, Usual
 from hogbox._client.local_flags import require_timezone
 from hogbox._client.outbox import Outbox
-from hogbox._client.performer import Performer
 from hogbox._client.recorder import Recorder
 from hogbox._client.remote import Remote
-from hogbox._client.room import Room
+from hogbox._client.runner import Runner
 from hogbox._client.worker_thread import WorkerThread
 from hogbox._encryption import Cipher
 from hogbox._events.hook import BeforeSend
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hogbox._worker.worker import Worker
 
 
-class Parts:
+class Components:
     """The parts of one client. Connects, queries and starts nothing before it is asked to."""
 
     def __init__(
@@ -51,21 +51,23 @@ class Parts:
         self.database = Database(source, settings.table_prefix)
         self.telemetry = Telemetry()
         bounds = settings.outbox_bounds
-        self.room = Room(self.database.tables, bounds, settings.outbox_full) if any(bounds) else None
+        self.capacity = Capacity(self.database.tables, bounds, settings.outbox_full) if any(bounds) else None
         """What keeps the outbox within its bounds, where there are any."""
         self.recorder = Recorder(settings, before_send)
         self.outbox = Outbox(self.database.statements, Cipher.load(os.environ))
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
-        self.performer = Performer(self.database, self.transport)
+        self.runner = Runner(self.database, self.transport)
         self.thread = WorkerThread(self._make_worker)
         self._timezone = require_timezone(settings.flags_timezone)
         self._usual = Usual(settings.properties_complete, settings.track_exposures)
 
     def reader(self, kinds: Container[type]) -> FlagReader:
-        """What plans reads of flags; `kinds` are the classes of handles that are known to be such."""
+        """The reader of flags; `kinds` are the classes of handles that are known to be such."""
         settings, tables = self.settings, self.database.tables
         cache = FlagCache(tables, settings.project_token, self._timezone, settings.definitions_max_age_seconds)
-        exposures = Exposures(tables, self.recorder, self.outbox, settings, self._delivery.exposure_seconds, self.room)
+        exposures = Exposures(
+            tables, self.recorder, self.outbox, settings, self._delivery.exposure_seconds, self.capacity
+        )
         return FlagReader(settings, cache, Remote(settings), exposures, kinds, self._usual, self.telemetry)
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import Final
 _WINDOW: Final = 60.0
 
 
-class Pace:
+class Throughput:
     """Counts what is settled. Times are seconds on one monotonic clock."""
 
     def __init__(self) -> None:

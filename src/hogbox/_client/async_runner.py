@@ -1,4 +1,4 @@
-"""Asynchronous performer: carries out the same plans without ever blocking the event loop.
+"""Asynchronous runner: runs the same flows without ever blocking the event loop.
 
 Callers' transactions and PostHog are awaited. hogbox's own transactions are synchronous, and run in a thread: so one
 driver of the database is enough, that of the worker.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, TypeVar
 
-from hogbox._client.performer import Performer
-from hogbox._client.step import Ask, Pause, Plan, Read, Step, Write
+from hogbox._client.effect import Ask, Effect, Flow, Pause, Read, Write
+from hogbox._client.runner import Runner
 from hogbox._http.flags import AsyncFlagsTransport
 from hogbox._store.async_handle import AsyncWriter
 from hogbox._store.portable import Portable
@@ -18,25 +18,25 @@ from hogbox._store.portable import Portable
 T = TypeVar("T")
 
 
-class AsyncPerformer:
-    """Carries out plans in the running event loop; one may serve several loops, one after the other or in threads."""
+class AsyncRunner:
+    """Runs flows in the running event loop; one may serve several loops, one after the other or in threads."""
 
-    def __init__(self, own: Performer, transport: AsyncFlagsTransport) -> None:
+    def __init__(self, own: Runner, transport: AsyncFlagsTransport) -> None:
         self.writer = AsyncWriter()
         self._own = own
         self._transport = transport
 
-    async def perform(self, plan: Plan[T]) -> T:
-        """The plan's result. Raises what its steps raise, unless the plan makes something else of it."""
+    async def run(self, flow: Flow[T]) -> T:
+        """The flow's result. Raises what its effects raise, unless the flow handles it."""
         try:
-            step = next(plan)
+            effect = next(flow)
             while True:
                 try:
-                    outcome = await self._do(step)
+                    outcome = await self._do(effect)
                 except BaseException as error:
-                    step = plan.throw(error)
+                    effect = flow.throw(error)
                 else:
-                    step = plan.send(outcome)
+                    effect = flow.send(outcome)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -47,8 +47,8 @@ class AsyncPerformer:
             return await self.writer.write(ctx, statement, values)
         return await asyncio.to_thread(self._own.write, None, statement, values)
 
-    async def _do(self, step: Step) -> Any:
-        match step:
+    async def _do(self, effect: Effect) -> Any:
+        match effect:
             case Read(ctx, statement, values) if ctx is not None:
                 return await self.writer.read(ctx, statement, values)
             case Write(ctx, statement, values):
@@ -58,4 +58,4 @@ class AsyncPerformer:
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
             case _:
-                return await asyncio.to_thread(self._own.do, step)
+                return await asyncio.to_thread(self._own.do, effect)

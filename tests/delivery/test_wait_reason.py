@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hogbox._delivery.circumstance import Circumstances, why_waiting
 from hogbox._delivery.share import Lease
+from hogbox._delivery.wait_reason import WaitState, why_waiting
 
-FINE = Circumstances(Lease(3, "w1", 20.0), 1, -5.0, 0, None, None, None, None, 0)
+FINE = WaitState(Lease(3, "w1", 20.0), 1, -5.0, 0, None, None, None, None, 0)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hogbox._events.room import Bounds, full_disk, full_outbox
+from hogbox._events.capacity import Bounds, full_disk, full_outbox
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hogbox._events.moment import Clockface, read_text, require_moment, utc_text
+from hogbox._events.timestamp import Clockface, read_text, require_moment, utc_text
 from hogbox.errors import InvalidEvent
 
 WIRE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")

@@ -15,7 +15,7 @@ _HELD: Final = {
 }
 
 
-class Circumstances(NamedTuple):
+class WaitState(NamedTuple):
     """What there is to know of a waiting event's surroundings. Times are in seconds."""
 
     lease: Lease
@@ -34,12 +34,12 @@ class Circumstances(NamedTuple):
     """Events of the same shard that are delivered before it."""
 
 
-def why_waiting(now: Circumstances) -> list[str]:
+def why_waiting(now: WaitState) -> list[str]:
     """The reasons, the most fundamental one first; never empty."""
     return list(_reasons(now)) or [_in_line(now.ahead)]
 
 
-def _reasons(now: Circumstances) -> Iterator[str]:
+def _reasons(now: WaitState) -> Iterator[str]:
     if now.workers == 0:
         yield "no worker runs: start hogbox worker, or run hogbox deliver"
     elif now.lease.free:
