@@ -10,8 +10,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hogbox._wire.library import VERSION
-
 if TYPE_CHECKING:
     from hogbox._client.flag_reader import FlagValues as FlagValues
     from hogbox._client.recorder import Discarded as Discarded
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from hogbox._events.hook import BeforeSend as BeforeSend
     from hogbox._settings.delivery import DeliverySettings as DeliverySettings
     from hogbox._wire.flags import RemoteFlag as RemoteFlag
+    from hogbox._wire.library import VERSION
     from hogbox._worker.refresher import Refresh as Refresh
     from hogbox._worker.worker import Delivery as Delivery
     from hogbox._worker.worker import Progress as Progress
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from hogbox.errors import HogboxError as HogboxError
     from hogbox.flags import FlagResult as FlagResult
 
-__version__ = VERSION
+    __version__ = VERSION
 
 _HOMES = {
     "AsyncFlags": "hogbox._client.snapshot",
@@ -70,6 +69,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("hogbox._wire.library").VERSION
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'hogbox' has no attribute {name!r}")
