@@ -50,7 +50,7 @@ PEOPLE = 4
 """Of each thread of the application."""
 
 EXPOSED = 60
-END_SECONDS = 30.0
+END_SECONDS = 60.0
 """Within which a worker ends, whatever its node does: time-outs of an operation, of connecting and of a request."""
 
 
@@ -123,7 +123,7 @@ class TestMigration:
             assert tables_of(replica) == wanted
             versions = [row["version"] for row in replica.rows("posthog_schema", "version")]
             assert versions == ([1] if old else []) + [SCHEMA_VERSION]
-            assert replica.count("posthog_shards") == SHARDS
+            assert replica.count("posthog_shards") == (0 if old else SHARDS)
         assert len({str(columns_of(replica)) for replica in empty_replicas}) == 1
 
     def test_never_for_one_node_alone(self, galera: Galera, empty_replicas: Replicas) -> None:

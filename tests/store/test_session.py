@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,24 @@ def test_connect_args_of_an_asynchronous_engine_say_where_the_tables_are(
 def test_an_option_that_the_driver_refuses_is_a_sentence(url: str) -> None:
     with pytest.raises(ConfigurationError, match="option of the database URL"):
         Database(url, "posthog_").check()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("driver", ["mysql+pymysql", "mysql+mysqldb", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_connecting_to_a_server_that_is_frozen_ends(driver: str) -> None:
+    pytest.importorskip({"mysql+mysqldb": "MySQLdb"}.get(driver, driver.partition("+")[2]))
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        own = Database(f"{driver}://root@127.0.0.1:{frozen.getsockname()[1]}/x?connect_timeout=2", "posthog_")
+        with pytest.raises(sa.exc.OperationalError):
+            own.check()
+
+
+def test_the_time_to_connect_is_no_limit_of_statements(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with make_database(request, "mariadb", tmp_path) as database:
+        own = Database(f"{database.url}?connect_timeout=1", "posthog_")
+        with own.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT SLEEP(1.5)").scalar() == 0
+        own.close()
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "mariadb"])

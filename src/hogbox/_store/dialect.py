@@ -351,10 +351,17 @@ def open_engine(database_url: str | URL) -> Engine:
 
 def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
     """Connect. Raises ConfigurationError for options of a URL that the driver does not know."""
+    brief = dialect.driver == "pymysql" and "read_timeout" not in parameters
+    if brief:
+        # Its connect_timeout ends with TCP's handshake, which the system of a frozen server completes.
+        parameters = {**parameters, "read_timeout": parameters["connect_timeout"]}
     try:
-        return dialect.connect(*arguments, **parameters)
+        connection: Any = dialect.connect(*arguments, **parameters)
     except TypeError as error:
         raise ConfigurationError(f"the driver refuses an option of the database URL: {error}") from error
+    if brief:
+        connection._read_timeout = None
+    return connection
 
 
 def dialect_of(name: str) -> Dialect:
