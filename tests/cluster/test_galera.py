@@ -50,7 +50,7 @@ PEOPLE = 4
 """Of each thread of the application."""
 
 EXPOSED = 60
-END_SECONDS = 60.0
+END_SECONDS = 40.0
 """Within which a worker ends, whatever its node does: time-outs of an operation, of connecting and of a request."""
 
 
@@ -110,7 +110,7 @@ class TestExposures:
 
 class TestMigration:
     @pytest.mark.parametrize("old", [False, True], ids=["of nothing", "of version 1"])
-    @pytest.mark.parametrize("attempt", range(3))
+    @pytest.mark.parametrize("attempt", range(2))
     def test_from_three_nodes_at_once(self, empty_replicas: Replicas, old: bool, attempt: int) -> None:
         if old:
             make_version_1(empty_replicas[0])
@@ -177,6 +177,7 @@ class TestOutages:
             wait_until(lambda: replicas[0].count("posthog_outbox") == 0, "the outbox to be empty")
             wait_until(lambda: b"answers again" in log.read_bytes(), "the worker to be well")
             assert worker.poll() is None
+        print(log.read_text())
         assert len(complaints(log)) == 1, log.read_text()
         assert positions(emulator) == {f"person {number}": list(range(10)) for number in range(10)}
 
