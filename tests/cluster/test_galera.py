@@ -160,6 +160,21 @@ class TestOutages:
         wait_until(lambda: replicas[0].count("posthog_outbox") == 0, "the outbox to be empty")
         assert positions(emulator) == {f"person {number}": list(range(10)) for number in range(10)}
 
+    def test_a_node_that_was_killed_comes_back_and_its_worker_with_it(
+        self, galera: Galera, replicas: Replicas, emulator: Emulator, start_worker: WorkerStarter
+    ) -> None:
+        worker = start_worker(replicas[2].url, emulator.url)
+        capture(replicas[0], range(5))
+        emulator.wait_for_events(50, timeout=30)
+        galera.nodes[2].kill()
+        wait_until(lambda: size_of(galera, 0) == "2", "the others to go on without it", 60)
+        capture(replicas[0], range(5, 10))
+        galera.nodes[2].start()
+        emulator.wait_for_events(100, timeout=60)
+        wait_until(lambda: replicas[0].count("posthog_outbox") == 0, "the outbox to be empty")
+        assert worker.poll() is None
+        assert positions(emulator) == {f"person {number}": list(range(10)) for number in range(10)}
+
     def test_a_node_without_a_quorum_is_one_line_in_the_log_and_is_used_again_when_it_has_one(
         self, galera: Galera, replicas: Replicas, emulator: Emulator, tmp_path: Path
     ) -> None:
@@ -177,7 +192,6 @@ class TestOutages:
             wait_until(lambda: replicas[0].count("posthog_outbox") == 0, "the outbox to be empty")
             wait_until(lambda: b"answers again" in log.read_bytes(), "the worker to be well")
             assert worker.poll() is None
-        print(log.read_text())
         assert len(complaints(log)) == 1, log.read_text()
         assert positions(emulator) == {f"person {number}": list(range(10)) for number in range(10)}
 
