@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from hogbox._store import dialect
 from hogbox._store.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
@@ -191,6 +194,41 @@ def test_connect_args_of_an_asynchronous_engine_say_where_the_tables_are(
 def test_an_option_that_the_driver_refuses_is_a_sentence(url: str) -> None:
     with pytest.raises(ConfigurationError, match="option of the database URL"):
         Database(url, "posthog_").check()
+
+
+MODULES = {"mysqldb": "MySQLdb"}
+"""Of drivers with another name."""
+
+
+@pytest.mark.timeout(40)
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize(
+    "driver", ["mysql+pymysql", "mysql+mysqldb", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+pg8000"]
+)
+def test_connecting_to_a_server_that_is_frozen_ends(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = driver.partition("+")[2]
+    pytest.importorskip(MODULES.get(module, module))
+    monkeypatch.setattr(dialect, "_CONNECT_SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        own = Database(f"{driver}://root@127.0.0.1:{frozen.getsockname()[1]}/x", "posthog_")
+        with pytest.raises(sa.exc.OperationalError):
+            own.check()
+    gc.collect()  # pg8000 leaves its socket open
+
+
+@pytest.mark.parametrize(("backend", "driver"), [("mariadb", "pymysql"), ("postgresql", "pg8000")])
+def test_the_time_to_connect_is_no_limit_of_statements(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, driver: str
+) -> None:
+    pytest.importorskip(driver)
+    monkeypatch.setattr(dialect, "_CONNECT_SECONDS", 1)
+    asleep = {"postgresql": "SELECT pg_sleep(1.5)", "mariadb": "SELECT SLEEP(1.5)"}[backend]
+    with make_database(request, backend, tmp_path) as database:
+        url = sa.make_url(database.url)
+        own = Database(url.set(drivername=f"{url.get_backend_name()}+{driver}").render_as_string(False), "posthog_")
+        with own.engine.connect() as connection:
+            connection.exec_driver_sql(asleep)
+        own.close()
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "mariadb"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -20,10 +19,9 @@ from hogbox.errors import TablesError
 from hogbox.schema import create_tables
 from proof.server import NotApplicable, own_server
 from tests.fixtures.database import SharedDatabases, TestDatabase
+from tests.fixtures.galera import PROVIDER
 from tests.fixtures.port import free_port
 from tests.fixtures.requirement import unavailable
-
-PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
 
 
 @pytest.fixture(scope="module")

@@ -351,10 +351,37 @@ def open_engine(database_url: str | URL) -> Engine:
 
 def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
     """Connect. Raises ConfigurationError for options of a URL that the driver does not know."""
+    option, lift = _HANDSHAKE.get(dialect.driver, ("", None))
+    if lift is not None and option in parameters:
+        lift = None
+    if lift is not None:
+        parameters = {**parameters, option: parameters.get("connect_timeout", _CONNECT_SECONDS)}
     try:
-        return dialect.connect(*arguments, **parameters)
+        connection: Any = dialect.connect(*arguments, **parameters)
     except TypeError as error:
         raise ConfigurationError(f"the driver refuses an option of the database URL: {error}") from error
+    except TimeoutError as error:
+        # pg8000's own, which SQLAlchemy would not know for an error of a database.
+        raise dialect.loaded_dbapi.OperationalError("the server accepts connections, but does not answer") from error
+    if lift is not None:
+        lift(connection)
+    return connection
+
+
+def _lift_pymysql(connection: Any) -> None:
+    connection._read_timeout = None
+
+
+def _lift_pg8000(connection: Any) -> None:
+    connection._usock.settimeout(None)
+
+
+_HANDSHAKE: Final[Mapping[str, tuple[str, Callable[[Any], None]]]] = {
+    "pymysql": ("read_timeout", _lift_pymysql),
+    "pg8000": ("timeout", _lift_pg8000),
+}
+"""Drivers that wait for a server's greeting without end: the option that limits it and all that follows, and what lifts
+the limit afterwards. The system of a frozen server still completes TCP's handshake, and connect_timeout ends there."""
 
 
 def dialect_of(name: str) -> Dialect:
