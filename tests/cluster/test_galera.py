@@ -23,13 +23,13 @@ from sqlalchemy.orm import Session
 
 from hogbox import PostHog
 from hogbox._events.identifier import SHARDS
+from hogbox._operations.diagnosis import judge
+from hogbox._operations.doctor import examine
+from hogbox._settings.client import ClientSettings
 from hogbox._store.database import Database
 from hogbox._store.status import StatusStore
 from hogbox._store.table import SCHEMA_VERSION, Tables
-from hogbox.doctor import examine
 from hogbox.emulator import Emulator
-from hogbox.judgement import judge
-from hogbox.settings import Settings
 from tests.emulator.flag_case import definitions, flag
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.galera import Galera, Replicas
@@ -246,7 +246,7 @@ def positions(emulator: Emulator) -> dict[str, list[int]]:
 
 
 def checks(url: str) -> dict[str, str]:
-    settings = Settings.load({}, database_url=url, host="http://127.0.0.1:1", token_needed=False)
+    settings = ClientSettings.load({}, database_url=url, host="http://127.0.0.1:1", token_needed=False)
     return {check.name: check.found for check in examine(settings, {})}
 
 
