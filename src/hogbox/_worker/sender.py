@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from random import random
-from typing import Final
+from typing import Final, NamedTuple
 
 from hogbox._delivery.batch import Waiting, group_batches, total_bytes
 from hogbox._delivery.isolation import Part, after, without
@@ -46,6 +46,14 @@ class Outcome(Enum):
     """Events were sent, and more are waiting."""
 
 
+class Finished(NamedTuple):
+    """A turn that is over, with its moments on the monotonic clock: it may be collected much later."""
+
+    outcome: Outcome
+    began: float
+    ended: float
+
+
 class Sender:
     """Delivers for the shards that the worker deals out. One instance serves all threads of a worker."""
 
@@ -59,8 +67,10 @@ class Sender:
         stopping: Callable[[], bool],
         cipher: Cipher,
         exposures: Exposures,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._exposures = exposures
         self._transport = transport
         self._settings = settings
@@ -71,12 +81,17 @@ class Sender:
         self._settlement = Settlement(store, shared)
         self._failures = Failures(store, settings, shared, self._settlement)
 
-    def deliver(self, ready: Sequence[Ready], share: bool) -> Outcome:
+    def deliver(self, ready: Sequence[Ready], share: bool) -> Finished:
         """Deliver the shards' events until none is left, all have to wait, or the turn is over.
 
         With `share`, the turn is over as soon as there is more than one request's worth, for others to help. Errors
         of the database are raised; everything else is settled here.
         """
+        began = self._clock()
+        outcome = self._deliver(ready, share)
+        return Finished(outcome, began, self._clock())
+
+    def _deliver(self, ready: Sequence[Ready], share: bool) -> Outcome:
         turn = Turn(ready, self._leases.lapses)
         try:
             while not self._stopping() and time.monotonic() < turn.ends:
