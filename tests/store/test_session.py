@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ from hogbox._store.dialect import ChangeSignal, autocommit, transactional
 from hogbox._store.failure import is_elsewhere
 from hogbox.errors import ConfigurationError, TablesMissing
 from hogbox.schema import create_tables
+from proof.proxy import Proxy
 from tests.fixtures.database import TestDatabase, make_database
 
 INSERT = {"shard": 1, "project": "p", "lane": "analytics", "payload": '{"event":"a"}'}
+PORTS = {"postgresql": 5432, "mariadb": 3306}
 HOSTILE: dict[str, list[str]] = {
     "postgresql": [
         "default_transaction_isolation = 'serializable'",
@@ -206,3 +210,32 @@ def test_a_connection_that_is_not_answered_is_cut(request: pytest.FixtureRequest
         own.guard.patience = 60.0
         assert DefinitionStore(own, "p").read_revision() == 0
         own.close()
+
+
+@pytest.mark.parametrize("ping", [True, False], ids=["ping", "no ping"])
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
+def test_one_connection_that_is_not_answered_condemns_the_idle_ones(
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str, ping: bool
+) -> None:
+    """Packets of all of them vanish: only the first one is waited for."""
+    with make_database(request, backend, tmp_path) as database:
+        url = sa.make_url(database.url)
+        with Proxy(url.host or "127.0.0.1", url.port or PORTS[backend]) as proxy:
+            through = url.set(host="127.0.0.1", port=proxy.port)
+            own = Database(sa.create_engine(through, pool_pre_ping=ping), "posthog_")
+            own.guard.patience = 0.5
+            with ExitStack() as stack:
+                idle = [stack.enter_context(own.engine.connect()) for _ in range(5)]
+            assert proxy.lose() == len(idle)
+            with nullcontext() if ping else pytest.raises(sa.exc.DBAPIError):
+                select_one(own)
+            began = time.monotonic()
+            for _ in idle:
+                select_one(own)
+            assert time.monotonic() - began < len(idle) * own.guard.patience / 2
+            own.close()
+
+
+def select_one(own: Database) -> None:
+    with own.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, StaticPool, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.pool import SingletonThreadPool
 
 from hogbox._store.failure import is_elsewhere
@@ -127,6 +127,8 @@ class _Preparation:
             return
         if time.monotonic() - session.born > _LONGEST_LIFE:
             raise DisconnectionError("the connection is old")
+        if session.born < self._guard.cut_at:
+            raise DisconnectionError("another connection of this age was not answered")
         if session.wire is not None:
             self._guard.enter(id(record), session.wire)
         if self._ping:
@@ -137,7 +139,7 @@ class _Preparation:
             self._dialect.do_ping(driver)
         except Exception as error:
             self._guard.leave(id(record))
-            raise DisconnectionError(f"the connection is lost: {error}") from error
+            raise InvalidatePoolError(f"the connection is lost: {error}") from error
 
     def _check_in(self, _driver: Any, record: Any) -> None:
         self._guard.leave(id(record))
