@@ -268,10 +268,11 @@ def change_isolation(stage: Stage) -> int:
 
 
 def lose_connections(stage: Stage) -> int:
-    """What the open connections between one worker and the database carry is lost, again and again; new ones work."""
+    """What the open connections between two workers and the database carry is lost, again and again; new ones work."""
     proxy = stage.ground.lever
     assert isinstance(proxy, Proxy)
-    stage.start_worker(url=stage.ground.cuttable)
+    for _ in range(2):
+        stage.start_worker(url=stage.ground.cuttable)
     stage.begin(workers=0)
     lost = 0
     for _ in stage.every(LEASE + 1.0):
