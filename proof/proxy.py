@@ -101,6 +101,8 @@ class Proxy:
         finally:
             self._writers -= {writer, far_writer}
             self._lost -= {writer, far_writer}
+            writer.close()
+            far_writer.close()
 
     async def _forward(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False

@@ -281,7 +281,7 @@ class Worker:
             error = turn.exception()
             outcome = Outcome.NOTHING if error else turn.result().outcome
             self._adapt(outcome)
-            if outcome is not Outcome.NOTHING:
+            if outcome in (Outcome.SENT, Outcome.MORE):
                 self._gather_until = now + _GATHER if outcome is Outcome.SENT else 0.0
                 self._look_at = self._gather_until
                 continue
@@ -298,7 +298,8 @@ class Worker:
 
         Counted from the end of the search: this thread may collect it much later, where the database keeps it waiting.
         """
-        rest = min(_LONGEST_REST, max(self._settings.poll_seconds, _IDLE_SHARE * (turn.ended - turn.began)))
+        cost = 0.0 if turn.outcome is Outcome.LATE else turn.ended - turn.began
+        rest = min(_LONGEST_REST, max(self._settings.poll_seconds, _IDLE_SHARE * cost))
         return min(turn.ended + rest, self._shared.next_due(now) + _TOGETHER)
 
     def _adapt(self, outcome: Outcome) -> None:

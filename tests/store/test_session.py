@@ -223,7 +223,7 @@ def test_one_connection_that_is_not_answered_condemns_the_idle_ones(
         with Proxy(url.host or "127.0.0.1", url.port or PORTS[backend]) as proxy:
             through = url.set(host="127.0.0.1", port=proxy.port)
             own = Database(sa.create_engine(through, pool_pre_ping=ping), "posthog_")
-            own.guard.patience = 0.5
+            own.guard.patience = 2.0
             with ExitStack() as stack:
                 idle = [stack.enter_context(own.engine.connect()) for _ in range(5)]
             assert proxy.lose() == len(idle)
@@ -234,6 +234,52 @@ def test_one_connection_that_is_not_answered_condemns_the_idle_ones(
                 select_one(own)
             assert time.monotonic() - began < len(idle) * own.guard.patience / 2
             own.close()
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
+def test_a_transaction_whose_end_is_lost_gives_its_locks_up(
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str
+) -> None:
+    """The server never learns that the connection was cut."""
+    hurry = {"postgresql": "SET lock_timeout = '15s'", "mariadb": "SET innodb_lock_wait_timeout = 15"}[backend]
+    update = "UPDATE posthog_shards SET attempt = 1 WHERE shard = 1"
+    with make_database(request, backend, tmp_path) as database:
+        create_tables(database.engine)
+        url = sa.make_url(database.url)
+        with Proxy(url.host or "127.0.0.1", url.port or PORTS[backend]) as proxy:
+            own = Database(sa.create_engine(url.set(host="127.0.0.1", port=proxy.port)), "posthog_")
+            own.guard.patience = 2.0
+            with pytest.raises(sa.exc.DBAPIError):
+                begin_and_lose(own, proxy, update)
+            with database.engine.begin() as rival:
+                rival.exec_driver_sql(hurry)
+                assert rival.exec_driver_sql(update).rowcount == 1
+            own.close()
+
+
+def begin_and_lose(own: Database, proxy: Proxy, statement: str) -> None:
+    with own.begin() as connection:
+        connection.exec_driver_sql(statement)
+        proxy.lose()
+
+
+def test_a_wait_for_a_lock_ends_on_the_server_before_the_connection_is_cut(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """MariaDB would go on waiting for a connection that was cut, with all rows that it has locked."""
+    with make_database(request, "mariadb", tmp_path) as database:
+        create_tables(database.engine)
+        own = Database(database.url, "posthog_")
+        own.check()
+        own.guard.patience = 5.0
+        update = "UPDATE posthog_shards SET attempt = 1 WHERE shard = 1"
+        with database.engine.begin() as rival:
+            rival.exec_driver_sql(update)
+            own.guard.patience = 2.0
+            with own.engine.connect() as connection, pytest.raises(sa.exc.DBAPIError, match="1205") as raised:
+                connection.exec_driver_sql(update)
+        assert not raised.value.connection_invalidated
+        own.close()
 
 
 def select_one(own: Database) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 
 import pytest
 
 from hogbox import PostHog
+from hogbox._store.claim import ClaimStore
 from hogbox._store.database import Database
 from hogbox._store.delivery import Ready
-from hogbox._worker.sender import Finished, Outcome
+from hogbox._worker.exposure import Exposures
+from hogbox._worker.sender import Finished, Outcome, Sender
 from hogbox.settings import DeliverySettings
+from hogbox.transport import Transport
 from hogbox.worker import Worker
 from tests.fixtures.database import TestDatabase
 
@@ -35,10 +38,21 @@ class Idle:
         self.turns.append(Future())
         return self.turns[-1]
 
-    def end(self, *, seconds: float, ago: float) -> None:
-        """The last turn found nothing to send, took so long, and ended so long ago."""
+    def end(self, *, seconds: float, ago: float, outcome: Outcome = Outcome.NOTHING) -> None:
+        """The last turn sent nothing, took so long, and ended so long ago."""
         ended = time.monotonic() - ago
-        self.turns[-1].set_result(Finished(Outcome.NOTHING, ended - seconds, ended))
+        self.turns[-1].set_result(Finished(outcome, ended - seconds, ended))
+
+    def search(self, clock: Callable[[], float]) -> Finished:
+        """A turn of a real sender, with the shards that were dealt last."""
+        worker = self.worker
+        settings, shared, telemetry = worker._settings, worker._shared, worker._telemetry
+        exposures = Exposures(worker._store, ClaimStore(worker._database, 60.0), telemetry)
+        with Transport("http://127.0.0.1:1", 1.0, 1, telemetry) as transport:
+            sender = Sender(
+                worker._store, transport, settings, shared, worker._leases, bool, worker._cipher, exposures, clock
+            )
+            return sender.deliver(worker._store.read_ready(), share=False)
 
 
 @pytest.fixture
@@ -58,10 +72,23 @@ def test_a_turn_that_is_collected_late_is_dealt_again_at_once(idle: Idle) -> Non
 
 
 def test_a_long_search_in_vain_is_not_repeated_at_once(idle: Idle) -> None:
-    idle.end(seconds=0.2, ago=0.0)
+    idle.end(seconds=0.2, ago=1.5)
     assert idle.look() == 1
 
 
 def test_a_search_that_waited_for_the_database_costs_a_bounded_rest(idle: Idle) -> None:
     idle.end(seconds=60.0, ago=5.5)
     assert idle.look() == 2
+
+
+def test_a_turn_that_waits_for_the_leases_is_no_costly_search(idle: Idle) -> None:
+    """A slow machine prolongs its leases late; its shards must not rest for many times of that."""
+    idle.end(seconds=0.2, ago=1.5, outcome=Outcome.LATE)
+    assert idle.look() == 2
+
+
+def test_a_sender_tells_how_long_its_search_took_and_what_it_was_for(idle: Idle) -> None:
+    idle.worker._leases.deadline = time.monotonic() + 0.5
+    assert idle.search(iter([7.0, 9.0]).__next__) == (Outcome.LATE, 7.0, 9.0)
+    idle.worker._shared.courses.adopt("phc_test", 1, time.monotonic() + 60.0)
+    assert idle.search(iter([7.0, 9.0]).__next__) == (Outcome.NOTHING, 7.0, 9.0)

@@ -39,6 +39,9 @@ class Outcome(Enum):
     NOTHING = "nothing"
     """There was nothing to send, or nothing that could be."""
 
+    LATE = "late"
+    """There was something to send, but the leases may have ended before an answer came: prolong them first."""
+
     SENT = "sent"
     """Events were sent, and none are left, or those that are have to wait."""
 
@@ -96,15 +99,15 @@ class Sender:
         try:
             while not self._stopping() and time.monotonic() < turn.ends:
                 if not self._deliver_next(turn):
-                    return Outcome.SENT if turn.sent else Outcome.NOTHING
+                    return Outcome.SENT if turn.sent else _unsent(turn)
                 if share:
-                    return Outcome.MORE if turn.sent else Outcome.NOTHING
+                    break
         except LeaseLost:
             log.info(
                 "another worker has taken over shards of this one, and sends again what was under way; or somebody "
                 "removed events from the outbox"
             )
-        return Outcome.MORE if turn.sent else Outcome.NOTHING
+        return Outcome.MORE if turn.sent else _unsent(turn)
 
     def _deliver_next(self, turn: Turn) -> bool:
         """Read once and send what was read; whether there is likely to be more."""
@@ -163,6 +166,7 @@ class Sender:
             pending = self._shared.courses.parts(batch)
         while pending and (pending := self._unblocked(pending)):
             if not self._leases_outlast(turn):
+                turn.late = True
                 return False
             if not self._may_send(project, turn):
                 turn.left.add(project)
@@ -219,3 +223,7 @@ class Sender:
         now, patience = time.monotonic(), self._settings.request_timeout_seconds
         with self._shared.lock:
             return self._shared.courses.may_try(project, now, patience, turn)
+
+
+def _unsent(turn: Turn) -> Outcome:
+    return Outcome.LATE if turn.late else Outcome.NOTHING
