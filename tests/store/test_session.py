@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -279,6 +280,21 @@ def test_a_wait_for_a_lock_ends_on_the_server_before_the_connection_is_cut(
             with own.engine.connect() as connection, pytest.raises(sa.exc.DBAPIError, match="1205") as raised:
                 connection.exec_driver_sql(update)
         assert not raised.value.connection_invalidated
+        own.close()
+
+
+def test_a_handshake_that_is_not_answered_ends_and_the_time_out_with_it(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        own = Database(f"mysql+pymysql://root@127.0.0.1:{port}/none?connect_timeout=1", "posthog_")
+        with pytest.raises(sa.exc.OperationalError, match="timed out"):
+            own.check()
+    with make_database(request, "mariadb", tmp_path) as database:
+        own = Database(f"{database.url}?connect_timeout=1", "posthog_")
+        with own.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT SLEEP(1.5)").scalar() == 0
         own.close()
 
 

@@ -352,9 +352,18 @@ def open_engine(database_url: str | URL) -> Engine:
 def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
     """Connect. Raises ConfigurationError for options of a URL that the driver does not know."""
     try:
+        if dialect.driver == "pymysql" and "read_timeout" not in parameters:
+            return _connect_pymysql(dialect, arguments, parameters)
         return dialect.connect(*arguments, **parameters)
     except TypeError as error:
         raise ConfigurationError(f"the driver refuses an option of the database URL: {error}") from error
+
+
+def _connect_pymysql(dialect: Dialect, arguments: Any, parameters: Any) -> Any:
+    """Its time-out for connecting does not cover the handshake, for which it would wait for ever."""
+    driver: Any = dialect.connect(*arguments, **parameters, read_timeout=parameters.get("connect_timeout"))
+    driver._read_timeout = None
+    return driver
 
 
 def dialect_of(name: str) -> Dialect:
