@@ -31,7 +31,7 @@ SOON: Final = 5.0
 TAKEN_OVER: Final = 4 * LEASE
 """Seconds: a lease runs out, another worker claims the shards, and what was under way is waited for."""
 
-CUT_AGAIN: Final = 30.0
+CUT_AGAIN: Final = 20.0
 """Seconds: a connection is cut after five without an answer, and those that replace it are lost too, for a while."""
 
 
