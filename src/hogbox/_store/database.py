@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -13,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, func, select
 
 from hogbox._store.address import address_of
 from hogbox._store.dialect import explain, open_engine, require_supported, transactional
+from hogbox._store.fork_gate import ForkGate, put_behind
 from hogbox._store.guard import Guard
 from hogbox._store.session import own_engine
 from hogbox._store.statement import Statements
@@ -21,6 +23,8 @@ from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, Tables
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+log = logging.getLogger("hogbox")
 
 _ASYNC_ENGINE: Final = "sqlalchemy.ext.asyncio.engine.AsyncEngine"
 
@@ -39,6 +43,8 @@ class Database:
             raise ConfigurationError(f"the database must be a URL or a SQLAlchemy Engine, not {type(source).__name__}")
         self.guard = Guard()
         """What ends connections on which nothing is answered; a worker says how long it waits."""
+        self.gate = ForkGate()
+        """What keeps other threads out of hogbox's own connections while one forks."""
         self._source = engine
         self._own: Engine | None = None
         self._opening = threading.Lock()
@@ -65,6 +71,7 @@ class Database:
             if self._own is None:
                 self._own = own_engine(source, self.guard)
                 if self._own is not source:
+                    put_behind(self.gate, self._own)
                     # Of a client that is thrown away without a word: drivers warn of connections left open.
                     weakref.finalize(self, self._own.dispose).atexit = False
             return self._own
@@ -76,6 +83,7 @@ class Database:
         self._process = os.getpid()
         self._opening = threading.Lock()
         self.guard.reset()
+        self.gate.reset()
         for engine in {self._source, self._own} - {None}:
             engine.dispose(close=False)  # type: ignore[union-attr]
 
@@ -107,7 +115,8 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections of hogbox's own."""
         if self._own is not None and self._own is not self._source:
-            self.engine.dispose()
+            with self.gate.passing():
+                self.engine.dispose()
 
 
 def _address(source: object) -> URL | None:
@@ -117,13 +126,26 @@ def _address(source: object) -> URL | None:
 
 
 def _leave_at_fork(database: weakref.ref[Database]) -> None:
-    """Have a child leave the sockets at once: its application may use its engine there before hogbox does."""
+    """Fork while no thread uses hogbox's connections, and have a child leave the sockets at once.
+
+    Its application may use its engine there before hogbox does.
+    """
+
+    def close() -> None:
+        if (kept := database()) is not None and not kept.gate.close():
+            log.warning(
+                "a process is forked while a thread uses hogbox's connections: SQLite may be locked in the child"
+            )
+
+    def reopen() -> None:
+        if (kept := database()) is not None:
+            kept.gate.open()
 
     def leave() -> None:
         if (kept := database()) is not None:
             kept.leave_to_parent()
 
-    os.register_at_fork(after_in_child=leave)
+    os.register_at_fork(before=close, after_in_parent=reopen, after_in_child=leave)
 
 
 def read_version(connection: Connection, tables: Tables) -> int | None:

@@ -32,6 +32,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from hogbox._store.failure import code, origin
+from hogbox._store.fork_gate import gated
 from hogbox._store.session import OWN, TRANSACTION, file_of
 from hogbox.errors import (
     ConfigurationError,
@@ -636,7 +637,7 @@ class ChangeSignal:
             return True
         if self._connection is None or self._file != file_of(self._engine):
             self._open()
-        with wrapped(self._engine.dialect):
+        with gated(self._engine), wrapped(self._engine.dialect):
             (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
         seen, self._seen = self._seen, int(version)
         return seen != self._seen
@@ -644,9 +645,10 @@ class ChangeSignal:
     def close(self) -> None:
         """Give the connection back."""
         if self._connection is not None:
-            with suppress(Exception):
-                self._cursor.close()
-            self._connection.close()
+            with gated(self._engine):
+                with suppress(Exception):
+                    self._cursor.close()
+                self._connection.close()
             self._connection, self._cursor = None, None
 
     def _open(self) -> None:
@@ -654,5 +656,7 @@ class ChangeSignal:
         self.close()
         self._seen = None
         self._connection = self._engine.connect()
+        # Kept open between its uses, it is no reason for a fork to wait.
+        self._connection.detach()
         self._cursor = self._connection.connection.cursor()
         self._file = file_of(self._engine)
