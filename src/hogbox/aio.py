@@ -242,7 +242,7 @@ class AsyncPostHog(AsyncFlagMethods):
         """
         worker = self._parts.drainer()
         try:
-            return await asyncio.to_thread(worker.drain, timeout, progress)
+            return await asyncio.to_thread(self._parts.drain, worker, timeout, progress)
         except asyncio.CancelledError:
             worker.stop()
             raise

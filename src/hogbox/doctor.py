@@ -5,15 +5,13 @@ Only a test event, where it is asked for, reaches PostHog; the key is tried with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Final
 from uuid import uuid4
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._events.event import Event, encode
 from hogbox._http.response import NoReply
@@ -36,6 +34,7 @@ from hogbox.transport import USER_AGENT, DefinitionsTransport, Transport, reach
 _CLOCK_TOLERANCE: Final = 2.0
 _SHORTEST_BUSY_TIMEOUT: Final = 1.0
 _PATIENCE: Final = 10.0
+_REPORT: Final = "look at what the other checks say; if all of them are well, report this as an error of hogbox"
 _TOKEN_BEGINS: Final = "phc_"  # noqa: S105 - the beginning of every such token
 
 
@@ -71,6 +70,14 @@ def examine(settings: Settings, environment: Mapping[str, str], *, send_test_eve
     )
 
 
+def _safely(name: str, checks: Callable[[], Iterable[Check]], todo: str = _REPORT) -> Iterator[Check]:
+    """The checks; where one can't be made for a reason that is not foreseen, a failed one that says so."""
+    try:
+        yield from checks()
+    except Exception as error:
+        yield Check(name, Health.PROBLEM, f"could not be examined: {said(error)}", todo)
+
+
 def worst(checks: tuple[Check, ...]) -> Health:
     """The worst of all."""
     return max((check.health for check in checks), default=Health.OK)
@@ -99,16 +106,15 @@ def _database(settings: Settings) -> Iterator[Check]:
             trial = Trial(database)
             version = trial.version()
             yield Check("database", Health.OK, f"{where} answers")
-            yield from _tables(trial, version)
+            yield from _safely("tables", lambda: _tables(trial, version))
             if version == SCHEMA_VERSION:
-                yield _definitions(settings, read_projects(database))
-            yield _clock(trial.clock_difference())
-            yield from _sqlite(trial)
-            yield from _order(trial.surroundings())
-    except (HogboxError, SQLAlchemyError) as error:
-        why = said(error) if isinstance(error, SQLAlchemyError) else str(error)
+                yield from _safely("flag definitions", lambda: [_definitions(settings, read_projects(database))])
+            yield from _safely("clock", lambda: [_clock(trial.clock_difference())])
+            yield from _safely("file", lambda: _sqlite(trial))
+            yield from _safely("server", lambda: _order(trial.surroundings()))
+    except Exception as error:
         todo = "start the database, or correct HOGBOX_DATABASE_URL (address, name, user, password)"
-        yield Check("database", Health.PROBLEM, f"{where}: {why}", todo)
+        yield Check("database", Health.PROBLEM, f"{where}: {said(error)}", todo)
 
 
 def _tables(trial: Trial, version: int | None) -> Iterator[Check]:
@@ -175,16 +181,20 @@ def _sqlite(trial: Trial) -> Iterator[Check]:
 
 
 def _posthog(settings: Settings, *, send_test_event: bool) -> Iterator[Check]:
-    host = shown_url(settings.host)
-    try:
-        yield Check("host", Health.OK, f"{host} answers (HTTP {reach(settings.host, _PATIENCE)})")
-    except NoReply as error:
-        todo = "correct POSTHOG_HOST, or see docs/how-to/when-posthog-does-not-answer.md"
-        yield Check("host", Health.PROBLEM, f"{host}: {error}", todo)
+    yield _host(settings)
     yield _token(settings.project_token)
     if send_test_event:
-        yield _test_event(settings)
-    yield from _key(settings)
+        yield from _safely("test event", lambda: [_test_event(settings)])
+    yield from _safely("key for definitions", lambda: _key(settings))
+
+
+def _host(settings: Settings) -> Check:
+    host = shown_url(settings.host)
+    try:
+        return Check("host", Health.OK, f"{host} answers (HTTP {reach(settings.host, _PATIENCE)})")
+    except Exception as error:
+        todo = "correct POSTHOG_HOST, or see docs/how-to/when-posthog-does-not-answer.md"
+        return Check("host", Health.PROBLEM, f"{host}: {error if isinstance(error, NoReply) else said(error)}", todo)
 
 
 def _token(token: str) -> Check:

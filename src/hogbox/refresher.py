@@ -117,7 +117,7 @@ class Refresher:
         """
         if self._key is None:
             return self._skipped()
-        self._database.check()
+        self._database.await_writer()
         self._store.move_due(process_name(), self.interval())
         return self._refresh(self._key, _sleep, loudly=True)
 
@@ -130,7 +130,7 @@ class Refresher:
             return self._skipped()
         if polling_disabled(self._environment):
             return Refresh(Status.SKIPPED, Reason.DISABLED, f"{SWITCH_VARIABLE} is set")
-        self._database.check()
+        self._database.await_writer()
         if not self._claim_first_or_due(process_name()):
             return Refresh(Status.SKIPPED, Reason.NOT_DUE, "PostHog was asked less than an interval ago")
         return self._refresh(self._key, _sleep, loudly=False)

@@ -30,7 +30,7 @@ from hogbox.transport import FlagsTransport
 
 if TYPE_CHECKING:
     from hogbox.refresher import Refresher
-    from hogbox.worker import Worker
+    from hogbox.worker import Delivery, Progress, Worker
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,6 +112,10 @@ class Parts:
         from hogbox.worker import Worker
 
         return Worker(self.database, self.settings.host, self._delivery, telemetry=self.telemetry)
+
+    def drain(self, worker: Worker, timeout: float | None, progress: Progress | None) -> Delivery:
+        """Deliver what waits now, with a worker made for it."""
+        return worker.drain(self.database.await_reader(timeout), progress)
 
     def shutdown(self, timeout: float | None) -> None:
         """End the worker thread, and close connections."""

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import URL, Connection, Engine, func, select
+from sqlalchemy import URL, Connection, Engine, event, func, select
 
 from hogbox._store.address import address_of
 from hogbox._store.dialect import explain, open_engine, require_supported, transactional
 from hogbox._store.fork_gate import ForkGate, put_behind
 from hogbox._store.guard import Guard
 from hogbox._store.session import own_engine
+from hogbox._store.sqlite_lock import await_reader, begin_patiently, explain_lock
 from hogbox._store.statement import Statements
 from hogbox._store.table import SCHEMA_VERSION, Tables
 from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, TablesOutdated
@@ -72,6 +73,7 @@ class Database:
                 self._own = own_engine(source, self.guard)
                 if self._own is not source:
                     put_behind(self.gate, self._own)
+                    event.listen(self._own, "handle_error", explain_lock)
                     # Of a client that is thrown away without a word: drivers warn of connections left open.
                     weakref.finalize(self, self._own.dispose).atexit = False
             return self._own
@@ -91,8 +93,25 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """A transaction of hogbox's own, committed at the end. Raises TablesError where the tables can't be used."""
         self.check()
-        with transactional(self.engine).begin() as connection:
+        with transactional(self.engine).connect() as connection, begin_patiently(connection):
             yield connection
+
+    def await_writer(self) -> None:
+        """Wait until this process can write. Raises what `begin` raises.
+
+        On SQLite a transaction of the calling thread may keep it from that: better said before anything is done.
+        """
+        self.check()
+        if self.engine.dialect.name == "sqlite":
+            with self.begin():
+                pass
+
+    def await_reader(self, timeout: float | None) -> float | None:
+        """Wait until this process can read, so many seconds at most; the seconds that are left then.
+
+        Raises OperationalError where it can't read by then.
+        """
+        return timeout if timeout is None else await_reader(self.engine, timeout)
 
     def check(self) -> None:
         """Raise TablesMissing, TablesOutdated or TablesNewer unless the tables are those of this version.

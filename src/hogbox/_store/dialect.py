@@ -34,6 +34,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from hogbox._store.failure import code, origin
 from hogbox._store.fork_gate import gated
 from hogbox._store.session import OWN, TRANSACTION, file_of
+from hogbox._store.sqlite_lock import WHY, begin_patiently, is_locked
 from hogbox.errors import (
     ConfigurationError,
     HogboxError,
@@ -433,7 +434,7 @@ def migrating(connection: Connection) -> Iterator[None]:
     """A transaction in which no other process migrates the same database."""
     name = connection.dialect.name
     if name == "sqlite":
-        connection.begin()
+        begin_patiently(connection)
         driver: Any = connection.connection.driver_connection
         if driver.in_transaction:
             # The application's engine begins by itself, without the lock on writing.
@@ -463,7 +464,9 @@ def hindrance(error: BaseException) -> str | None:
     """Why a migration could not run just now and may be tried again; None where another try would not help."""
     cause = origin(error)
     state, number = code(cause)
-    if state == "55P03" or number == _LOCK_WAIT or "database is locked" in str(cause):
+    if is_locked(cause):
+        return WHY
+    if state == "55P03" or number == _LOCK_WAIT:
         return "other transactions use hogbox's tables, such as a backup"
     if number in _MIGRATED_BESIDE:
         return "another process is migrating them"

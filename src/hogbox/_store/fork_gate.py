@@ -103,9 +103,10 @@ class _Gated(Pool):
 
 def put_behind(gate: ForkGate, engine: Engine) -> None:
     """Have the engine's connections opened, used and returned behind the gate; also those of pools made later."""
-    kind = type(engine.pool)
+    # An engine made from one that is behind a gate has a class of that gate.
+    kind = next(kind for kind in type(engine.pool).__mro__ if not issubclass(kind, _Gated))
     # A pool recreates itself as one of its own class.
-    engine.pool.__class__ = type(kind.__name__, (_Gated, kind), {"gate": gate})
+    engine.pool.__class__ = type(kind.__name__, (_Gated, kind), {"gate": gate, "__module__": kind.__module__})
 
 
 def gated(engine: Engine) -> AbstractContextManager[object]:
