@@ -26,7 +26,7 @@ from hogbox._wire.key import Secret, objection
 from hogbox._wire.verdict import Verdict
 from hogbox.effective import shown_url
 from hogbox.errors import HogboxError
-from hogbox.judgement import CLUSTERS, cluster_order
+from hogbox.judgement import CLUSTERS, Level, cluster_order, surroundings
 from hogbox.settings import SWITCH_VARIABLE, DeliverySettings, Settings, polling_disabled, polling_interval
 from hogbox.telemetry import Telemetry
 from hogbox.transport import USER_AGENT, DefinitionsTransport, Transport, reach
@@ -146,9 +146,13 @@ def _definitions(settings: Settings, stored: Sequence[str]) -> Check:
 
 
 def _order(around: Surroundings) -> Iterator[Check]:
-    """What keeps the ids of the outbox from following the time."""
+    """What keeps the ids of the outbox from following the time, and deleted rows from being removed."""
     if around.cluster is not None and not around.cluster.waits:
         yield Check("cluster", Health.WARNING, cluster_order(around.cluster), f"see {CLUSTERS}")
+    for finding in surroundings(around):
+        if finding.what != "cluster_order":
+            health = Health.OK if finding.level is Level.HEALTHY else Health.WARNING
+            yield Check(finding.what.replace("_", " "), health, finding.text, f"see {finding.page}")
     if around.sequence is not None and around.sequence.cache > 1:
         found = f"{around.sequence.name} has a cache of {around.sequence.cache}: ids do not follow the time"
         todo = f"run ALTER SEQUENCE {around.sequence.name} CACHE 1: see docs/explanation/order.md"

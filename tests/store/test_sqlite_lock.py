@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,17 +92,21 @@ def test_a_lock_that_is_released_costs_a_capture_only_the_wait(
     assert captured.is_set()
 
 
+@pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_tables_that_can_not_be_made_are_said_with_the_reason(
-    posthog: PostHog, application: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, journal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migration, "PATIENCE", 0.0)
-    other = PostHog(posthog._parts.database.engine, project_token="phc_t", table_prefix="other_")
-    application.execute("BEGIN IMMEDIATE")
-    with pytest.raises(TablesError, match=WHY):
-        other.create_tables()
-    application.execute("COMMIT")
-    other.create_tables()
-    other.shutdown()
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'new.db'}", connect_args={"timeout": 0.1})
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as application:
+        application.execute(f"PRAGMA journal_mode = {journal}")
+        with PostHog(engine, project_token="phc_t") as posthog:
+            application.execute("BEGIN IMMEDIATE")
+            with pytest.raises(TablesError, match=WHY):
+                posthog.create_tables()
+            application.execute("COMMIT")
+            posthog.create_tables()
+    engine.dispose()
 
 
 def test_a_drain_ends_in_time_where_a_transaction_can_write(
@@ -115,16 +120,13 @@ def test_a_drain_ends_in_time_where_a_transaction_can_write(
 
 
 def test_a_drain_ends_in_time_where_readers_are_kept_out(file: TestDatabase) -> None:
-    with closing(sqlite3.connect(file.engine.url.database or "", isolation_level=None)) as application:
-        # In WAL mode readers get past an exclusive transaction, and not past an exclusive connection.
-        application.execute("PRAGMA locking_mode = EXCLUSIVE")
-        application.execute("BEGIN EXCLUSIVE")
-        with PostHog(file.url, project_token="phc_t", host="http://127.0.0.1:9") as posthog:
+    with PostHog(file.url, project_token="phc_t", host="http://127.0.0.1:9") as posthog:
+        with closing(sqlite3.connect(file.engine.url.database or "", isolation_level=None)) as application:
+            # In WAL mode readers get past an exclusive transaction, and not past an exclusive connection.
+            application.execute("PRAGMA locking_mode = EXCLUSIVE")
+            application.execute("BEGIN EXCLUSIVE")
             began = time.monotonic()
             with pytest.raises(OperationalError, match=WHY):
                 posthog.deliver(timeout=0.2)
             assert time.monotonic() - began < 10
-            application.execute("COMMIT")
-            application.execute("PRAGMA locking_mode = NORMAL")
-            application.execute("SELECT count(*) FROM posthog_outbox").fetchall()
-            assert posthog.deliver(timeout=5) == (0, 0, 0)
+        assert posthog.deliver(timeout=5) == (0, 0, 0)
