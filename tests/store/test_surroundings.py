@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -146,28 +147,31 @@ def test_the_oldest_transaction_is_named(postgresql: TestDatabase, isolation: st
             assert old.who.startswith(("process ", "prepared transaction "))
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The URL of a PostgreSQL server of its own: replication slots belong to a whole server."""
+    options = ("-c wal_level=logical", "-c max_prepared_transactions=5", "-c fsync=off")
+    try:
+        # Not in pytest's folder, which the server's account may not enter.
+        with (
+            tempfile.TemporaryDirectory(prefix="hogbox-") as folder,
+            own_server("postgresql", Path(folder), *options) as server,
+        ):
+            create_tables(server.url)
+            yield server.url
+    except NotApplicable as reason:
+        unavailable("postgresql", str(reason))
+
+
+@pytest.fixture
+def administrator(server: str) -> Iterator[sa.Connection]:
+    url = sa.make_url(server).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
 class TestWhatKeepsDeletedRowsBesideTransactions:
-    @pytest.fixture(scope="class")
-    def server(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-        """The URL of a PostgreSQL server of its own: replication slots belong to a whole server."""
-        options = ("-c wal_level=logical", "-c max_prepared_transactions=5", "-c fsync=off")
-        try:
-            with own_server("postgresql", tmp_path_factory.mktemp("postgresql"), *options) as server:
-                create_tables(server.url)
-                yield server.url
-        except NotApplicable as reason:
-            unavailable("postgresql", str(reason))
-
-    @pytest.fixture
-    def administrator(self, server: str) -> Iterator[sa.Connection]:
-        engine = sa.create_engine(
-            sa.make_url(server).set(drivername="postgresql+psycopg"),
-            isolation_level="AUTOCOMMIT",
-            poolclass=sa.NullPool,
-        )
-        with engine.connect() as connection:
-            yield connection
-
     def test_a_replication_slot_and_a_standby_that_is_connected(
         self, server: str, administrator: sa.Connection
     ) -> None:

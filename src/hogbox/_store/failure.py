@@ -50,7 +50,7 @@ def is_drivers(error: BaseException) -> bool:
 
 
 def sentence(error: BaseException) -> str:
-    """What went wrong, for people: the driver's words for an error of the database, and a class where words need one."""
+    """What went wrong, for people: the driver's words for an error of the database, its class where that is needed."""
     cause = origin(error)
     if isinstance(error, HogboxError | SQLAlchemyError) or is_drivers(cause):
         return str(cause)
