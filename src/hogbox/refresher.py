@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from hogbox._http.response import NoReply
 from hogbox._store.database import Database
-from hogbox._store.definition import DefinitionStore, StoredDefinitions
+from hogbox._store.definition import DefinitionStore, StoredDefinitions, TooLarge
 from hogbox._store.history import HistoryStore
 from hogbox._wire.definitions import (
     Circumstances,
@@ -179,7 +179,10 @@ class Refresher:
         stored = self._store.read()
         finding, requests = self._ask(key, stored, pause)
         if finding.store is not None:
-            self._keep(finding.store, stored)
+            try:
+                self._keep(finding.store, stored)
+            except TooLarge as error:
+                finding = Finding(Status.ERROR, Reason.TOO_LARGE, str(error))
         self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED, requests=requests)
         result = Refresh(finding.status, finding.reason, finding.detail)
         seconds = time.perf_counter() - began

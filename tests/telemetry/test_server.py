@@ -182,9 +182,7 @@ class TestAHostThatIsAName:
     """A page of another site can make its own name lead to this machine, and would be read as its own then."""
 
     @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
-    @pytest.mark.parametrize(
-        "host", ["evil.example", "evil.example:9464", "localhost.evil.example", "", "[::1"]
-    )
+    @pytest.mark.parametrize("host", ["evil.example", "evil.example:9464", "localhost.evil.example", "", "[::1"])
     def test_it_is_refused_at_a_loopback_address(self, sqlite_database: TestDatabase, host: str, path: str) -> None:
         with served(sqlite_database, lambda: WELL) as url:
             answer = httpx2.get(f"{url}{path}", headers={"Host": host})

@@ -8,6 +8,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hogbox.errors import HogboxError
 
+_TOO_LARGE_STATES: Final = ("54000",)
+_TOO_LARGE_NUMBERS: Final = (1153, 2020)
+"""MySQL and MariaDB: said by the server, and by its client."""
+
 _READ_ONLY_STATES: Final = ("25006",)
 _READ_ONLY_NUMBERS: Final = (1290, 1792, 1836, 1047)
 """MySQL and MariaDB: read_only (three ways to be told), and a node of a cluster that takes no statements."""
@@ -57,6 +61,13 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError | UnicodeError):
         return str(error) or type(error).__name__
     return f"{type(error).__name__}: {error}"
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether the database says that a value or a statement is longer than it takes."""
+    cause = origin(error)
+    state, number = code(cause)
+    return state in _TOO_LARGE_STATES or number in _TOO_LARGE_NUMBERS or "too big" in str(cause)
 
 
 def is_elsewhere(error: BaseException | None) -> bool:
