@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final
 
 from sqlalchemy import Engine, Pool
@@ -43,40 +43,59 @@ class ForkGate:
     def open(self) -> None:
         """Let the other threads in again."""
         with self._changed:
-            if (me := threading.get_ident()) in self._forking:
-                self._forking.remove(me)
+            with suppress(ValueError):
+                self._forking.remove(threading.get_ident())
             self._changed.notify_all()
+
+    # Without the lock where nobody forks: who enters says so before it looks, and so does who forks.
+
+    def enter(self) -> None:
+        """Be inside until `leave`; waits while another thread forks. A thread that is inside is not stopped."""
+        me = threading.get_ident()
+        self._passing.append(me)
+        if self._forking:
+            self._give_way(me)
+
+    def leave(self) -> None:
+        """The opposite of `enter`. In the child of a fork nobody is inside."""
+        with suppress(ValueError):
+            self._passing.remove(threading.get_ident())
+        if self._forking:
+            self._tell()
 
     @contextmanager
     def passing(self) -> Iterator[None]:
-        """Inside, from here to the end; waits while another thread forks. A thread that is inside is not stopped."""
-        me = threading.get_ident()
-        with self._changed:
-            if me not in self._passing and me not in self._holders.values():
-                self._changed.wait_for(lambda: not self._forking or me in self._forking)
-            self._passing.append(me)
+        """Inside, from here to the end."""
+        self.enter()
         try:
             yield
         finally:
-            with self._changed:
-                # In the child of a fork nobody is inside.
-                if me in self._passing:
-                    self._passing.remove(me)
-                self._tell()
+            self.leave()
 
     def hold(self, key: int) -> None:
         """This thread is inside until the key is released, by whichever thread."""
-        with self._changed:
-            self._holders[key] = threading.get_ident()
+        self._holders[key] = threading.get_ident()
 
     def release(self, key: int) -> None:
         """The opposite of `hold`; does nothing for a key that is not held."""
-        with self._changed:
-            self._holders.pop(key, None)
+        self._holders.pop(key, None)
+        if self._forking:
             self._tell()
 
+    def _alone(self, me: int) -> bool:
+        return not {*self._passing, *self._holders.values()} - {me}
+
+    def _give_way(self, me: int) -> None:
+        with self._changed:
+            if me in self._forking or self._passing.count(me) > 1 or me in self._holders.values():
+                return
+            self._passing.remove(me)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._forking)
+            self._passing.append(me)
+
     def _tell(self) -> None:
-        if self._forking:
+        with self._changed:
             self._changed.notify_all()
 
 
@@ -86,8 +105,12 @@ class _Gated(Pool):
     gate: ForkGate
 
     def connect(self) -> Any:
-        with self.gate.passing():
+        gate = self.gate
+        gate.enter()
+        try:
             return super().connect()
+        finally:
+            gate.leave()
 
     def _do_get(self) -> Any:
         record = super()._do_get()

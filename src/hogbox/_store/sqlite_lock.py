@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
@@ -60,26 +59,23 @@ def begin_patiently(connection: Connection) -> Transaction:
     if longest is None:
         longest = connection.info[_BUSY] = _busy_timeout(driver)
     if longest > _SILENT_MS:
-        with suppress(_StillLocked):
-            return _begin_within(connection, driver, longest)
+        if (begun := _begin_soon(connection, driver, longest)) is not None:
+            return begun
         log.warning("waiting for a write up to %.0f s: %s", longest / 1000, WHY)
     return connection.begin()
 
 
-class _StillLocked(Exception):
-    """The lock was not to be had without a line in the log."""
-
-
-def _begin_within(connection: Connection, driver: Any, after: int) -> Transaction:
+def _begin_soon(connection: Connection, driver: Any, afterwards: int) -> Transaction | None:
+    """A transaction, or None where the lock can't be had without a line in the log."""
     _set_busy_timeout(driver, _SILENT_MS)
     try:
         return connection.begin()
     except OperationalError as error:
         if not is_locked(error):
             raise
-        raise _StillLocked from error
+        return None
     finally:
-        _set_busy_timeout(driver, after)
+        _set_busy_timeout(driver, afterwards)
 
 
 def await_reader(engine: Engine, seconds: float) -> float:
@@ -114,4 +110,4 @@ def _busy_timeout(driver: Any) -> int:
 
 
 def _set_busy_timeout(driver: Any, milliseconds: int) -> None:
-    driver.execute(f"PRAGMA busy_timeout = {milliseconds}").close()
+    driver.execute(f"PRAGMA busy_timeout = {milliseconds}")
