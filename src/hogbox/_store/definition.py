@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, UpdateBase
+from sqlalchemy import Connection, UpdateBase, text
+from sqlalchemy.exc import DBAPIError
 
 from hogbox._events.escape import escape
 from hogbox._store.database import Database
 from hogbox._store.dialect import ByDialect, autocommit
+from hogbox._store.failure import is_too_large, sentence
 from hogbox._store.refresh_statement import RefreshStatements
+
+
+class TooLarge(Exception):
+    """The database does not take so long a text."""
+
+    def __init__(self, size: int, why: str) -> None:
+        super().__init__(
+            f"the database does not take definitions of {size / 1_000_000:.1f} MB ({why}): raise its limit, such as "
+            "max_allowed_packet of MariaDB and MySQL"
+        )
 
 
 class StoredDefinitions(NamedTuple):
@@ -50,13 +62,28 @@ class DefinitionStore:
     def store(self, data: str, etag: str | None, over: StoredDefinitions | None) -> None:
         """Store definitions that were fetched after `over` was read; counts the revision where the text differs.
 
-        Where another process has stored others in the meantime, those stay: they may be newer than these.
+        Where another process has stored others in the meantime, those stay: they may be newer than these. Raises
+        TooLarge where the database does not take so long a text.
         """
         data = escape(data)
         seen = over.revision if over else 0
         revision = seen + (over is None or over.data != data)
         row = {"project": self._project, "data": data, "etag": _ascii(etag), "revision": revision, "seen": seen}
-        self._run(self._by_dialect(self._statements.store_definitions), row)
+        try:
+            self._run(self._by_dialect(self._statements.store_definitions), row)
+        except DBAPIError as error:
+            if is_too_large(error) or self._exceeds_packet(error, data):
+                raise TooLarge(len(data), sentence(error)) from error
+            raise
+
+    def _exceeds_packet(self, error: DBAPIError, data: str) -> bool:
+        """Whether MySQL or MariaDB may have hung up because the statement was too long, as they do without a word."""
+        if not error.connection_invalidated or self._database.engine.dialect.name not in ("mysql", "mariadb"):
+            return False
+        with self._connect() as connection:
+            most = connection.scalar(text("SELECT @@max_allowed_packet")) or 0
+        # Quotes and backslashes are written as two.
+        return len(data) * 2 > most
 
     def claim(self, holder: str, interval: float) -> bool:
         """Take the next refresh where it is due; the one after it is due so many seconds from now.

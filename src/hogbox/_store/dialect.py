@@ -32,7 +32,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from hogbox._store.failure import code, origin
+from hogbox._store.fork_gate import gated
 from hogbox._store.session import OWN, TRANSACTION, file_of
+from hogbox._store.sqlite_lock import WHY, begin_patiently, is_locked
 from hogbox.errors import (
     ConfigurationError,
     HogboxError,
@@ -459,7 +461,7 @@ def migrating(connection: Connection) -> Iterator[None]:
     """A transaction in which no other process migrates the same database."""
     name = connection.dialect.name
     if name == "sqlite":
-        connection.begin()
+        begin_patiently(connection)
         driver: Any = connection.connection.driver_connection
         if driver.in_transaction:
             # The application's engine begins by itself, without the lock on writing.
@@ -489,7 +491,9 @@ def hindrance(error: BaseException) -> str | None:
     """Why a migration could not run just now and may be tried again; None where another try would not help."""
     cause = origin(error)
     state, number = code(cause)
-    if state == "55P03" or number == _LOCK_WAIT or "database is locked" in str(cause):
+    if is_locked(cause):
+        return WHY
+    if state == "55P03" or number == _LOCK_WAIT:
         return "other transactions use hogbox's tables, such as a backup"
     if number in _MIGRATED_BESIDE:
         return "another process is migrating them"
@@ -663,7 +667,7 @@ class ChangeSignal:
             return True
         if self._connection is None or self._file != file_of(self._engine):
             self._open()
-        with wrapped(self._engine.dialect):
+        with gated(self._engine), wrapped(self._engine.dialect):
             (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
         seen, self._seen = self._seen, int(version)
         return seen != self._seen
@@ -671,9 +675,10 @@ class ChangeSignal:
     def close(self) -> None:
         """Give the connection back."""
         if self._connection is not None:
-            with suppress(Exception):
-                self._cursor.close()
-            self._connection.close()
+            with gated(self._engine):
+                with suppress(Exception):
+                    self._cursor.close()
+                self._connection.close()
             self._connection, self._cursor = None, None
 
     def _open(self) -> None:
@@ -681,5 +686,7 @@ class ChangeSignal:
         self.close()
         self._seen = None
         self._connection = self._engine.connect()
+        # Kept open between its uses, it is no reason for a fork to wait.
+        self._connection.detach()
         self._cursor = self._connection.connection.cursor()
         self._file = file_of(self._engine)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from hogbox.errors import HogboxError
+
+_TOO_LARGE_STATES: Final = ("54000",)
+_TOO_LARGE_NUMBERS: Final = (1153, 2020)
+"""MySQL and MariaDB: said by the server, and by its client."""
 
 _READ_ONLY_STATES: Final = ("25006",)
 _READ_ONLY_NUMBERS: Final = (1290, 1792, 1836, 1047)
 """MySQL and MariaDB: read_only (three ways to be told), and a node of a cluster that takes no statements."""
+
+
+_DRIVERS: Final = ("sqlite3", "psycopg", "psycopg2", "pymysql", "MySQLdb", "pg8000")
 
 
 class Code(NamedTuple):
@@ -35,6 +44,30 @@ def code(error: BaseException) -> Code:
         # pg8000 hands the fields of the protocol on; C is the code.
         state = first.get("C")
     return Code(state, first if isinstance(first, int) else None)
+
+
+def is_drivers(error: BaseException) -> bool:
+    """Whether an error is a driver's own, as it comes where SQLAlchemy is not in between."""
+    return any(
+        kind.__name__ == "Error" and kind.__module__.partition(".")[0] in _DRIVERS for kind in type(error).__mro__
+    )
+
+
+def sentence(error: BaseException) -> str:
+    """What went wrong, for people: the driver's words for an error of the database, its class where that is needed."""
+    cause = origin(error)
+    if isinstance(error, HogboxError | SQLAlchemyError) or is_drivers(cause):
+        return str(cause)
+    if isinstance(error, OSError | UnicodeError):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}"
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether the database says that a value or a statement is longer than it takes."""
+    cause = origin(error)
+    state, number = code(cause)
+    return state in _TOO_LARGE_STATES or number in _TOO_LARGE_NUMBERS or "too big" in str(cause)
 
 
 def is_elsewhere(error: BaseException | None) -> bool:

@@ -6,10 +6,11 @@ import time
 from typing import NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._store.database import Database, read_version
 from hogbox._store.dialect import SqliteModes, epoch_ms, require_file, sqlite_modes, transactional
+from hogbox._store.failure import sentence
 from hogbox._store.surroundings import Surroundings, read_surroundings
 from hogbox._store.trial_statement import try_tables
 
@@ -68,6 +69,6 @@ class Trial:
             return sqlite_modes(connection)
 
 
-def said(error: SQLAlchemyError) -> str:
-    """What the driver said, without what SQLAlchemy adds."""
-    return " ".join(str(error.orig if isinstance(error, DBAPIError) and error.orig else error).split())
+def said(error: BaseException) -> str:
+    """What went wrong, on one line; the driver's words without what SQLAlchemy adds."""
+    return " ".join(sentence(error).split())
