@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hogbox._delivery.batch import Waiting
+from hogbox._events.event import distinct_id_of
 from hogbox._wire.verdict import Verdict
 
 
@@ -39,10 +40,12 @@ def whole(rows: tuple[Waiting, ...]) -> tuple[Part, ...]:
 def narrowed(rows: tuple[Waiting, ...], width: int, choice: int) -> tuple[Part, ...]:
     """A batch of a project that fails: at first `width` events at most, of one shard, then more and more.
 
-    `choice` picks the shard: with each attempt another one, so that one bad event does not hide that others pass.
+    `choice` picks the shard, and of the shard the person who comes first: with each attempt others, so that one bad
+    event does not hide that others pass, not even where all events are of one shard.
     """
     shards = sorted({row.shard for row in rows})
-    mine = [row for row in rows if row.shard == shards[choice % len(shards)]][:width]
+    turn, which = divmod(choice, len(shards))
+    mine = _from_person([row for row in rows if row.shard == shards[which]], turn)[:width]
     chosen = {row.id for row in mine}
     rest = [row for row in rows if row.id not in chosen]
     parts, begin, size = [Part(tuple(mine))], 0, width
@@ -50,6 +53,14 @@ def narrowed(rows: tuple[Waiting, ...], width: int, choice: int) -> tuple[Part, 
         parts.append(Part(tuple(rest[begin : begin + size])))
         begin, size = begin + size, 2 * size
     return tuple(parts)
+
+
+def _from_person(rows: list[Waiting], turn: int) -> list[Waiting]:
+    """The events of one shard, in order, without those of the persons who had their turn before."""
+    person_of = {row.id: distinct_id_of(row.payload) for row in rows}
+    people = [*dict.fromkeys(person_of.values())]
+    passed_over = set(people[: turn % len(people)])
+    return [row for row in rows if person_of[row.id] not in passed_over]
 
 
 def without(pending: tuple[Part, ...], rows: tuple[Waiting, ...]) -> tuple[Part, ...]:
