@@ -225,3 +225,22 @@ def test_p2_an_event_that_somebody_removed_holds_nobody_back(
     emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 59, timeout=30)
     posthog.shutdown()
     assert database.count("posthog_outbox") == 0
+
+
+@pytest.mark.parametrize("status", [500, 403])
+def test_p4_one_event_holds_nobody_else_back_where_a_read_is_full_of_what_waits_behind_it(
+    sqlite_database: TestDatabase, emulator: Emulator, status: int
+) -> None:
+    posthog = PostHog(sqlite_database.url, project_token="phc_test", host=emulator.url, delivery=quick(batch_events=5))
+    with sqlite_database.engine.begin() as connection:
+        people = ["server"] * 20 + ["ada", "bob"] * 5
+        uuids = [
+            posthog.capture(connection, "step", distinct_id=one, properties={"n": n}) for n, one in enumerate(people)
+        ]
+    emulator.fault(status=status, body=PAGE, uuid=uuids[0])
+    posthog.start()
+    arrive(emulator, {*filter(None, uuids[20:])})
+    emulator.clear_faults()
+    arrive(emulator, {*filter(None, uuids)})
+    posthog.shutdown()
+    assert in_order(emulator)

@@ -84,6 +84,11 @@ class Suspects:
                 del self._blocked[key]
                 self._block_next(key)
 
+    def attempts(self, event: int) -> int:
+        """How often an event failed alone and was not settled since."""
+        suspect = self._suspects.get(event)
+        return suspect.attempts if suspect else 0
+
     def is_accused(self, event: int) -> bool:
         """Whether the event failed alone while others passed."""
         return self._accused(event) is not None

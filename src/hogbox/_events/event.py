@@ -64,7 +64,7 @@ _HEAD: Final = msgspec.json.Decoder(_Head)
 _PERSON: Final = msgspec.json.Decoder(_Person)
 
 MALFORMED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""What reading a payload raises where it is not an event. Another program may have nested it deeper than Python reads."""
+"""What reading a payload raises where it is not an event. A program's own may be nested deeper than Python reads."""
 
 
 def encode(event: Event) -> str:
