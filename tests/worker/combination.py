@@ -7,11 +7,8 @@ is under way.
 from __future__ import annotations
 
 import random
-import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
@@ -19,25 +16,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from hogbox import PostHog
-from hogbox._delivery.batch import Limits
-from hogbox._delivery.limit import SizeLimit
 from hogbox._events.event import ANALYTICS, EXPOSURES, HISTORICAL, to_row
 from hogbox._events.identifier import shard_of
-from hogbox._store.claim import ClaimStore
 from hogbox._store.database import Database
-from hogbox._store.delivery import DeliveryStore, Ready
-from hogbox._worker.exposure import Exposures
-from hogbox._worker.lease import Leases
-from hogbox._worker.sender import Sender
-from hogbox._worker.turn import Shared
-from hogbox.encryption import VARIABLE, Cipher, new_key
+from hogbox.encryption import VARIABLE, Cipher
 from hogbox.settings import DeliverySettings
-from hogbox.telemetry import Telemetry
 from tests.fixtures.database import TestDatabase
+from tests.worker.fleet import KEY, Clock, Member
 from tests.worker.scripted_posthog import ScriptedPostHog
 
 PROJECTS: Final = ("phc_a", "phc_b", "phc_c")
-KEY: Final = new_key()
 LEASE: Final = 30.0
 ENOUGH_ROUNDS: Final = 150
 
@@ -53,34 +41,6 @@ GARBAGE: Final = (
     '{"uuid":"\\u0000","distinct_id":"a"}',
 )
 """Payloads that can't be sent, as another program may write them."""
-
-
-class Clock:
-    """Stands in for the module `time`: it moves when it is told to, and a little with each look."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        self.now += 0.00001
-        return self.now
-
-
-@contextmanager
-def clock_in_workers(clock: Clock) -> Iterator[None]:
-    """Let everything that a worker is made of see this clock."""
-    found = [
-        module
-        for name, module in sys.modules.items()
-        if name.startswith(("hogbox._worker.", "hogbox._store.mark_keeper")) and getattr(module, "time", None) is time
-    ]
-    try:
-        for module in found:
-            module.time = clock  # type: ignore[attr-defined]
-        yield
-    finally:
-        for module in found:
-            module.time = time  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -109,53 +69,6 @@ class Late:
     known: list[Known]
     connection: sa.Connection | None
     rows: list[dict[str, Any]] = field(default_factory=list)
-
-
-class Member:
-    """One worker, of its real parts."""
-
-    def __init__(self, name: str, database: Database, settings: DeliverySettings, world: World, *, keys: bool) -> None:
-        telemetry = Telemetry()
-        self.name = name
-        self.keys = keys
-        self.store = DeliveryStore(database, name)
-        self.shared = Shared(SizeLimit(Limits(settings.batch_events, settings.batch_bytes)), telemetry)
-        self.leases = Leases(name, self.store, settings.lease_seconds, self.shared.count)
-        exposures = Exposures(self.store, ClaimStore(database, settings.exposure_seconds), telemetry)
-        cipher = Cipher.load({VARIABLE: KEY} if keys else {})
-        transport: Any = world.posthog
-        self.sender = Sender(
-            self.store, transport, settings, self.shared, self.leases, lambda: False, cipher, exposures
-        )
-        self.busy: set[int] = set()
-        self._adopted = False
-
-    def beat(self, clock: Clock) -> None:
-        """What the worker's loop does beside dealing."""
-        self.leases.keep()
-        if not self._adopted:
-            self._adopted = True
-            self.shared.adopt(self.store.paused, clock.now)
-        self.leases.return_recalled(self.busy)
-
-    def turn(self, chance: random.Random) -> None:
-        """Deal the shards that are ready to one or two senders."""
-        unavailable = self.busy | self.leases.recalled
-        ready = [one for one in self.store.read_ready() if one.wait <= 0 and one.shard not in unavailable]
-        chance.shuffle(ready)
-        senders = chance.choice((1, 1, 2))
-        for number in range(senders):
-            self._deliver([one for one in ready[number::senders] if one.shard not in self.busy], chance)
-
-    def _deliver(self, ready: list[Ready], chance: random.Random) -> None:
-        if not ready:
-            return
-        mine = {one.shard for one in ready}
-        self.busy |= mine
-        try:
-            self.sender.deliver(ready, chance.random() < 0.5)
-        finally:
-            self.busy -= mine
 
 
 class World:
@@ -327,7 +240,7 @@ class World:
         if len(self.workers) < 4:
             keys = self._settling or not self.workers or self.random.random() > 0.15
             name = f"worker-{next(self._names)}"
-            self.workers.append(Member(name, self._store, self.settings, self, keys=keys))
+            self.workers.append(Member(name, self._store, self.settings, self.posthog, keys=keys))
             self.workers[-1].beat(self.clock)
 
     def lose(self) -> None:
@@ -438,13 +351,13 @@ class World:
             self.hire()
         guilty = [self.events[one] for one in self.posthog.guilty if one in self.events]
         accused = {(one.project, one.person) for one in guilty}
-        for number in range(ENOUGH_ROUNDS):
+        for _ in range(ENOUGH_ROUNDS):
             self._round()
-            missing = self._missing()
-            if number and not [one for one in missing if (one.project, one.person) not in accused]:
+            innocent = [one for one in self._missing() if (one.project, one.person) not in accused]
+            if not innocent:
                 break
         else:
-            raise AssertionError(f"innocent events still wait: {missing}")
+            raise AssertionError(f"after {ENOUGH_ROUNDS} rounds {innocent} still wait; {self.settings}")
         if self.max_attempts:
             self._until_empty()
         self.posthog.guilty = {one: kind for one, kind in self.posthog.guilty.items() if kind == "refused"}

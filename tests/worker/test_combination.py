@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from hogbox._store.database import Database
 from tests.fixtures.database import TestDatabase
-from tests.worker.combination import World, clock_in_workers
+from tests.worker.combination import World
+from tests.worker.fleet import clock_in_workers
 
 SEEDS = {"sqlite": 40, "postgresql": 4, "mariadb": 4}
 MANY = {"sqlite": 1000, "postgresql": 60, "mariadb": 60}
