@@ -351,13 +351,13 @@ class World:
             self.hire()
         guilty = [self.events[one] for one in self.posthog.guilty if one in self.events]
         accused = {(one.project, one.person) for one in guilty}
+        innocent = self._missing()
         for _ in range(ENOUGH_ROUNDS):
             self._round()
             innocent = [one for one in self._missing() if (one.project, one.person) not in accused]
             if not innocent:
                 break
-        else:
-            raise AssertionError(f"after {ENOUGH_ROUNDS} rounds {innocent} still wait; {self.settings}")
+        assert not innocent, f"after {ENOUGH_ROUNDS} rounds {innocent} still wait; {self.settings}"
         if self.max_attempts:
             self._until_empty()
         self.posthog.guilty = {one: kind for one, kind in self.posthog.guilty.items() if kind == "refused"}
