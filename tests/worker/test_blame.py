@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
+from hogbox._events.identifier import shard_of
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from tests.fixtures.database import TestDatabase
@@ -233,7 +234,9 @@ def test_p4_one_event_holds_nobody_else_back_where_a_read_is_full_of_what_waits_
 ) -> None:
     posthog = PostHog(sqlite_database.url, project_token="phc_test", host=emulator.url, delivery=quick(batch_events=5))
     with sqlite_database.engine.begin() as connection:
-        people = ["server"] * 20 + ["ada", "bob"] * 5
+        shard = shard_of("phc_test", "server")
+        others = [one for one in map(str, range(500)) if shard_of("phc_test", one) == shard]
+        people = ["server"] * 20 + others
         uuids = [
             posthog.capture(connection, "step", distinct_id=one, properties={"n": n}) for n, one in enumerate(people)
         ]
