@@ -33,7 +33,6 @@ from hogbox._wire.key import Secret, objection
 from hogbox._wire.library import USER_AGENT
 from hogbox._wire.verdict import Verdict
 from hogbox.errors import HogboxError
-from hogbox.settings import DeliverySettings
 from hogbox.telemetry import Telemetry
 
 _CLOCK_TOLERANCE: Final = 2.0

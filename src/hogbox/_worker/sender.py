@@ -112,14 +112,16 @@ class Sender:
     def _deliver_next(self, turn: Turn) -> bool:
         """Read once and send what was read; whether there is likely to be more."""
         rows, more = self._read(turn)
+        turn.more = more
         opened = open_events(rows, self._cipher)
         self._give_up(opened.unreadable, turn)
         rows = self._exposures.without_repeats(opened.rows, turn.fences)
         with self._shared.lock:
             limits = self._shared.limit.now
             found = self._shared.suspects.sort(rows, time.monotonic())
+            free = self._shared.courses.arrange(found.free)
         # Suspects come last: where their project is put off, others are to show first that it is well again.
-        for batch in [*group_batches(found.free, limits), *((row,) for row in found.due)]:
+        for batch in [*group_batches(free, limits), *((row,) for row in found.due)]:
             if not self._deliver_batch(batch, turn):
                 return False
         if opened.locked:
