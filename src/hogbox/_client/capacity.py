@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from hogbox._client.effect import Flow, Read
 from hogbox._client.recorder import Entry
+from hogbox._delivery.condition import Condition
 from hogbox._events.capacity import DEAD_LETTER, Bounds, Full, full_disk, full_outbox
 from hogbox._store.portable import Portable
 from hogbox._store.room_statement import COUNTED, RoomStatements
@@ -35,6 +36,7 @@ class Capacity:
         self._bounds = bounds
         self._policy = policy
         self._full: Full | None = None
+        self._is_full = Condition()
         self._due = 0.0
 
     def admit(self, ctx: Any, entry: Entry) -> Flow[Entry]:
@@ -73,10 +75,10 @@ class Capacity:
 
     def _tell(self, full: Full | None) -> None:
         """Log a change of state."""
-        before, self._full = self._full, full
-        if full is not None and before is None:
+        self._full = full
+        if full is not None and self._is_full.begin():
             dead = self._policy == DEAD_LETTER and not full.disk
             then = "events go to the dead letters" if dead else "captures raise OutboxFull"
             log.warning("%s: %s, and exposures are left out, until there is room", full.reason, then)
-        elif full is None and before is not None:
+        elif full is None and self._is_full.end():
             log.info("the outbox has room again")

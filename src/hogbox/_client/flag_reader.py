@@ -14,6 +14,7 @@ from hogbox._client.flag_cache import FlagCache, Sight
 from hogbox._client.local_flags import Person
 from hogbox._client.remote import Remote
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
+from hogbox._delivery.condition import Condition
 from hogbox._events.exposure import FlagFacts
 from hogbox._settings.client import ClientSettings
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
@@ -88,10 +89,9 @@ class FlagReader:
         self._project = shorten(settings.project_token)
         self._one_local = FlagsEvaluated(self._project, LOCAL, 1)
         self._one_inconclusive = FlagsEvaluated(self._project, INCONCLUSIVE, 1)
-        self._falls_back_in_vain = False
+        self._unanswered_reads = Condition()
         self._uncomputed: set[str] = set()
-        self._warned = False
-        """Whether the log says that there are no definitions."""
+        self._without_definitions = Condition()
 
     def read_plain(
         self,
@@ -244,9 +244,8 @@ class FlagReader:
             return Sight(None, None)
         sight: Sight = yield from self._cache.view(ctx)
         if sight.stamp is not None:
-            self._warned = False
-        elif fallback is None and not self._warned:
-            self._warned = True
+            self._without_definitions.end()
+        elif fallback is None and self._without_definitions.begin():
             log.warning(_NO_DEFINITIONS, self._project, extra={"project": self._project})
         return sight
 
@@ -268,8 +267,7 @@ class FlagReader:
             self._telemetry.emit(FlagsAsked(self._project, error.reason, time.perf_counter() - began))
             raise
         self._telemetry.emit(FlagsAsked(self._project, ANSWERED, time.perf_counter() - began))
-        if self._falls_back_in_vain:
-            self._falls_back_in_vain = False
+        if self._unanswered_reads.end():
             log.info("PostHog answers questions for flags again", extra={"project": self._project})
         if decided := sum(flag.value is not None for flag in answer.flags.values()):
             self._telemetry.emit(FlagsEvaluated(self._project, FROM_POSTHOG, decided))
@@ -277,8 +275,7 @@ class FlagReader:
 
     def _unanswered(self, error: RemoteEvaluationError) -> None:
         """Say that reads fall back to PostHog in vain, when that begins; `answer` says when it is over."""
-        first, self._falls_back_in_vain = not self._falls_back_in_vain, True
-        if first:
+        if self._unanswered_reads.begin():
             facts = {"project": self._project, "reason": error.reason}
             log.warning("flags are inconclusive here, and their defaults are given: %s", error, extra=facts)
 

@@ -148,7 +148,7 @@ class Failures:
             what = _REFUSED[what_is_refused(answer.status) or "token"]
             log.error(what, shorten(project), answer.reason, kept, extra=facts)
         elif not refused:
-            self._unwell(answer, facts)
+            self._report_failing(answer, facts)
         said = f"project {shorten(project)} refused: {answer.reason}" if refused else answer.reason
         self._store.note_error({row.shard for row in rows}, turn.fences, said)
         self._store.hold(project, seconds, attempt, answer.status, answer.reason)
@@ -160,11 +160,10 @@ class Failures:
         base, cap = settings.retry_base_seconds, settings.retry_cap_seconds
         return delay(attempt, base=base, cap=cap, random=random(), retry_after=after_all)  # noqa: S311
 
-    def _unwell(self, answer: Answer, facts: Mapping[str, object]) -> None:
+    def _report_failing(self, answer: Answer, facts: Mapping[str, object]) -> None:
         with self._shared.lock:
-            first, self._shared.failing = not self._shared.failing, True
-            self._shared.failed_at = time.monotonic()
-        if first:
+            news = self._shared.host_fails.begin(time.monotonic())
+        if news:
             log.warning(
                 "PostHog does not take events (%s): they wait in the outbox and are sent again",
                 answer.reason,

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from hogbox._delivery.condition import Condition
 from hogbox._wire.printable import one_line
 from hogbox._worker.refresher import GivenUp, Refresher
 
@@ -33,7 +34,7 @@ class Poller:
         self._refresher = refresher
         self._worker = worker
         self._stop = threading.Event()
-        self._unwell = False
+        self._database_fails = Condition()
         self._thread = threading.Thread(target=self._run, name="hogbox-refresher", daemon=True)
 
     def __enter__(self) -> Self:
@@ -58,19 +59,17 @@ class Poller:
         try:
             wait = self._refresher.tick(self._worker, self._stop.wait)
         except SQLAlchemyError as error:
-            self._trouble(error)
+            self._report_failing(error)
             return min(_REST, self._refresher.interval())
         except GivenUp:
             raise
         except Exception:
             log.exception("a refresh of flag definitions failed in a way that hogbox did not foresee")
             return self._refresher.interval()
-        if self._unwell:
+        if self._database_fails.end():
             log.info("the database answers again")
-        self._unwell = False
         return wait
 
-    def _trouble(self, error: SQLAlchemyError) -> None:
-        if not self._unwell:
+    def _report_failing(self, error: SQLAlchemyError) -> None:
+        if self._database_fails.begin():
             log.warning("flag definitions can't be refreshed, the database fails: %s", one_line(error))
-        self._unwell = True

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from hogbox._delivery.condition import Condition
 from hogbox._http.definitions import DefinitionsTransport
 from hogbox._http.response import NoReply
 from hogbox._settings.client import ClientSettings
@@ -103,7 +104,7 @@ class Refresher:
         self._telemetry = telemetry or Telemetry()
         self._store = DefinitionStore(database, settings.project_token)
         self._history = HistoryStore(database, settings.project_token)
-        self._said: str | None = None
+        self._failing = Condition()
         self._bad_interval: str | None = None
         self._key = settings.definitions_key
         if self._key and (doubt := objection(self._key)):
@@ -240,13 +241,13 @@ class Refresher:
 
     def _say(self, result: Refresh, loudly: bool) -> None:
         """Log what became of a refresh; one that the clock began only where it differs from the last."""
-        last, self._said = self._said, str(result)
-        well, was_well = result.status in _WELL, last is None or last in _WELL
+        well = result.status in _WELL
+        news = self._failing.end() if well else self._failing.begin(what=str(result))
         project = shorten(self._settings.project_token)
         facts = {"project": project, "status": result.status, "reason": result.reason}
-        if not well and (loudly or last != self._said):
+        if not well and (loudly or news):
             log.warning("flag definitions of project %s: %s: %s", project, result, result.detail, extra=facts)
-        elif well and not was_well:
+        elif well and news:
             log.info("flag definitions of project %s are refreshed again", project, extra=facts)
         elif result.status == Status.UPDATED:
             log.info("flag definitions of project %s are updated", project, extra=facts)

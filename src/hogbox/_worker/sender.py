@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from enum import Enum
 from random import random
-from typing import Final, NamedTuple
+from typing import Final
 
 from hogbox._delivery.batch import Waiting, group_batches, total_bytes
 from hogbox._delivery.bisection import Part, after, without
+from hogbox._delivery.schedule import Finished, Outcome
 from hogbox._encryption import VARIABLE, Cipher
 from hogbox._events.event import HISTORICAL
 from hogbox._http.capture import CaptureTransport
@@ -31,30 +31,6 @@ from hogbox._worker.turn import Shared, Turn
 log = logging.getLogger("hogbox.delivery")
 
 _NO_KEYS: Final = f"events are encrypted, and this worker has no keys: start it with {VARIABLE}"
-
-
-class Outcome(Enum):
-    """How a turn ended."""
-
-    NOTHING = "nothing"
-    """There was nothing to send, or nothing that could be."""
-
-    LATE = "late"
-    """There was something to send, but the leases may have ended before an answer came: prolong them first."""
-
-    SENT = "sent"
-    """Events were sent, and none are left, or those that are have to wait."""
-
-    MORE = "more"
-    """Events were sent, and more are waiting."""
-
-
-class Finished(NamedTuple):
-    """A turn that is over, with its moments on the monotonic clock: it may be collected much later."""
-
-    outcome: Outcome
-    began: float
-    ended: float
 
 
 class Sender:
@@ -154,8 +130,8 @@ class Sender:
         base, cap = self._settings.retry_base_seconds, self._settings.retry_cap_seconds
         seconds = delay(turn.attempt(shards), base=base, cap=cap, random=random(), retry_after=None)  # noqa: S311
         with self._shared.lock:
-            first, self._shared.locked = not self._shared.locked, True
-        if first:
+            news = self._shared.without_keys.begin()
+        if news:
             log.error("%s: the events wait", _NO_KEYS)
         self._store.postpone(shards, turn.fences, seconds, _NO_KEYS)
 

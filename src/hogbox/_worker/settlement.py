@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from hogbox._delivery.batch import Waiting, total_bytes
 from hogbox._store.delivery import DeliveryStore
@@ -15,9 +14,6 @@ from hogbox._worker.turn import Shared, Turn
 from hogbox.telemetry import DEAD, DELIVERED, EventsSettled
 
 log = logging.getLogger("hogbox.delivery")
-
-_WELL_AFTER: Final = 10.0
-"""Seconds without a failure after which the host counts as well again; keeps a flapping server out of the log."""
 
 
 class Settlement:
@@ -66,8 +62,7 @@ class Settlement:
         with self._shared.lock:
             taken_back = self._shared.courses.accept(project, now)
             self._shared.limit.accept(total_bytes(rows), now)
-            recovered = self._shared.failing and now - self._shared.failed_at > _WELL_AFTER
-            self._shared.failing = self._shared.failing and not recovered
+            recovered = self._shared.host_fails.end(now)
             clean = set(turn.fences) - self._shared.suspects.shards(turn.fences)
         if taken_back or project in self._store.held:
             self._store.release(project)

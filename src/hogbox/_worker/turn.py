@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from hogbox._delivery.condition import OVER_AFTER, Condition
 from hogbox._delivery.course import Courses
 from hogbox._delivery.limit import SizeLimit
 from hogbox._delivery.suspect import Suspects
@@ -30,9 +31,8 @@ class Shared:
     suspects: Suspects = field(default_factory=Suspects)
     delivered: int = 0
     dead: int = 0
-    failing: bool = False
-    locked: bool = False
-    failed_at: float = 0.0
+    host_fails: Condition = field(default_factory=lambda: Condition(OVER_AFTER))
+    without_keys: Condition = field(default_factory=Condition)
 
     def count(self) -> tuple[int, int]:
         """How many events are delivered, and how many are dead letters."""

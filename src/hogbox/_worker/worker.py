@@ -22,8 +22,10 @@ from typing import Final, NamedTuple
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._delivery.batch import Limits
+from hogbox._delivery.condition import OVER_AFTER, Condition
 from hogbox._delivery.health import Health
 from hogbox._delivery.limit import SizeLimit
+from hogbox._delivery.schedule import REST, Finished, Schedule
 from hogbox._encryption import Cipher
 from hogbox._http.capture import CaptureTransport
 from hogbox._settings.delivery import DeliverySettings
@@ -40,40 +42,20 @@ from hogbox._worker.poller import Poller
 from hogbox._worker.process import process_name
 from hogbox._worker.refresher import Refresher
 from hogbox._worker.retention import Retention
-from hogbox._worker.sender import Finished, Outcome, Sender
+from hogbox._worker.sender import Sender
 from hogbox._worker.turn import Shared
 from hogbox.telemetry import LeasesChanged, Telemetry
 
 log = logging.getLogger("hogbox.worker")
 
-HINT_SECONDS: Final = 10.0
-"""How long a capture in this process keeps the worker looking often: its transaction may commit at any moment."""
-
-_OFTEN: Final = 0.04
-_SELDOM: Final = 0.1
-_GATHER: Final = 0.03
-"""After a turn that took all there was: time for the next events to gather, so that a few requests carry many."""
-
-_REST: Final = 1.0
-_IDLE_SHARE: Final = 20
-"""Times the duration of a search in vain: passing over the events of held projects costs little, however many wait."""
-
-_LONGEST_REST: Final = 5.0
-"""Seconds: a search that itself waited for a lost connection took long without costing anything."""
-
-_WELL_AFTER: Final = 5.0
-"""Seconds without a failure after which the database counts as well again, to the log: one where just writing fails
-would otherwise fill it."""
-
 _SHARE_OF_LEASE: Final = 0.5
+"""Of a lease, to wait for one operation of the database: another try fits before the lease ends."""
+
 _SHORTEST_PATIENCE: Final = 5.0
 """Seconds to wait at least for one operation of the database."""
 
 _LAST_PATIENCE: Final = 5.0
 """Seconds to wait for one operation of the database at the end."""
-
-_TOGETHER: Final = 0.01
-"""Shards that were put off together are due within a few milliseconds: one request serves them all."""
 
 
 Submit = Callable[[Sequence[Ready], bool], "Future[Finished]"]
@@ -125,17 +107,10 @@ class Worker:
         self._refresher = refresher
         self._stopping = False
         self._wake: SimpleQueue[None] = SimpleQueue()
-        self._often_until = 0.0
-        self._look_at = 0.0
-        self._gather_until = 0.0
+        self._schedule = Schedule(self._senders, settings.poll_seconds)
         self._turns: dict[Future[Finished], frozenset[int]] = {}
-        self._resting: dict[int, float] = {}
-        self._parallel = 1
-        self._unwell = False
-        self._said_unwell = False
-        self._failed_at = 0.0
-        self._failing_since = 0.0
-        self._puzzle: str | None = None
+        self._database_fails = Condition(OVER_AFTER)
+        self._unexpected = Condition()
         self._beat: float | None = None
         self._told_held = 0
         self._adopted = False
@@ -173,7 +148,7 @@ class Worker:
         if total and timeout is not None and not can_write_within(self._database.engine, timeout):
             log.warning("nothing delivered: a transaction has locked the database against writing for %g s", timeout)
             return Delivery(0, 0, total)
-        self._often_until = float("inf")
+        self._schedule.hint(0.0, float("inf"))
 
         def finished() -> bool:
             if progress:
@@ -201,15 +176,13 @@ class Worker:
         now, beat = time.monotonic(), self._beat
         age = None if beat is None else now - beat
         leases = self._leases
-        failing = now - self._failing_since if self._unwell else None
+        since = self._database_fails.since
+        failing = now - since if self._schedule.failing and since is not None else None
         return Health(age, failing, leases.deadline > now, leases.held, self._stopping)
 
     def hint(self) -> None:
         """Say that events may be committed soon: for some seconds the worker looks often."""
-        now = time.monotonic()
-        asleep = now >= self._often_until
-        self._often_until = max(self._often_until, now + HINT_SECONDS)
-        if asleep:
+        if self._schedule.hint(time.monotonic()):
             self._wake.put(None)
 
     def _polling(self) -> AbstractContextManager[object]:
@@ -261,9 +234,11 @@ class Worker:
                 self._retention.keep()
                 if self._should_look(changes):
                     self._deal(submit)
-                self._well()
+                self._schedule.failing = False
+                self._report_working()
             except Exception as error:
-                self._trouble(error)
+                self._schedule.failing = True
+                self._report_failing(error)
             self._sleep(self._pause(changes))
 
     def _is_stopping(self) -> bool:
@@ -277,42 +252,21 @@ class Worker:
                 self._wake.get_nowait()
 
     def _collect(self) -> None:
-        """Take finished turns back; shards that could not be served rest for a while."""
+        """Take finished turns back. Raises the error of the database with which one ended."""
         for turn in [turn for turn in self._turns if turn.done()]:
-            shards = self._turns.pop(turn)
-            now = time.monotonic()
+            shards, now = self._turns.pop(turn), time.monotonic()
             error = turn.exception()
-            outcome = Outcome.NOTHING if error else turn.result().outcome
-            self._adapt(outcome)
-            if outcome in (Outcome.SENT, Outcome.MORE):
-                self._gather_until = now + _GATHER if outcome is Outcome.SENT else 0.0
-                self._look_at = self._gather_until
+            if error is None:
+                self._schedule.finish(shards, turn.result(), now, self._shared.next_due(now))
                 continue
-            until = now + _REST if error else self._rest(turn.result(), now)
-            self._resting.update(dict.fromkeys(shards, until))
-            self._look_at = min(self._look_at, until)
+            self._schedule.fail(shards, now)
             if isinstance(error, SQLAlchemyError):
                 raise error
-            if error is not None:
-                self._puzzled(error)
-
-    def _rest(self, turn: Finished, now: float) -> float:
-        """Until when to leave shards alone of which nothing could be sent; a project that is due is not kept waiting.
-
-        Counted from the end of the search: this thread may collect it much later, where the database keeps it waiting.
-        """
-        cost = 0.0 if turn.outcome is Outcome.LATE else turn.ended - turn.began
-        rest = min(_LONGEST_REST, max(self._settings.poll_seconds, _IDLE_SHARE * cost))
-        return min(turn.ended + rest, self._shared.next_due(now) + _TOGETHER)
-
-    def _adapt(self, outcome: Outcome) -> None:
-        """More requests at once while there is a backlog; one for all shards while there is none."""
-        wanted = self._parallel * 2 if outcome is Outcome.MORE else self._parallel // 2
-        self._parallel = max(1, min(wanted, self._senders))
+            self._report_unexpected(error)
 
     def _keep_leases(self) -> None:
         if self._leases.keep():
-            self._look_at = 0.0
+            self._schedule.look_now()
         if not self._adopted:
             self._adopted = True
             self._shared.adopt(self._store.paused, time.monotonic())
@@ -325,28 +279,17 @@ class Worker:
         self._told_held = held
 
     def _should_look(self, changes: ChangeSignal) -> bool:
-        if self._stopping or len(self._turns) >= self._senders:
+        if self._stopping:
             return False
-        now = time.monotonic()
-        return now >= self._gather_until and (changes.changed() or now >= self._look_at)
+        return self._schedule.should_look(time.monotonic(), len(self._turns), changes.changed)
 
     def _deal(self, submit: Submit) -> None:
-        """Give the shards that hold events to idle senders, and note when to look again at the latest."""
-        now = time.monotonic()
-        self._resting = {shard: until for shard, until in self._resting.items() if until > now}
-        self._look_at = self._leases.next_beat
-        ready: list[Ready] = []
+        """Give the shards that hold events to idle senders."""
+        schedule, found = self._schedule, self._store.read_ready()
         unavailable = self._busy() | self._leases.recalled
-        for one in self._store.read_ready():
-            wait = max(one.wait, self._resting.get(one.shard, now) - now)
-            if wait > 0:
-                self._look_at = min(self._look_at, now + wait + _TOGETHER)
-            elif one.shard not in unavailable:
-                ready.append(one)
-        free = max(1, self._parallel - len(self._turns))
-        for turn in _split(ready, free):
+        for turn in schedule.deal(found, unavailable, len(self._turns), self._leases.next_beat, time.monotonic()):
             try:
-                future = submit(turn, self._parallel < self._senders)
+                future = submit(turn, schedule.parallel < self._senders)
             except RuntimeError as error:
                 if "shutdown" not in str(error):
                     raise
@@ -360,49 +303,28 @@ class Worker:
         return {shard for shards in self._turns.values() for shard in shards}
 
     def _pause(self, changes: ChangeSignal) -> float:
-        """Seconds until something is due; a pulse at the latest, for what no signal tells of."""
-        now = time.monotonic()
-        if self._unwell:
-            return _REST
-        pulse = min(self._settings.poll_seconds, _SELDOM) if changes.precise else self._settings.poll_seconds
-        if now < self._often_until:
-            pulse = min(pulse, _OFTEN)
-        all_busy = len(self._turns) >= self._senders
-        due = self._leases.next_beat if all_busy else min(self._leases.next_beat, self._look_at)
-        return max(0.0, min(pulse, due - now))
+        now, busy = time.monotonic(), len(self._turns)
+        return self._schedule.pause(now, busy, self._leases.next_beat, precise=changes.precise)
 
-    def _trouble(self, error: Exception) -> None:
-        now = time.monotonic()
-        if not self._said_unwell:
-            foreseen = isinstance(error, SQLAlchemyError)
+    def _report_failing(self, error: Exception) -> None:
+        foreseen = isinstance(error, SQLAlchemyError)
+        if self._database_fails.begin(time.monotonic()):
             log.warning(
                 "the database fails; trying again every %.0f s: %s",
-                _REST,
+                REST,
                 one_line(error if foreseen else repr(error)),
                 exc_info=None if foreseen else error,
                 extra={"worker": self.id},
             )
-            self._failing_since = now
-        self._unwell = self._said_unwell = True
-        self._failed_at = now
 
-    def _well(self) -> None:
-        self._unwell = False
-        if self._said_unwell and time.monotonic() - self._failed_at > _WELL_AFTER:
-            self._said_unwell = False
+    def _report_working(self) -> None:
+        if self._database_fails.end(time.monotonic()):
             log.info("the database answers again", extra={"worker": self.id})
 
-    def _puzzled(self, error: BaseException) -> None:
-        """Say what failed; not again where the same fails again."""
-        if repr(error) != self._puzzle:
+    def _report_unexpected(self, error: BaseException) -> None:
+        if self._unexpected.begin(what=repr(error)):
             log.error(
-                "a delivery failed in a way that hogbox did not foresee; if the same fails again it is not said again",
+                "unexpected error during delivery (identical errors are not logged again)",
                 exc_info=error,
                 extra={"worker": self.id},
             )
-        self._puzzle = repr(error)
-
-
-def _split(ready: Sequence[Ready], turns: int) -> list[Sequence[Ready]]:
-    """The shards dealt out to that many turns at most."""
-    return [ready[index::turns] for index in range(turns) if ready[index::turns]]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from hogbox._delivery.condition import Condition
 from hogbox._operations.metrics.family import (
     BACKLOG,
     BACKLOG_SPAN,
@@ -45,7 +46,7 @@ class Gauges:
         self._read_at = -float("inf")
         self._families: list[Family] = []
         self._projects: dict[str, None] = {}
-        self._unwell = False
+        self._database_fails = Condition()
 
     def collect(self) -> list[Family]:
         """What the database said, at most `max_age` seconds ago; where it fails, just that."""
@@ -59,11 +60,10 @@ class Gauges:
         try:
             measures = self._store.read()
         except Exception as error:
-            if not self._unwell:
+            if self._database_fails.begin():
                 log.warning("the backlog can't be measured, the database fails: %s", one_line(error))
-            self._unwell = True
             return [Family(DATABASE_UP, [Sample((), 0)])]
-        self._unwell = False
+        self._database_fails.end()
         for one in measures.backlog:
             if len(self._projects) < _MOST_PROJECTS:
                 self._projects[shorten(one.project)] = None
