@@ -67,6 +67,13 @@ def test_p2_the_row_of_a_shard_that_was_removed_is_put_back(database: TestDataba
     assert database.count("posthog_shards") == 64
 
 
+@pytest.mark.parametrize("fence", [2**63 - 1, -(2**63)])
+def test_p2_a_fence_that_cannot_be_counted_on_begins_again(
+    database: TestDatabase, emulator: Emulator, fence: int
+) -> None:
+    assert deliver(database, emulator, f"UPDATE posthog_shards SET fence = {fence}") == (10, [])
+
+
 def test_a_worker_whose_name_cannot_be_read_stops_no_other(sqlite_database: TestDatabase, emulator: Emulator) -> None:
     spoiled = (
         "INSERT INTO posthog_workers (id, host, pid, version, started_at, seen_at) "
