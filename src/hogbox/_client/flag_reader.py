@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from hogbox._client.argument import read_group_properties, read_mapping
 from hogbox._client.exposure import Exposure, Exposures
 from hogbox._client.flag_cache import FlagCache, Sight
 from hogbox._client.local_flags import Person
@@ -15,9 +16,10 @@ from hogbox._client.remote import Remote
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._client.step import Plan
 from hogbox._events.exposure import FlagFacts
+from hogbox._events.value import class_name
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
 from hogbox._wire.host import shorten
-from hogbox.errors import RemoteEvaluationError, UsageError
+from hogbox.errors import InvalidPerson, RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
 from hogbox.settings import Settings
 from hogbox.telemetry import ANSWERED, INCONCLUSIVE, LOCAL, FlagsAsked, FlagsEvaluated, Telemetry
@@ -125,11 +127,19 @@ class FlagReader:
         device_id: str | None,
         complete: bool | None,
     ) -> Person | None:
-        """For whom a flag is read; None where nobody is named."""
+        """For whom a flag is read; None where nobody is named. Raises InvalidPerson for what can't be read."""
         if distinct_id is None:
             return None
-        complete = self.usual.properties_complete if complete is None else complete
-        return Person(distinct_id, groups, person_properties, group_properties, device_id, complete)
+        if device_id is not None and not issubclass(type(device_id), str):
+            raise InvalidPerson(f"device_id is a text or None, not {class_name(device_id)}")
+        return Person(
+            distinct_id,
+            read_mapping("groups", groups),
+            read_mapping("person_properties", person_properties),
+            read_group_properties(group_properties),
+            device_id,
+            self.usual.properties_complete if complete is None else complete,
+        )
 
     def read(
         self, ctx: Any, key: str, person: Person | None, fallback: str | None, track: bool | None
@@ -200,7 +210,8 @@ class FlagReader:
             return properties_of(flags)
         if person is None or not wanted:
             return None
-        return Flags((yield from self.view(ctx, Person(person, groups)))).event_properties()
+        about = Person(person, read_mapping("groups", groups))
+        return Flags((yield from self.view(ctx, about))).event_properties()
 
     def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Plan[RemoteFlag | None]:
         """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
