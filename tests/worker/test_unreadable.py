@@ -9,11 +9,13 @@ from hogbox._events.identifier import shard_of
 from hogbox.emulator import Emulator
 from tests.fixtures.database import TestDatabase
 
+DEEP = '{"event":"a","properties":' + "[" * 50_000 + "]" * 50_000 + "}"
 ANYWHERE = {
     "two events": 'UPDATE posthog_outbox SET payload = \'{"event":"a"},{"event":"b"}\' WHERE id = 2',
     "more than an event": 'UPDATE posthog_outbox SET payload = \'{"event":"a"}],"api_key":"x","y":[1\' WHERE id = 2',
     "a number": "UPDATE posthog_outbox SET payload = '5' WHERE id = 2",
     "nothing": "UPDATE posthog_outbox SET payload = '' WHERE id = 2",
+    "nested too deeply": f"UPDATE posthog_outbox SET payload = '{DEEP}' WHERE id = 2",
     "shard 64": "UPDATE posthog_outbox SET shard = 64 WHERE id = 2",
     "shard -1": "UPDATE posthog_outbox SET shard = -1 WHERE id = 2",
 }

@@ -58,6 +58,9 @@ _UUID_FIRST: Final = '{"uuid":"'
 _UUID: Final = slice(len(_UUID_FIRST), len(_UUID_FIRST) + 36)
 """Where `encode` puts it; payloads that somebody edited may have it elsewhere."""
 
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoding a text raises that another program wrote: nested too deeply, too."""
+
 _OBJECT: Final = msgspec.json.Decoder(_Object)
 _HEAD: Final = msgspec.json.Decoder(_Head)
 _PERSON: Final = msgspec.json.Decoder(_Person)
@@ -82,7 +85,7 @@ def is_object(payload: str) -> bool:
     """Whether a payload is one JSON object, and nothing beside it: another would change the request that it is in."""
     try:
         _OBJECT.decode(payload)
-    except (msgspec.MsgspecError, UnicodeError):
+    except UNREADABLE:
         return False
     return True
 
@@ -93,7 +96,7 @@ def uuid_of(payload: str) -> str:
         return payload[_UUID]
     try:
         return _HEAD.decode(payload).uuid
-    except (msgspec.MsgspecError, UnicodeError):
+    except UNREADABLE:
         return ""
 
 
@@ -101,5 +104,5 @@ def distinct_id_of(payload: str) -> str | None:
     """The distinct id inside an encoded event; None for a text that has none."""
     try:
         return _PERSON.decode(payload).distinct_id
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None

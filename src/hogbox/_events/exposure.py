@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hogbox._events.event import UNREADABLE
+
 EXPOSURE: Final = "$feature_flag_called"
 
 _MINIMAL: Final = frozenset(
@@ -110,7 +112,7 @@ def exposure_id_of(project: str, payload: str) -> str | None:
     """The id of the exposure in an event's payload, which hooks may have changed; None where it names no flag."""
     try:
         event = _EVENT.decode(payload)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     properties = event.properties
     if event.event != EXPOSURE or not isinstance(key := properties.get("$feature_flag"), str):
