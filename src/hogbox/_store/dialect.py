@@ -350,11 +350,19 @@ def open_engine(database_url: str | URL) -> Engine:
 
 
 def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
-    """Connect. Raises ConfigurationError for options of a URL that the driver does not know."""
+    """Connect. Raises ConfigurationError where the driver fails at an option of the URL, or at a part of it.
+
+    Drivers raise TypeError, AttributeError, UnicodeError, FileNotFoundError and others there; what they raise for a
+    server that does not answer is an error of theirs.
+    """
     try:
         return dialect.connect(*arguments, **parameters)
-    except TypeError as error:
-        raise ConfigurationError(f"the driver refuses an option of the database URL: {error}") from error
+    except Exception as error:
+        if isinstance(error, dialect.loaded_dbapi.Error):
+            raise
+        raise ConfigurationError(
+            f"the driver refuses an option of the database URL: {type(error).__name__}: {error}"
+        ) from error
 
 
 def dialect_of(name: str) -> Dialect:
@@ -387,6 +395,9 @@ def _complete(database_url: str | URL) -> URL:
             "the database URL can't be read: write sqlite:///app.db, postgresql://user@host/name or "
             "mysql://user@host/name"
         ) from error
+    if "@" in (url.host or ""):
+        # The error of a name that is not found would show a part of the password.
+        raise ConfigurationError("the host of the database URL has an @ in it: write an @ of the password as %40")
     if url.drivername == "postgres":
         url = url.set(drivername="postgresql")
     _require_known(url.get_backend_name())

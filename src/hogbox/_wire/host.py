@@ -40,7 +40,16 @@ def without_password(address: str) -> str:
     if not separator:
         scheme, rest = "", address
     authority, slash, path = rest.partition("/")
+    if "@" in path and "@" not in authority and not _ends_in_a_port(authority):
+        # A password with a slash that is not escaped.
+        authority, slash, path = path.rpartition("@")[2].partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _ends_in_a_port(authority: str) -> bool:
+    """Whether it is a host, with or without a port, rather than a user and the beginning of a password."""
+    name, colon, port = authority.rpartition(":")
+    return not colon or name.startswith("[") or port.isdigit() or not port
 
 
 def _is_address(address: str) -> bool:
