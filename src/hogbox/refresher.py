@@ -30,6 +30,7 @@ from hogbox._wire.definitions import (
     no_reply,
     readable,
     retry_delays,
+    too_large,
     worth_retrying,
 )
 from hogbox._wire.host import shorten
@@ -178,6 +179,8 @@ class Refresher:
         began = time.perf_counter()
         stored = self._store.read()
         finding, requests = self._ask(key, stored, pause)
+        if finding.store is not None and not self._store.fits(finding.store.data):
+            finding = too_large(len(finding.store.data))
         if finding.store is not None:
             self._keep(finding.store, stored)
         self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED, requests=requests)

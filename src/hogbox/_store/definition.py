@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, UpdateBase
+from sqlalchemy import Connection, UpdateBase, text
 
 from hogbox._events.escape import escape
 from hogbox._store.database import Database
 from hogbox._store.dialect import ByDialect, autocommit
 from hogbox._store.refresh_statement import RefreshStatements
+
+_ESCAPED: Final = ('"', "'", "\\", "\n", "\r")
+"""What drivers write as two characters."""
+
+_AROUND: Final = 64 * 1024
+"""Bytes for what a statement has besides the definitions."""
 
 
 class StoredDefinitions(NamedTuple):
@@ -46,6 +52,15 @@ class DefinitionStore:
         """How often the definitions have changed; 0 where none were ever stored."""
         with self._connect() as connection:
             return connection.scalar(self._statements.read_revision, {"wanted": self._project}) or 0
+
+    def fits(self, data: str) -> bool:
+        """Whether the database takes definitions of this size: MySQL and MariaDB end a connection that sends more."""
+        if self._database.engine.dialect.name not in ("mysql", "mariadb"):
+            return True
+        with self._connect() as connection:
+            longest = connection.scalar(text("SELECT @@max_allowed_packet"))
+        written = escape(data)
+        return len(written) + sum(map(written.count, _ESCAPED)) + _AROUND <= int(longest or 0)
 
     def store(self, data: str, etag: str | None, over: StoredDefinitions | None) -> None:
         """Store definitions that were fetched after `over` was read; counts the revision where the text differs.

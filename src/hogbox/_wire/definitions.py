@@ -86,6 +86,9 @@ class Reason(StrEnum):
     INVALID_SHAPE = "invalid-shape"
     """The answer is JSON, but no definitions that hogbox can read."""
 
+    TOO_LARGE = "too-large"
+    """The database does not take definitions of this size."""
+
     KEPT_STALE = "kept-stale"
     """PostHog's cache is cold for long, and the definitions stay because `keep_stale_definitions` says so."""
 
@@ -177,6 +180,12 @@ def readable(data: str, parse: Parse) -> bool:
 def no_reply(error: str, around: Circumstances) -> Finding:
     """The finding where no answer came."""
     return Finding(Status.ERROR, Reason.FETCH_FAILED, f"PostHog can't be reached: {_shown(error, around.hide)}")
+
+
+def too_large(characters: int) -> Finding:
+    """The finding where the database does not take what came."""
+    detail = f"the definitions have {characters:,} characters, more than the database takes: raise max_allowed_packet"
+    return Finding(Status.ERROR, Reason.TOO_LARGE, detail)
 
 
 def interpret(reply: Reply, around: Circumstances, parse: Parse) -> Finding:
