@@ -10,7 +10,7 @@ import pytest
 
 from hogbox import PostHog
 from hogbox.emulator import Emulator
-from hogbox.errors import InvalidPerson
+from hogbox.errors import InvalidEvent, InvalidPerson, UsageError
 from tests.client.conftest import TOKEN
 from tests.fixtures.database import TestDatabase
 
@@ -95,3 +95,17 @@ def test_p8_a_person_that_cannot_be_read_is_a_mistake_of_the_caller(
 def test_p8_an_event_that_tells_of_flags_ends_too(reading: PostHog) -> None:
     with pytest.raises(InvalidPerson, match="groups"):
         reading.capture(None, "paid", distinct_id="u1", groups=Endless(), send_feature_flags=True)
+
+
+@pytest.mark.parametrize("kind", ["no mapping", "exploding", "a long number"])
+def test_p8_what_is_no_flag_key_and_no_idempotency_key_is_said_to_be(reading: PostHog, kind: str) -> None:
+    exploding: dict[str, Any] = {}
+    for _ in range(60):
+        exploding = {"a": exploding, "b": exploding}
+    wrong: Any = {"no mapping": Unlike(), "exploding": exploding, "a long number": 10**5000}[kind]
+    for call in (reading.get_feature_flag, reading.is_feature_enabled, reading.evaluate_flag):
+        with pytest.raises(UsageError, match="key is text"):
+            call(None, wrong, distinct_id="u1")
+    if kind == "exploding":
+        with pytest.raises(InvalidEvent, match="idempotency_key"):
+            reading.capture(None, "paid", distinct_id="u1", idempotency_key=wrong)

@@ -16,7 +16,7 @@ from hogbox._client.remote import Remote
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._client.step import Plan
 from hogbox._events.exposure import FlagFacts
-from hogbox._events.value import class_name
+from hogbox._events.value import class_name, shown
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
 from hogbox._wire.host import shorten
 from hogbox.errors import InvalidPerson, RemoteEvaluationError, UsageError
@@ -190,7 +190,7 @@ class FlagReader:
         """The payload that a flag has for a value, whoever asks."""
         _require_key(key)
         if not isinstance(match_value, bool | str):
-            raise UsageError(f"match_value is True, False or the key of a variant, not {match_value!r}")
+            raise UsageError(f"match_value is True, False or the key of a variant, not {shown(match_value)}")
         local = (yield from self.sight(ctx, fallback)).flags
         return None if local is None else local.payload(key, match_value)
 
@@ -350,12 +350,14 @@ def keys_of(keys: Iterable[str] | None) -> list[str] | None:
 def require_fallback(fallback: object) -> None:
     """Raise UsageError for what can't be fallen back to."""
     if fallback is not None and fallback != REMOTE:
-        raise UsageError(f"fallback is None or 'remote', not {fallback!r}")
+        raise UsageError(f"fallback is None or 'remote', not {shown(fallback)}")
 
 
 def _require_key(key: object) -> None:
-    if not isinstance(key, str):
-        raise UsageError(f"a flag's key is text, not {key!r}: get_feature_flag(ctx, 'new-checkout', distinct_id=...)")
+    if not issubclass(type(key), str):
+        raise UsageError(
+            f"a flag's key is text, not {shown(key)}: get_feature_flag(ctx, 'new-checkout', distinct_id=...)"
+        )
 
 
 def _values(results: dict[str, Any] | Any) -> FlagValues:

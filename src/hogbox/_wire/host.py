@@ -35,7 +35,7 @@ def normalize_host(host: str | None) -> str:
 
 
 def without_password(address: str) -> str:
-    """An address fit for logs: what stands between scheme and host, a user and a password, is left out."""
+    """An address fit for logs: user and password are left out, and so is a query, which may hold a key."""
     scheme, separator, rest = address.partition("://")
     if not separator:
         scheme, rest = "", address
@@ -43,7 +43,8 @@ def without_password(address: str) -> str:
     if "@" in path and "@" not in authority and not _ends_in_a_port(authority):
         # A password with a slash that is not escaped.
         authority, slash, path = path.rpartition("@")[2].partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+    kept, query, _ = f"{authority.rpartition('@')[2]}{slash}{path}".partition("?")
+    return f"{scheme}{separator}{kept}{query and '?…'}"
 
 
 def _ends_in_a_port(authority: str) -> bool:
