@@ -11,6 +11,8 @@ import pytest
 
 import hogbox as package
 from hogbox._store.table import SCHEMA_VERSION
+from hogbox.cli import describe
+from hogbox.errors import InvalidEvent
 from tests.cli.conftest import Ended, Hogbox
 from tests.fixtures.database import TestDatabase
 
@@ -182,3 +184,16 @@ def test_a_mistake_shows_no_traceback(hogbox_process: Hogbox) -> None:
     done = hogbox_process("worker", "-d", "sqlite:////nowhere/at/all/app.db")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "hogbox: the database fails: unable to open database file\n"
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        ("it is not JSON", "line 1: it is not JSON"),
+        ("the disk is full", "line 1: it is not JSON\n  because: the disk is full"),
+    ],
+)
+def test_a_cause_is_told_where_the_error_does_not_say_it_already(cause: str, told: str) -> None:
+    error = InvalidEvent("line 1: it is not JSON")
+    error.__cause__ = ValueError(cause)
+    assert describe(error) == told

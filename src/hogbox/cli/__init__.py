@@ -31,9 +31,11 @@ def describe(error: HogboxError | SQLAlchemyError) -> str:
 
 
 def _chain(error: BaseException) -> str:
-    """The error and its causes as sentences."""
-    cause = f"\n  because: {_chain(error.__cause__)}" if error.__cause__ else ""
-    return f"{_sentence(error)}{cause}"
+    """The error and its causes as sentences, each of them once."""
+    sentence, cause = _sentence(error), error.__cause__
+    if cause is None or _sentence(cause) in sentence:
+        return sentence
+    return f"{sentence}\n  because: {_chain(cause)}"
 
 
 def _sentence(error: BaseException) -> str:
