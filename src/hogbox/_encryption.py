@@ -59,9 +59,9 @@ class _Row(NamedTuple):
     lane: str
 
 
-def is_sealed(payload: str) -> bool:
-    """Whether a stored payload is encrypted."""
-    return payload.startswith(_PREFIX)
+def is_sealed(payload: object) -> bool:
+    """Whether a stored payload is encrypted. SQLite keeps values of any type in any column."""
+    return isinstance(payload, str) and payload.startswith(_PREFIX)
 
 
 def open_payload(payload: str, place: Place | None = None) -> str:
@@ -69,8 +69,10 @@ def open_payload(payload: str, place: Place | None = None) -> str:
     return Cipher.load(os.environ).open(payload, place) if is_sealed(payload) else payload
 
 
-def readable(payload: str, place: Place | None) -> str:
+def readable(payload: str | bytes, place: Place | None) -> str:
     """The same, but as it is stored where it can't be opened here: for what shows events to people."""
+    if isinstance(payload, bytes):
+        return payload.hex().upper()
     try:
         return open_payload(payload, place)
     except UndecryptablePayload:

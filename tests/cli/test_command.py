@@ -15,7 +15,8 @@ import hogbox as package
 from hogbox import PostHog
 from hogbox._operations.console import describe
 from hogbox._store.table import SCHEMA_VERSION
-from hogbox.errors import TablesNewer
+from hogbox.cli import main
+from hogbox.errors import InvalidEvent, TablesNewer
 from tests.cli.conftest import Ended, Hogbox
 from tests.fixtures.database import TestDatabase
 
@@ -203,17 +204,18 @@ class TestAnErrorThatIsNotForeseen:
         done = hogbox("status", "-d", spoiled.url)
         assert (done.returncode, done.stdout) == (3, "")
         assert done.stderr.startswith("hogbox: TypeError: ")
-        assert "judgement.py, line" in done.stderr
+        assert "diagnosis.py, line" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_so_does_every_command(self, hogbox: Hogbox, spoiled: TestDatabase) -> None:
-        spoiled.execute("UPDATE posthog_outbox SET created_at = 9000000000000000000")
-        uuid = spoiled.events()[0]["uuid"]
-        done = hogbox("event", uuid, "-d", spoiled.url)
-        assert done.returncode == 1
-        assert done.stderr.startswith("hogbox: ")
-        assert "did not foresee" in done.stderr
-        assert "Traceback" not in done.stderr
+    def test_so_does_every_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def command() -> None:
+            raise ZeroDivisionError("division by zero")
+
+        monkeypatch.setattr("hogbox.cli.app.build_app", lambda: command)
+        with pytest.raises(
+            SystemExit, match=r"^hogbox: ZeroDivisionError: division by zero \(.*line \d+\): hogbox did not"
+        ):
+            main()
 
 
 @pytest.mark.parametrize(
@@ -232,3 +234,16 @@ class TestAnErrorThatIsNotForeseen:
 )
 def test_every_error_is_a_sentence(error: Exception, said: str) -> None:
     assert describe(error) == said
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        ("it is not JSON", "line 1: it is not JSON"),
+        ("the disk is full", "line 1: it is not JSON\n  because: ValueError: the disk is full"),
+    ],
+)
+def test_a_cause_is_told_where_the_error_does_not_say_it_already(cause: str, told: str) -> None:
+    error = InvalidEvent("line 1: it is not JSON")
+    error.__cause__ = ValueError(cause)
+    assert describe(error) == told

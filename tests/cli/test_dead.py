@@ -6,12 +6,17 @@ import io
 import json
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hogbox import PostHog
+from hogbox._store.database import Database
+from hogbox._store.dead_letter import DeadLetterStore, Selection
+from hogbox._store.person import sought
+from hogbox.cli.letter import cells, facts, in_full
 from hogbox.emulator import Emulator
 from tests.cli.conftest import TOKEN, Hogbox
 from tests.fixtures.database import TestDatabase
@@ -217,3 +222,25 @@ def test_what_is_no_id_or_age_is_a_wrong_option(hogbox: Hogbox, sqlite_database:
         done = hogbox(*arguments, "-d", sqlite_database.url)
         assert done.returncode == 2
         assert "soon" in done.stderr or "nothing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        "payload = x'7bff7d'",
+        "project = x'ff'",
+        "died_at = 9223372036854775807, created_at = 'long ago'",
+        f"""payload = '{{"event":"paid","properties":{"[" * 50_000}'""",
+    ],
+)
+def test_letters_that_another_program_spoiled_are_shown_and_searched(
+    sqlite_database: TestDatabase, spoiled: str
+) -> None:
+    bury(sqlite_database, "one")
+    sqlite_database.execute(f"UPDATE posthog_dead_letters SET {spoiled.replace(':', chr(92) + ':')}")
+    with closing(Database(sqlite_database.url, "posthog_")) as database:
+        (letter,) = DeadLetterStore(database).find(Selection())
+        assert json.dumps(facts(letter))
+        assert cells(letter)
+        assert in_full(letter)
+        assert sought(letter.id, letter.payload, "nobody") is None

@@ -251,6 +251,11 @@ SETTINGS: dict[str, tuple[dict[str, Any], type[ConfigurationError], str]] = {
         ConfigurationError,
         "the database URL can't be read: write sqlite:///app.db, postgresql://user@host/name or mysql://user@host/name",
     ),
+    "a password with an @": (
+        {"database": "postgresql://user:p@hunter2@host/app"},
+        ConfigurationError,
+        "the host of the database URL has an @ in it: write an @ of the password as %40",
+    ),
     "a driver that nobody knows": (
         {"database": "postgresql+telepathy://host/app"},
         ConfigurationError,
@@ -400,6 +405,20 @@ def test_importing_hogbox_imports_no_driver_and_no_framework() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u@127.0.0.1:1/app?charset=none",
+        "mysql://u@127.0.0.1:1/app?none=1",
+        "mysql://u@127.0.0.1:1/app?ssl_ca=none.pem",
+        f"mysql://u@{'a' * 70}.example:1/app",
+    ],
+)
+def test_an_option_that_the_driver_fails_at_is_a_mistake_of_the_configuration(url: str) -> None:
+    with PostHog(url, project_token=TOKEN) as posthog, pytest.raises(ConfigurationError, match="the driver refuses"):
+        posthog.create_tables()
 
 
 @pytest.mark.parametrize("url", ["postgresql+telepathy://me:hunter2@host/app", "oracle://me:hunter2@host/app"])

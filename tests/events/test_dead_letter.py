@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hogbox._events.dead_letter import mend, pretty, read_event, refused_again
-from hogbox._events.event import encode, uuid_of
+from hogbox._events.event import distinct_id_of, encode, is_object, uuid_of
+from hogbox._events.exposure import exposure_id_of
 from hogbox.errors import InvalidEvent
 
 UUID = "0190a0b0-0000-7000-8000-000000000001"
@@ -25,6 +26,16 @@ PAYLOAD = json.dumps(BEFORE)
 
 def edited(**changes: Any) -> str:
     return json.dumps({**BEFORE, "distinct_id": "c-19", **changes})
+
+
+def test_what_is_nested_too_deeply_is_no_event_and_is_shown_as_it_is() -> None:
+    deep = '{"event":"paid","properties":' + "[" * 50_000 + "]" * 50_000 + "}"
+    assert (read_event(deep), uuid_of(deep), distinct_id_of(deep), is_object(deep)) == ({}, "", None, False)
+    assert exposure_id_of("phc_deep", deep) is None
+    assert pretty(deep) == deep
+    assert refused_again(deep) is not None
+    with pytest.raises(InvalidEvent, match="no JSON"):
+        mend(deep, PAYLOAD)
 
 
 def test_p3_a_mended_event_keeps_everything_else() -> None:

@@ -580,3 +580,30 @@ def test_a_malformed_fingerprint_among_the_properties_is_dropped(malformed: obje
 def test_every_property_of_an_exception_but_its_fingerprint_is_reserved() -> None:
     own = properties("boom", source="django.middleware", fingerprint="mine")
     assert own.keys() - RESERVED == {FINGERPRINT}
+
+
+class Record(dict[str, object]):
+    """A mapping of the application's."""
+
+
+def exploding() -> dict[str, object]:
+    """Sixty objects, of which the text has 3 to the power of 60 parts."""
+    inner: dict[str, object] = {"deepest": 1}
+    for _ in range(60):
+        inner = Record(a=inner, b=[inner], c=(inner,))
+    return inner
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("failed", exploding()), KeyError(exploding()), OSError(2, "failed", exploding()), exploding()]
+)
+def test_p8_a_text_that_would_never_end_is_abridged(error: object) -> None:
+    (entry,) = entries(error)
+    assert 0 < len(entry["value"]) <= MAX_VALUE_BYTES
+
+
+def test_arguments_of_a_usual_size_are_told_as_python_tells_them() -> None:
+    itself: dict[str, object] = {"name": "Zoë", "many": list(range(1000))}
+    itself["self"] = itself
+    (entry,) = entries(ValueError(itself))
+    assert entry["value"] == str(ValueError(itself))

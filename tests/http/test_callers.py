@@ -107,7 +107,12 @@ def test_p9_the_password_of_a_host_is_neither_logged_nor_shown(
         ("https://user:secret@ph.example/path", "https://ph.example/path"),
         ("https://user:sec@ret@ph.example", "https://ph.example"),
         ("https://ph.example/a@b", "https://ph.example/a@b"),
+        ("https://ph.example:8000/a@b", "https://ph.example:8000/a@b"),
+        ("https://[::1]/a@b", "https://[::1]/a@b"),
+        ("https://user:sec/ret@ph.example/path", "https://ph.example/path"),
         ("user:secret@ph.example", "ph.example"),
+        ("https://ph.example/path?key=secret", "https://ph.example/path?…"),
+        ("https://user:what?secret@ph.example", "https://ph.example"),
     ],
 )
 def test_p9_an_address_is_shown_without_user_and_password(address: str, shown: str) -> None:

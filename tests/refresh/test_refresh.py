@@ -158,6 +158,19 @@ def test_errors_leave_what_is_stored(
     assert reason in warning.getMessage()
 
 
+def test_definitions_that_the_database_does_not_take_are_an_error_that_says_so(
+    posthog: PostHog, definitions_server: DefinitionsServer, database: TestDatabase
+) -> None:
+    # 9 MB, of which each character takes two bytes in a statement: MariaDB takes 16 MB.
+    definitions_server.say(200, '{"flags": [], "more": [' + '"",' * 3_000_000 + '""]}')
+    result = posthog.refresh_flag_definitions()
+    if database.backend == "mariadb":
+        assert str(result) == "error/too-large"
+        assert "max_allowed_packet" in result.detail
+    else:
+        assert str(result) == "updated"
+
+
 def test_no_server_at_all(database: TestDatabase) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from hogbox._settings.address import shown_url
 from hogbox._settings.client import ClientSettings
 
 URL = "postgresql://me:hunter2@127.0.0.1/app"
@@ -15,3 +18,16 @@ def test_p9_settings_show_neither_the_databases_password_nor_the_key() -> None:
     for text in (repr(settings), str(settings)):
         assert "hunter2" not in text
         assert "phs_secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://user:s3cret@db/app?password=s3cret", "postgresql://user:***@db/app"),
+        ("postgresql://user:pass@s3cret@db:5432/app", "postgresql://user:***@db:5432/app"),
+        ("https://user:pass@s3cret@ph.example", "https://user:***@ph.example"),
+        ("user:s3cret@db", "set"),
+    ],
+)
+def test_p9_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert shown_url(url) == shown

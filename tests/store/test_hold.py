@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hogbox._store.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore, Done
@@ -42,6 +44,22 @@ def test_a_hold_that_nobody_renews_is_forgotten(database: TestDatabase, store: D
     database.execute("UPDATE posthog_holds SET until = until - 180000 WHERE project = 'phc_old'")
     store.heartbeat(lease=30, forget_after=60)
     assert store.held == {"phc_new"}
+
+
+@pytest.mark.parametrize(
+    "ahead", ["held_at = held_at + 86400000, until = until + 86400000", "until = 9223372036854775807"]
+)
+def test_a_hold_from_before_the_databases_clock_was_set_back_ends(
+    database: TestDatabase, store: DeliveryStore, store_of: StoreOf, ahead: str
+) -> None:
+    store.hold("phc_old", 60, 1, 503, "busy")
+    store.hold("phc_new", 60, 1, 503, "busy")
+    database.execute(f"UPDATE posthog_holds SET {ahead} WHERE project = 'phc_old'")
+    other = store_of("w2")
+    other.heartbeat(lease=30, forget_after=60)
+    left = {one.project: one.left for one in other.paused}
+    assert left["phc_old"] <= 0
+    assert 0 < left["phc_new"] <= 60
 
 
 def test_a_heartbeat_says_what_the_worker_has_done(database: TestDatabase, store: DeliveryStore) -> None:

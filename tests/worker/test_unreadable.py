@@ -16,6 +16,7 @@ ANYWHERE = {
     "a number": "UPDATE posthog_outbox SET payload = '5' WHERE id = 2",
     "nested too deep": f'UPDATE posthog_outbox SET payload = \'{{"uuid":"a","x":{DEEP}}}\' WHERE id = 2',
     "nothing": "UPDATE posthog_outbox SET payload = '' WHERE id = 2",
+    "nested too deeply": f"UPDATE posthog_outbox SET payload = '{DEEP}' WHERE id = 2",
     "shard 64": "UPDATE posthog_outbox SET shard = 64 WHERE id = 2",
     "shard -1": "UPDATE posthog_outbox SET shard = -1 WHERE id = 2",
 }
@@ -76,6 +77,13 @@ def test_an_event_of_a_shard_that_is_none_can_be_put_back(database: TestDatabase
 def test_p2_the_row_of_a_shard_that_was_removed_is_put_back(database: TestDatabase, emulator: Emulator) -> None:
     assert deliver(database, emulator, "DELETE FROM posthog_shards WHERE shard < 63") == (10, [])
     assert database.count("posthog_shards") == 64
+
+
+@pytest.mark.parametrize("fence", [2**63 - 1, -(2**63)])
+def test_p2_a_fence_that_cannot_be_counted_on_begins_again(
+    database: TestDatabase, emulator: Emulator, fence: int
+) -> None:
+    assert deliver(database, emulator, f"UPDATE posthog_shards SET fence = {fence}") == (10, [])
 
 
 def test_a_worker_whose_name_cannot_be_read_stops_no_other(sqlite_database: TestDatabase, emulator: Emulator) -> None:

@@ -49,7 +49,9 @@ class AsyncFlagMethods:
     ) -> Any:
         """True, False or the key of a variant; the default where the flag is inconclusive or unknown."""
         result: FlagResult | RemoteFlag | None = None
-        if self._plain and not (groups or group_properties or device_id or fallback or track_exposures):
+        # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
+        alone = groups is None and group_properties is None and device_id is None and fallback is None
+        if self._plain and alone and not track_exposures:
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
         if result is None:
             person = await self._person(

@@ -68,7 +68,9 @@ class FlagMethods:
         once per person, flag, answer and groups in the whole fleet.
         """
         result: FlagResult | RemoteFlag | None = None
-        if self._plain and not (groups or group_properties or device_id or fallback or track_exposures):
+        # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
+        alone = groups is None and group_properties is None and device_id is None and fallback is None
+        if self._plain and alone and not track_exposures:
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
         if result is None:
             person = self._person(

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from hogbox._client.argument import read_group_properties, read_mapping
 from hogbox._client.effect import Flow
 from hogbox._client.exposure import Exposure, Exposures
 from hogbox._client.flag_cache import FlagCache, Sight
@@ -16,10 +17,11 @@ from hogbox._client.remote import Remote
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._delivery.condition import Condition
 from hogbox._events.exposure import FlagFacts
+from hogbox._events.value import class_name, shown
 from hogbox._settings.client import ClientSettings
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
 from hogbox._wire.host import shorten
-from hogbox.errors import RemoteEvaluationError, UsageError
+from hogbox.errors import InvalidPerson, RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
 from hogbox.telemetry import ANSWERED, INCONCLUSIVE, LOCAL, FlagsAsked, FlagsEvaluated, Telemetry
 from hogbox.telemetry import REMOTE as FROM_POSTHOG
@@ -128,11 +130,19 @@ class FlagReader:
         device_id: str | None,
         complete: bool | None,
     ) -> Person | None:
-        """For whom a flag is read; None where nobody is named."""
+        """For whom a flag is read; None where nobody is named. Raises InvalidPerson for what can't be read."""
         if distinct_id is None:
             return None
-        complete = self.usual.properties_complete if complete is None else complete
-        return Person(distinct_id, groups, person_properties, group_properties, device_id, complete)
+        if device_id is not None and not issubclass(type(device_id), str):
+            raise InvalidPerson(f"device_id is a text or None, not {class_name(device_id)}")
+        return Person(
+            distinct_id,
+            read_mapping("groups", groups),
+            read_mapping("person_properties", person_properties),
+            read_group_properties(group_properties),
+            device_id,
+            self.usual.properties_complete if complete is None else complete,
+        )
 
     def read(
         self, ctx: Any, key: str, person: Person | None, fallback: str | None, track: bool | None
@@ -183,7 +193,7 @@ class FlagReader:
         """The payload that a flag has for a value, whoever asks."""
         _require_key(key)
         if not isinstance(match_value, bool | str):
-            raise UsageError(f"match_value is True, False or the key of a variant, not {match_value!r}")
+            raise UsageError(f"match_value is True, False or the key of a variant, not {shown(match_value)}")
         local = (yield from self.sight(ctx, fallback)).flags
         return None if local is None else local.payload(key, match_value)
 
@@ -203,7 +213,8 @@ class FlagReader:
             return properties_of(flags)
         if person is None or not wanted:
             return None
-        return Flags((yield from self.view(ctx, Person(person, groups)))).event_properties()
+        about = Person(person, read_mapping("groups", groups))
+        return Flags((yield from self.view(ctx, about))).event_properties()
 
     def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Flow[RemoteFlag | None]:
         """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
@@ -339,12 +350,14 @@ def keys_of(keys: Iterable[str] | None) -> list[str] | None:
 def require_fallback(fallback: object) -> None:
     """Raise UsageError for what can't be fallen back to."""
     if fallback is not None and fallback != REMOTE:
-        raise UsageError(f"fallback is None or 'remote', not {fallback!r}")
+        raise UsageError(f"fallback is None or 'remote', not {shown(fallback)}")
 
 
 def _require_key(key: object) -> None:
-    if not isinstance(key, str):
-        raise UsageError(f"a flag's key is text, not {key!r}: get_feature_flag(ctx, 'new-checkout', distinct_id=...)")
+    if not issubclass(type(key), str):
+        raise UsageError(
+            f"a flag's key is text, not {shown(key)}: get_feature_flag(ctx, 'new-checkout', distinct_id=...)"
+        )
 
 
 def _values(results: dict[str, Any] | Any) -> FlagValues:

@@ -16,6 +16,7 @@ from uuid import UUID
 from hogbox._client.source_file import source_lines, working_directory
 from hogbox._client.system import system_properties
 from hogbox._events import builder
+from hogbox._events.bulk import is_bulky
 from hogbox._events.event import EXPOSURES, Event, Row, to_row
 from hogbox._events.exception import bare_properties, exception_properties, merge_properties
 from hogbox._events.exposure import EXPOSURE, minimal
@@ -307,6 +308,8 @@ class Recorder:
                 return parsed
             log.warning("uuid %s is not a UUID: the event gets one of its own", shown(options.uuid))
         if options.idempotency_key is not None:
+            if is_bulky(options.idempotency_key):
+                raise InvalidEvent(f"idempotency_key must be text, not {shown(options.idempotency_key)}")
             return keyed_uuid(self._project, options.idempotency_key)
         return self._new_uuid()
 

@@ -62,12 +62,12 @@ _UUID_LENGTH: Final = 36
 _UUID: Final = slice(len(_UUID_FIRST), len(_UUID_FIRST) + _UUID_LENGTH)
 """Where `encode` puts it; payloads that somebody edited may have it elsewhere."""
 
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoding a text raises that another program wrote: nested too deeply, too."""
+
 _OBJECT: Final = msgspec.json.Decoder(_Object)
 _HEAD: Final = msgspec.json.Decoder(_Head)
 _PERSON: Final = msgspec.json.Decoder(_Person)
-
-MALFORMED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""What reading a payload raises where it is not an event. A program's own may be nested deeper than Python reads."""
 
 
 def encode(event: Event) -> str:
@@ -89,7 +89,7 @@ def is_object(payload: str) -> bool:
     """Whether a payload is one JSON object, and nothing beside it: another would change the request that it is in."""
     try:
         _OBJECT.decode(payload)
-    except MALFORMED:
+    except UNREADABLE:
         return False
     return True
 
@@ -103,7 +103,7 @@ def uuid_of(payload: str) -> str:
         return _storable(payload[_UUID])
     try:
         return _storable(_HEAD.decode(payload).uuid)
-    except MALFORMED:
+    except UNREADABLE:
         return ""
 
 
@@ -115,5 +115,5 @@ def distinct_id_of(payload: str) -> str | None:
     """The distinct id inside an encoded event; None for a text that has none."""
     try:
         return _PERSON.decode(payload).distinct_id
-    except MALFORMED:
+    except UNREADABLE:
         return None

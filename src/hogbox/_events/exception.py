@@ -14,8 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from hogbox._events.bulk import is_bulky
 from hogbox._events.frame import Lines, Project, cut, json_size, stack_frames
 from hogbox._events.stamp import is_exception, traceback_of
+from hogbox._events.value import shown
 
 MAX_EXCEPTIONS: Final = 50
 """Entries of `$exception_list`: the outermost and the first 49 below it (rule 3)."""
@@ -64,6 +66,7 @@ _LEVELS: Final = {level: level for level in ("fatal", "error", "warning", "log",
 _SUPPRESSED: Final = vars(BaseException)["__suppress_context__"]
 _LINKS: Final[dict[str, Any]] = {source: vars(BaseException)[f"__{source}__"] for source in ("cause", "context")}
 _MEMBERS: Final = vars(BaseExceptionGroup)["exceptions"]
+_ARGUMENTS: Final = vars(BaseException)["args"]
 """What Python itself keeps, read past whatever a class says under these names."""
 
 _ESCAPED: Final = 6  # bytes of JSON that one byte of UTF-8 may need: a control character is written \u0001
@@ -213,9 +216,14 @@ def _value(error: BaseException) -> str:
 
 def _printed(thing: object, otherwise: str) -> str:
     try:
-        return str(thing)
+        return _abridged(thing) if is_bulky(thing) else str(thing)
     except Exception:
         return otherwise
+
+
+def _abridged(thing: object) -> str:
+    """What stands for a text that would take for ever."""
+    return ", ".join(map(shown, _ARGUMENTS.__get__(thing))) if is_exception(thing) else shown(thing)
 
 
 def _unprintable(thing: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hogbox._events.event import MALFORMED
+from hogbox._events.event import UNREADABLE
 
 EXPOSURE: Final = "$feature_flag_called"
 
@@ -112,7 +112,7 @@ def exposure_id_of(project: str, payload: str) -> str | None:
     """The id of the exposure in an event's payload, which hooks may have changed; None where it names no flag."""
     try:
         return _exposure_in(_EVENT.decode(payload), project)
-    except MALFORMED:
+    except UNREADABLE:
         return None
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hogbox._events.event import Event
 from hogbox._events.identifier import parse_uuid
 from hogbox._events.timestamp import read_text
-from hogbox._events.value import clean_properties, clean_text
+from hogbox._events.value import clean_properties, clean_text, shown
 from hogbox.errors import ConfigurationError
 
 BeforeSend = Callable[[Event], Event | None]
@@ -61,7 +61,9 @@ def _checked(answer: Any, original: Event) -> tuple[Event, list[str]]:
         raise BadHook(f"before_send returned {type(answer).__name__} that is not an event; return the event or None")
     for field in _TEXTS:
         if not isinstance(answer.get(field), str) or not answer[field].strip():
-            raise BadHook(f"before_send left {field!r} as {answer.get(field)!r}; it must be text that is not empty")
+            raise BadHook(
+                f"before_send left {field!r} as {shown(answer.get(field))}; it must be text that is not empty"
+            )
     properties, problems = clean_properties(answer["properties"])
     timestamp = answer.get("timestamp")
     return {

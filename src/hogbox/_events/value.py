@@ -17,6 +17,8 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+from hogbox._events.bulk import is_bulky
+
 MAX_DEPTH: Final = 100
 """Levels of nesting kept. PostHog's parser refuses a whole request over 128, of which the envelope takes some."""
 
@@ -84,9 +86,9 @@ def class_name(thing: object) -> str:
 
 
 def shown(value: object) -> str:
-    """The value in a message: its `repr`, cut in the middle and in its depth; its class where that raises."""
+    """The value in a message: its `repr`, cut in the middle and in its depth; its class where there is none."""
     try:
-        return _REPR.repr(value)
+        return f"<{class_name(value)}>" if is_bulky(value) else _REPR.repr(value)
     except Exception:
         return f"<{class_name(value)}>"
 

@@ -48,9 +48,11 @@ def describe(error: Exception) -> str:
 
 
 def _chain(error: BaseException) -> str:
-    """The error and its causes as sentences."""
-    cause = f"\n  because: {_chain(error.__cause__)}" if error.__cause__ else ""
-    return f"{sentence(error)}{cause}"
+    """The error and its causes as sentences, each of them once."""
+    own, cause = sentence(error), error.__cause__
+    if cause is None or str(cause) in own:
+        return own
+    return f"{own}\n  because: {_chain(cause)}"
 
 
 def _place(error: Exception) -> str:

@@ -11,6 +11,10 @@ def shown_url(url: str | None) -> str:
     if url is None:
         return "not set"
     try:
-        return make_url(url).set(query={}).render_as_string(hide_password=True)
+        parts = make_url(url).set(query={})
     except (ArgumentError, ValueError):
         return "set"
+    if "@" in (host := parts.host or ""):
+        # The password has an @ that is not escaped, and what follows it counts as the host.
+        parts = parts.set(host=host.rpartition("@")[2])
+    return parts.render_as_string(hide_password=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, UpdateBase, text
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +13,12 @@ from hogbox._store.database import Database
 from hogbox._store.dialect import ByDialect, autocommit
 from hogbox._store.failure import is_too_large, sentence
 from hogbox._store.refresh_statement import RefreshStatements
+
+_ESCAPED: Final = ('"', "'", "\\", "\n", "\r")
+"""What drivers write as two characters."""
+
+_AROUND: Final = 64 * 1024
+"""Bytes for what a statement has besides the definitions."""
 
 
 class TooLarge(Exception):
@@ -69,21 +75,22 @@ class DefinitionStore:
         seen = over.revision if over else 0
         revision = seen + (over is None or over.data != data)
         row = {"project": self._project, "data": data, "etag": _ascii(etag), "revision": revision, "seen": seen}
+        self._require_room(data)
         try:
             self._run(self._by_dialect(self._statements.store_definitions), row)
         except DBAPIError as error:
-            if is_too_large(error) or self._exceeds_packet(error, data):
+            if is_too_large(error):
                 raise TooLarge(len(data), sentence(error)) from error
             raise
 
-    def _exceeds_packet(self, error: DBAPIError, data: str) -> bool:
-        """Whether MySQL or MariaDB may have hung up because the statement was too long, as they do without a word."""
-        if not error.connection_invalidated or self._database.engine.dialect.name not in ("mysql", "mariadb"):
-            return False
+    def _require_room(self, data: str) -> None:
+        """Raise TooLarge for what exceeds a packet of MySQL or MariaDB: they end the connection that sends more."""
+        if self._database.engine.dialect.name not in ("mysql", "mariadb"):
+            return
         with self._connect() as connection:
-            most = connection.scalar(text("SELECT @@max_allowed_packet")) or 0
-        # Quotes and backslashes are written as two.
-        return len(data) * 2 > most
+            longest = int(connection.scalar(text("SELECT @@max_allowed_packet")) or 0)
+        if len(data) + sum(map(data.count, _ESCAPED)) + _AROUND > longest:
+            raise TooLarge(len(data), f"max_allowed_packet is {longest:,} bytes")
 
     def claim(self, holder: str, interval: float) -> bool:
         """Take the next refresh where it is due; the one after it is due so many seconds from now.

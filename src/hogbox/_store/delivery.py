@@ -99,6 +99,7 @@ class DeliveryStore:
         self._run(self._statements.correct_leases, {"lease": _ms(lease)})
         self._run(self._statements.correct_workers, {})
         self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
+        self._run(self._holds.correct_holds, {})
         self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
         self.bury_strays()
         with self._connect() as connection:

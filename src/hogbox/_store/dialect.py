@@ -352,7 +352,11 @@ def open_engine(database_url: str | URL) -> Engine:
 
 
 def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
-    """Connect. Raises ConfigurationError for options of a URL that the driver does not know."""
+    """Connect. Raises ConfigurationError where the driver fails at an option of the URL, or at a part of it.
+
+    Drivers raise TypeError, AttributeError, UnicodeError, FileNotFoundError and others there; what they raise for a
+    server that does not answer is an error of theirs.
+    """
     option, lift = _HANDSHAKE.get(dialect.driver, ("", None))
     if lift is not None and option in parameters:
         lift = None
@@ -360,11 +364,15 @@ def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any)
         parameters = {**parameters, option: parameters.get("connect_timeout", _CONNECT_SECONDS)}
     try:
         connection: Any = dialect.connect(*arguments, **parameters)
-    except TypeError as error:
-        raise ConfigurationError(f"the driver refuses an option of the database URL: {error}") from error
     except TimeoutError as error:
         # pg8000's own, which SQLAlchemy would not know for an error of a database.
         raise dialect.loaded_dbapi.OperationalError("the server accepts connections, but does not answer") from error
+    except Exception as error:
+        if isinstance(error, dialect.loaded_dbapi.Error):
+            raise
+        raise ConfigurationError(
+            f"the driver refuses an option of the database URL: {type(error).__name__}: {error}"
+        ) from error
     if lift is not None:
         lift(connection)
     return connection
@@ -416,6 +424,9 @@ def _complete(database_url: str | URL) -> URL:
             "the database URL can't be read: write sqlite:///app.db, postgresql://user@host/name or "
             "mysql://user@host/name"
         ) from error
+    if "@" in (url.host or ""):
+        # The error of a name that is not found would show a part of the password.
+        raise ConfigurationError("the host of the database URL has an @ in it: write an @ of the password as %40")
     if url.drivername == "postgres":
         url = url.set(drivername="postgresql")
     _require_known(url.get_backend_name())

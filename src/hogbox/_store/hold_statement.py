@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Delete, Select, bindparam, delete, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Delete,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    literal_column,
+    select,
+    update,
+)
 
 from hogbox._store.dialect import ByDialect, epoch_ms, upsert
 from hogbox._store.table import Tables
+
+_SOON: Final = 60_000
+"""Milliseconds: what began later than that from now was written before the database's clock was set back."""
+
+_LONGEST: Final = 7 * 24 * 3_600_000
+"""Milliseconds that are longer than any hold."""
 
 
 class HoldStatements:
@@ -18,6 +35,7 @@ class HoldStatements:
         self.release_project = _release_project(tables)
         self.read_held = _read_held(tables)
         self.forget_holds = _forget_holds(tables)
+        self.correct_holds = _correct_holds(tables)
 
 
 def _hold_project(tables: Tables) -> ByDialect:
@@ -44,6 +62,14 @@ def _read_held(tables: Tables) -> Select[str, int, int, int | None]:
 def _forget_holds(tables: Tables) -> Delete:
     """Remove the holds that nobody renewed though they ended so many milliseconds ago: no event of theirs waits."""
     return delete(tables.holds).where(tables.holds.c.until < epoch_ms() - _milliseconds("grace"))
+
+
+def _correct_holds(tables: Tables) -> Update:
+    """End the holds that are in the future, or longer than any: nothing waits until the database's clock is there."""
+    holds = tables.holds.c
+    later = [epoch_ms() + literal_column(str(span), BigInteger()) for span in (_SOON, _LONGEST)]
+    ahead = (holds.held_at > later[0]) | (holds.until > later[1])
+    return update(tables.holds).where(ahead).values(held_at=epoch_ms(), until=epoch_ms())
 
 
 def _milliseconds(name: str) -> ColumnElement[int]:

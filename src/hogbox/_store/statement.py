@@ -41,6 +41,8 @@ EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
 DEAD_LETTER_VALUES: Final = (*EVENT_VALUES, "event_uuid", "reason")
 """The parameters of `insert_dead_letter`, in order."""
 
+_HIGHEST_FENCE: Final = 1 << 62
+"""Above it another program has written: no worker counts so far."""
 
 _LONGEST_PAUSE: Final = 3_600_000
 """Milliseconds: no server may ask for more."""
@@ -186,13 +188,20 @@ def _read_leases(tables: Tables) -> Select[int, str | None, int]:
 
 
 def _claim_shards(tables: Tables) -> Update:
-    """Take those of some shards over that nobody holds, and count the take-over in their fences."""
+    """Take those of some shards over that nobody holds, and count the take-over in their fences.
+
+    A fence only has to differ from the last one: one that another program made too large to count on begins again.
+    """
     shards = tables.shards.c
     free = shards.owner.is_(None) | (shards.lease_expires_at <= epoch_ms())
+    fence = case(
+        (shards.fence.between(0, literal_column(str(_HIGHEST_FENCE), BigInteger())), shards.fence + 1),
+        else_=literal_column("1"),
+    )
     return (
         update(tables.shards)
         .where(shards.shard.in_(bindparam("wanted", expanding=True)), free)
-        .values(owner=bindparam("worker"), fence=shards.fence + 1, lease_expires_at=epoch_ms() + _milliseconds("lease"))
+        .values(owner=bindparam("worker"), fence=fence, lease_expires_at=epoch_ms() + _milliseconds("lease"))
     )
 
 

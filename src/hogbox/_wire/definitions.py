@@ -87,7 +87,7 @@ class Reason(StrEnum):
     """The answer is JSON, but no definitions that hogbox can read."""
 
     TOO_LARGE = "too-large"
-    """The database does not take so long a text."""
+    """The database does not take definitions of this size."""
 
     KEPT_STALE = "kept-stale"
     """PostHog's cache is cold for long, and the definitions stay because `keep_stale_definitions` says so."""

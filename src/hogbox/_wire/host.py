@@ -35,12 +35,22 @@ def normalize_host(host: str | None) -> str:
 
 
 def without_password(address: str) -> str:
-    """An address fit for logs: what stands between scheme and host, a user and a password, is left out."""
+    """An address fit for logs: user and password are left out, and so is a query, which may hold a key."""
     scheme, separator, rest = address.partition("://")
     if not separator:
         scheme, rest = "", address
     authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+    if "@" in path and "@" not in authority and not _ends_in_a_port(authority):
+        # A password with a slash that is not escaped.
+        authority, slash, path = path.rpartition("@")[2].partition("/")
+    kept, query, _ = f"{authority.rpartition('@')[2]}{slash}{path}".partition("?")
+    return f"{scheme}{separator}{kept}{query and '?…'}"
+
+
+def _ends_in_a_port(authority: str) -> bool:
+    """Whether it is a host, with or without a port, rather than a user and the beginning of a password."""
+    name, colon, port = authority.rpartition(":")
+    return not colon or name.startswith("[") or port.isdigit() or not port
 
 
 def _is_address(address: str) -> bool:

@@ -9,6 +9,9 @@ from typing import Final
 
 from hogbox._wire.printable import one_line
 
+_UNKNOWN: Final = "?"
+"""What another program wrote, and is no moment of the calendar."""
+
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -28,12 +31,19 @@ def cut(text: str, length: int) -> str:
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
-def age_of(milliseconds: int) -> str:
+def age_of(milliseconds: object) -> str:
     """How long ago this moment was, roughly: `5m`, `3d`."""
+    if not isinstance(milliseconds, int):
+        return _UNKNOWN
     seconds = max(0, int(time.time()) - milliseconds // 1000)
     return next((f"{seconds // size}{unit}" for unit, size in _UNITS if seconds >= size), "0s")
 
 
-def moment_of(milliseconds: int) -> str:
+def moment_of(milliseconds: object) -> str:
     """This moment in UTC: `2026-01-31T12:00:00Z`."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if not isinstance(milliseconds, int):
+        return _UNKNOWN
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return _UNKNOWN

@@ -183,7 +183,7 @@ def test_p8_a_tag_that_json_cannot_say_breaks_nothing(app: Any, join: Join, capl
     assert "property 'bad': nan has no JSON form" in caplog.text
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "null", 7, b"{}"])
+@pytest.mark.parametrize("text", ["{", "[1]", "null", 7, b"{}", '{"a":' + "[" * 50_000])
 def test_a_header_of_tags_that_is_no_json_object_is_dropped(
     app: Any, join: Join, caplog: pytest.LogCaptureFixture, text: object
 ) -> None:

@@ -54,7 +54,7 @@ def read_tags(text: object) -> dict[str, Any]:
         return {}
     try:
         tags: dict[str, Any] = msgspec.json.decode(text if isinstance(text, str) else b"", type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         log.warning("the header %s of a task is dropped, it is no JSON object: %s", CONTEXT_TAGS, error)
         return {}
     return tags
