@@ -15,7 +15,7 @@ from hogbox._delivery.batch import Waiting
 from hogbox._delivery.isolation import Part
 from hogbox._store import statement
 from hogbox._store.delivery import DeliveryStore, LeaseLost
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 from hogbox._worker.failure import Failures
 from hogbox._worker.sender import Sender
 

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from benchmarks.counting import CountingServer, counting_server
 from benchmarks.place import database
 from benchmarks.sample import fill
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.status import read_status
 from proof.ledger import LEDGER
 

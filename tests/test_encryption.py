@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from hogbox import PostHog
 from hogbox._events.event import Row
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.cli.app import build_app
 from hogbox.encryption import VARIABLE, Cipher, is_sealed, move_payload, new_key, open_payload
 from hogbox.errors import ConfigurationError, MisplacedPayload, UndecryptablePayload

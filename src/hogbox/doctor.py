@@ -17,11 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._events.event import Event, encode
 from hogbox._http.response import NoReply
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.surroundings import Surroundings
 from hogbox._store.definition import read_projects
-from hogbox._store.surroundings import Surroundings
-from hogbox._store.table import SCHEMA_VERSION
-from hogbox._store.trial import Trial, said
+from hogbox._store.inspection.preflight import Trial, said
+from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox._wire.definitions import Circumstances, Reason, Status, definitions_request, interpret
 from hogbox._wire.host import require_token, shorten
 from hogbox._wire.key import Secret, objection

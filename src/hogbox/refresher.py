@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from hogbox._http.response import NoReply
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore, StoredDefinitions
 from hogbox._store.history import HistoryStore
 from hogbox._wire.definitions import (

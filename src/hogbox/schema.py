@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from hogbox._store.database import Database, read_version
+from hogbox._store.connections.database import Database, read_version
 from hogbox._store.dialect import dialect_of
-from hogbox._store.migration import migrate, render
-from hogbox._store.table import Tables
+from hogbox._store.schema.migration import migrate, render
+from hogbox._store.schema.table import Tables
 
 
 def create_tables(database: Engine | str, *, table_prefix: str = "posthog_") -> tuple[int, int]:

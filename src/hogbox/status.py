@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hogbox._store.database import Database
-from hogbox._store.status import DEAD_COUNTED, Definitions, Hold, Shard, Standing, StatusStore, WorkerRow
-from hogbox._store.table import SCHEMA_VERSION
+from hogbox._store.connections.database import Database
+from hogbox._store.inspection.status import DEAD_COUNTED, Definitions, Hold, Shard, Standing, StatusStore, WorkerRow
+from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox._wire.host import shorten
 from hogbox.effective import Effective
 from hogbox.judgement import Finding, Level, alive, failing_shards, hide_tokens, judge, overall

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import hogbox as package
-from hogbox._store.table import SCHEMA_VERSION
+from hogbox._store.schema.table import SCHEMA_VERSION
 from tests.cli.conftest import Ended, Hogbox
 from tests.fixtures.database import TestDatabase
 

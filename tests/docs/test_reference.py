@@ -16,7 +16,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from hogbox import Event, PostHog, errors
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 from hogbox._wire.host import normalize_host
 from hogbox.cli.app import build_app
 from hogbox.emulator import Emulator, Fault, ReceivedEvent, ReceivedRequest

@@ -8,8 +8,8 @@ import pytest
 
 from hogbox import PostHog
 from hogbox._store.flag_statement import NEW_EXPOSURE, FlagStatements
-from hogbox._store.portable import Portable
-from hogbox._store.table import Tables
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
 from tests.fixtures.database import TestDatabase
 from tests.handles.application import NewClient

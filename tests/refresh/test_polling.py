@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.refresher import GivenUp, Refresher
 from hogbox.settings import POLLING_SECONDS, Settings, polling_disabled, polling_interval
 from tests.fixtures.database import TestDatabase

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from hogbox import PostHog
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore, Done
 from tests.fixtures.database import TestDatabase

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.delivery import DeliveryStore
 from tests.fixtures.database import BACKENDS, SharedDatabases, TestDatabase
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore, Done
 from tests.fixtures.database import TestDatabase

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
 from hogbox._store.flag_statement import FlagStatements
-from hogbox._store.status import StatusStore
-from hogbox._store.table import Tables
+from hogbox._store.inspection.status import StatusStore
+from hogbox._store.schema.table import Tables
 from hogbox.schema import create_tables
 from tests.fixtures.database import BACKENDS, TestDatabase, make_database
 

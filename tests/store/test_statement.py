@@ -12,13 +12,13 @@ from sqlalchemy.engine import Dialect
 
 from hogbox._store.dialect import ByDialect, octets, table_exists
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, FlagStatements
+from hogbox._store.handles.portable import Portable
 from hogbox._store.history_statement import HistoryStatements
 from hogbox._store.inspection_statement import InspectionStatements
 from hogbox._store.measure_statement import MeasureStatements
-from hogbox._store.portable import Portable
 from hogbox._store.refresh_statement import RefreshStatements
+from hogbox._store.schema.table import Tables
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
-from hogbox._store.table import Tables
 from tests.fixtures.database import TestDatabase
 
 TABLES = Tables("posthog_")

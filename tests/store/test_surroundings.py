@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hogbox._store.database import Database
-from hogbox._store.status import StatusStore
-from hogbox._store.surroundings import Cluster, OldSnapshot, Surroundings, read_cluster, read_surroundings
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.surroundings import Cluster, OldSnapshot, Surroundings, read_cluster, read_surroundings
+from hogbox._store.inspection.status import StatusStore
 from hogbox.doctor import examine
 from hogbox.errors import TablesError
 from hogbox.judgement import Level, judge

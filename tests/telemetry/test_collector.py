@@ -15,8 +15,8 @@ from hogbox._metrics.family import METRICS, Kind
 from hogbox._metrics.gauge import Gauges, families_of
 from hogbox._metrics.meter import Meter
 from hogbox._metrics.text import render
-from hogbox._store.database import Database
-from hogbox._store.measure import Backlog, Measures, MeasureStore
+from hogbox._store.connections.database import Database
+from hogbox._store.inspection.measure import Backlog, Measures, MeasureStore
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import (

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from hogbox._client.performer import Performer
 from hogbox._client.step import Ask, Pause, Plan, Read, Step, Write
-from hogbox._store.async_handle import AsyncWriter
-from hogbox._store.portable import Portable
+from hogbox._store.handles.async_handle import AsyncWriter
+from hogbox._store.handles.portable import Portable
 from hogbox.transport import AsyncFlagsTransport
 
 T = TypeVar("T")

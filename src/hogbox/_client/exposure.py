@@ -15,8 +15,8 @@ from hogbox._client.room import Room
 from hogbox._client.step import Plan, Read, Transact, Write
 from hogbox._events.exposure import FlagFacts, exposure_id, exposure_properties, is_minimal
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, FlagStatements
-from hogbox._store.portable import Portable
-from hogbox._store.table import Tables
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 from hogbox.settings import Settings
 
 _SHARED: Final = 32

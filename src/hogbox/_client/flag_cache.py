@@ -24,8 +24,8 @@ from typing import Any, Final, NamedTuple
 from hogbox._client.local_flags import LocalFlags
 from hogbox._client.step import Compute, Plan, Read
 from hogbox._store.flag_statement import PROJECT, FlagStatements
-from hogbox._store.portable import Portable
-from hogbox._store.table import Tables
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 from hogbox.errors import DefinitionsError
 from hogbox.flags import FlagSet
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hogbox._client.recorder import Entry
 from hogbox._events.escape import escape
-from hogbox._store.portable import Portable
+from hogbox._store.handles.portable import Portable
 from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
 from hogbox.encryption import Cipher
 

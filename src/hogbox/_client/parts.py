@@ -22,7 +22,7 @@ from hogbox._client.remote import Remote
 from hogbox._client.room import Room
 from hogbox._client.worker_thread import WorkerThread
 from hogbox._events.hook import BeforeSend
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.encryption import Cipher
 from hogbox.settings import DeliverySettings, Settings
 from hogbox.telemetry import Telemetry
@@ -103,7 +103,7 @@ class Parts:
 
     def create_tables(self) -> None:
         """Create hogbox's tables, or bring older ones up to date."""
-        from hogbox._store.migration import migrate
+        from hogbox._store.schema.migration import migrate
 
         migrate(self.database.engine, self.database.tables)
 

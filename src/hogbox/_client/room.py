@@ -13,9 +13,9 @@ from typing import Any, Final
 from hogbox._client.recorder import Entry
 from hogbox._client.step import Plan, Read
 from hogbox._events.room import DEAD_LETTER, Bounds, Full, full_disk, full_outbox
-from hogbox._store.portable import Portable
-from hogbox._store.room_statement import COUNTED, RoomStatements
-from hogbox._store.table import Tables
+from hogbox._store.capacity import COUNTED, RoomStatements
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 from hogbox.errors import OutboxFull
 
 log = logging.getLogger("hogbox")

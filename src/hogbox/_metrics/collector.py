@@ -7,8 +7,8 @@ from typing import Final
 from hogbox._metrics.family import Family
 from hogbox._metrics.gauge import Gauges
 from hogbox._metrics.meter import Meter
-from hogbox._store.database import Database
-from hogbox._store.measure import MeasureStore
+from hogbox._store.connections.database import Database
+from hogbox._store.inspection.measure import MeasureStore
 from hogbox.telemetry import Telemetry
 
 MAX_AGE: Final = 10.0

@@ -24,7 +24,7 @@ from hogbox._metrics.family import (
     Metric,
     Sample,
 )
-from hogbox._store.measure import Measures, MeasureStore
+from hogbox._store.inspection.measure import Measures, MeasureStore
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
 

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 from hogbox._delivery.health import Health, hindrance, illness
 from hogbox._metrics.collector import Collector
 from hogbox._metrics.text import CONTENT_TYPE, render
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.errors import ConfigurationError
 from hogbox.telemetry import Telemetry
 

@@ -12,12 +12,12 @@ from sqlalchemy import ColumnElement, func, or_
 from hogbox._events.escape import escape, unescape
 from hogbox._events.event import Row
 from hogbox._events.letter import read_event
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.dead_letter_statement import PUT_BACK, TAKEN, DeadLetterStatements, read_letters
 from hogbox._store.dialect import autocommit, epoch_ms, transactional
-from hogbox._store.handle import Writer
-from hogbox._store.portable import Portable
-from hogbox._store.table import Tables
+from hogbox._store.handles.handle import Writer
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 from hogbox.encryption import readable
 
 _AT_ONCE: Final = 100

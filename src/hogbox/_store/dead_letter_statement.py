@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from hogbox._store.dialect import delete_by_id, epoch_ms
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 TAKEN: Final = ("id_taken", "payload_taken")
 """The parameters of `take_letter`, in order."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, UpdateBase
 
 from hogbox._events.escape import escape
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.dialect import ByDialect, autocommit
 from hogbox._store.refresh_statement import RefreshStatements
 

@@ -14,12 +14,12 @@ from hogbox._delivery.share import Lease
 from hogbox._events.escape import escape
 from hogbox._events.identifier import SHARDS, shard_of
 from hogbox._events.letter import read_event
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.dialect import autocommit, forgettable, is_undecodable, transactional, writers_turn
-from hogbox._store.event_reader import EventReader
 from hogbox._store.hold_statement import HoldStatements
-from hogbox._store.mark import MarkStore
-from hogbox._store.mark_keeper import MarkKeeper
+from hogbox._store.outbox import EventReader
+from hogbox._store.shards.mark import MarkStore
+from hogbox._store.shards.mark_keeper import MarkKeeper
 
 log = logging.getLogger("hogbox.delivery")
 

@@ -31,8 +31,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from hogbox._store.failure import code, origin
-from hogbox._store.session import OWN, TRANSACTION, file_of
+from hogbox._store.connections.session import OWN, TRANSACTION, file_of
+from hogbox._store.dialects.failure import code, origin
 from hogbox.errors import (
     ConfigurationError,
     HogboxError,

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from hogbox._store.dialect import ByDialect, epoch_ms, insert_new, serializable, writable
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 PROJECT: Final = ("wanted",)
 """The parameters of `read_stamp` and `read_text`."""

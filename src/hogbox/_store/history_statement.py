@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, ColumnElement, Delete, Select, bindparam, delete, exists, func, or_, select
 
 from hogbox._store.dialect import ByDialect, copy_rows, octets
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 
 class HistoryStatements:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, Update, bindparam, select, update
 
 from hogbox._store.dialect import ByDialect, epoch_ms, insert_new
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 
 class ImportStatements:

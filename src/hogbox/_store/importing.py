@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from hogbox._events.event import Row
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.dialect import autocommit, transactional
 from hogbox._store.import_statement import ImportStatements
 from hogbox.errors import ImportUnderWay

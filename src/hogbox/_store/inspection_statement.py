@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Select, String, literal_column, select
 
 from hogbox._store.dialect import table_exists
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 
 class InspectionStatements:

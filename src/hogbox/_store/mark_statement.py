@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from hogbox._store.dialect import with_marks
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 FIRST_ID: Final[ColumnElement[int]] = literal_column("-9223372036854775807", BigInteger())
 """Below every id. Written out: a parameter would have to be named in each statement that raw drivers run."""

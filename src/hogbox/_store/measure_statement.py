@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 
 from hogbox._store.dialect import epoch_ms
 from hogbox._store.mark_statement import from_lowest_mark
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 MOST_COUNTED: Final = 20_000
 """Rows that are looked at, at most: a million events that wait are not counted every few seconds."""

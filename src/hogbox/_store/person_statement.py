@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Delete, Select, Table, Update, bindparam, delete, or_, select, update
 
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 from hogbox.encryption import SEALED
 
 

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from hogbox._events.identifier import SHARDS
 from hogbox._store.dialect import ByDialect, delete_by_id, epoch_ms, hexadecimal, insert_new, octets
 from hogbox._store.mark_statement import FIRST_ID, from_lowest_mark, from_mark, oldest_event, shards_mark
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 EVENT_VALUES: Final = ("shard", "project", "lane", "payload")
 """The parameters of `insert_event`, in order."""

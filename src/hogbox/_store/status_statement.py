@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, selec
 
 from hogbox._store.dialect import epoch_ms
 from hogbox._store.mark_statement import from_lowest_mark, oldest_event
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 
 class StatusStatements:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, String, Table, UpdateBase, and_, delete, insert, update
 
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 _NOBODY: Final = "hogbox-doctor"
 _NOTHING: Final = -1

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.errors import ConfigurationError
 from hogbox.settings import Settings
 

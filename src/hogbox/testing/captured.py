@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from hogbox._events.identity import resolve
-from hogbox._store.async_handle import AsyncWriter
-from hogbox._store.database import Database
-from hogbox._store.handle import Writer, find_named
+from hogbox._store.connections.database import Database
+from hogbox._store.handles.async_handle import AsyncWriter
+from hogbox._store.handles.handle import Writer, find_named
+from hogbox._store.handles.portable import Portable, Rows
 from hogbox._store.inspection_statement import InspectionStatements
-from hogbox._store.portable import Portable, Rows
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 from hogbox.errors import AsyncHandle, SyncHandle
 from hogbox.settings import Settings, require_prefix
 from hogbox.testing.row import CapturedEvent, DeadLetter, to_dead_letter, to_event

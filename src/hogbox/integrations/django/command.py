@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError  # type: ignore[import-untyped]
 
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._wire.printable import printable
 from hogbox.console import log_to_stderr
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._events.identifier import SHARDS
-from hogbox._store.mark import MarkStore
+from hogbox._store.shards.mark import MarkStore
 
 _INTERVAL: Final = 5.0
 """Seconds between two looks while little happens."""

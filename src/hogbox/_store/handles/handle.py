@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from hogbox._store.dialect import SUPPORTED, explain
-from hogbox._store.portable import MYSQL, POSTGRESQL, SQLITE, DriverDialect, Portable, Rows
+from hogbox._store.handles.portable import MYSQL, POSTGRESQL, SQLITE, DriverDialect, Portable, Rows
 from hogbox.errors import AsyncHandle, UnsupportedHandle
 
 Run = Callable[[Any, Portable, tuple[Any, ...]], int]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Update
 
 from hogbox._delivery.mark import Watch
 from hogbox._events.identifier import SHARDS
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.dialect import autocommit, tells_writers
 from hogbox._store.mark_statement import MarkStatements
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox._delivery.batch import Waiting, total_bytes
 from hogbox._delivery.portion import Portion
 from hogbox._events.event import ANALYTICS, uuid_of
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.dialect import autocommit, is_undecodable
 
 _MANY_SHARDS: Final = 12

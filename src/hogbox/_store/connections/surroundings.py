@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 _OLD_SNAPSHOT: Final = text("""
     SELECT held.who, held.age FROM (

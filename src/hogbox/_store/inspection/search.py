@@ -11,7 +11,7 @@ from hogbox._delivery.share import Lease
 from hogbox._events.escape import unescape
 from hogbox._events.event import beginning_of
 from hogbox._events.letter import read_event
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.dialect import autocommit
 from hogbox._store.search_statement import SearchStatements
 from hogbox._wire.verdict import what_is_refused

@@ -18,8 +18,8 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import SingletonThreadPool
 
-from hogbox._store.failure import is_elsewhere
-from hogbox._store.guard import Guard, Wire, wire_of
+from hogbox._store.connections.guard import Guard, Wire, wire_of
+from hogbox._store.dialects.failure import is_elsewhere
 
 TRANSACTION: Final = "hogbox_transaction"
 OWN: Final = "hogbox_own"

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection
 
 from hogbox._events.escape import unescape
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.surroundings import Surroundings, read_surroundings
 from hogbox._store.dialect import autocommit, require_file
 from hogbox._store.status_statement import StatusStatements
-from hogbox._store.surroundings import Surroundings, read_surroundings
 
 COUNTED: Final = 20_000
 """So many events are counted; what is beyond is estimated from a sample."""

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnClause, Select, bindparam, func, literal_column, se
 
 from hogbox._store.dialect import octets, used_bytes
 from hogbox._store.mark_statement import from_lowest_mark
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 
 COUNTED: Final = ("most",)
 """The parameters of `count_up_to`."""

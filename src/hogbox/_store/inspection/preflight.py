@@ -8,9 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from hogbox._store.database import Database, read_version
+from hogbox._store.connections.database import Database, read_version
+from hogbox._store.connections.surroundings import Surroundings, read_surroundings
 from hogbox._store.dialect import SqliteModes, epoch_ms, require_file, sqlite_modes, transactional
-from hogbox._store.surroundings import Surroundings, read_surroundings
 from hogbox._store.trial_statement import try_tables
 
 

@@ -8,8 +8,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hogbox._store.handle import KINDS, Kind, explained, find_named, unsupported
-from hogbox._store.portable import MYSQL, POSTGRESQL, POSTGRESQL_NUMBERED, SQLITE, DriverDialect, Portable, Rows
+from hogbox._store.handles.handle import KINDS, Kind, explained, find_named, unsupported
+from hogbox._store.handles.portable import (
+    MYSQL,
+    POSTGRESQL,
+    POSTGRESQL_NUMBERED,
+    SQLITE,
+    DriverDialect,
+    Portable,
+    Rows,
+)
 from hogbox.errors import SyncHandle
 
 Run = Callable[[Any, Portable, tuple[Any, ...]], Awaitable[int]]

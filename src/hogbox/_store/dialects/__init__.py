@@ -1,0 +1,1 @@
+"""What differs by database: SQLite, PostgreSQL, MariaDB and MySQL."""
