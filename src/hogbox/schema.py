@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from hogbox._store.connections.database import Database, read_version
-from hogbox._store.dialect import dialect_of
+from hogbox._store.connections.engine import dialect_of
 from hogbox._store.schema.migration import migrate, render
 from hogbox._store.schema.table import Tables
 

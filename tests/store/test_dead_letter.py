@@ -11,7 +11,7 @@ from sqlalchemy import select
 from hogbox._events.event import Row
 from hogbox._store.connections.database import Database
 from hogbox._store.dead_letter import DeadLetter, DeadLetterStore, Selection
-from hogbox._store.dialect import epoch_ms
+from hogbox._store.dialects.element import epoch_ms
 from tests.fixtures.database import TestDatabase, use_wal
 
 DAY = 86_400

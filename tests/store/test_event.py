@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from hogbox._delivery.batch import Waiting
 from hogbox._events.escape import unescape
 from hogbox._store.connections.database import Database
+from hogbox._store.connections.engine import transactional
 from hogbox._store.delivery import DeliveryStore, LeaseLost
-from hogbox._store.dialect import transactional
 from hogbox.schema import create_tables
 from tests.fixtures.database import TestDatabase, make_database
 from tests.store.conftest import StoreOf, WriteEvents

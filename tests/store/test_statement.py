@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-from hogbox._store.dialect import ByDialect, octets, table_exists
+from hogbox._store.dialects.element import octets, table_exists
+from hogbox._store.dialects.statement import ByDialect
 from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, PROJECT, FlagStatements
 from hogbox._store.handles.portable import Portable
 from hogbox._store.history_statement import HistoryStatements

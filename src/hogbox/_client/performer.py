@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from hogbox._client.step import Ask, Compute, Pause, Plan, Read, Step, Transact, Write
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import autocommit
+from hogbox._store.connections.engine import autocommit
 from hogbox._store.handles.handle import Writer, explained
 from hogbox._store.handles.portable import Portable, Rows
 from hogbox.transport import FlagsTransport

@@ -13,8 +13,9 @@ from hogbox._events.escape import escape, unescape
 from hogbox._events.event import Row
 from hogbox._events.letter import read_event
 from hogbox._store.connections.database import Database
+from hogbox._store.connections.engine import autocommit, transactional
 from hogbox._store.dead_letter_statement import PUT_BACK, TAKEN, DeadLetterStatements, read_letters
-from hogbox._store.dialect import autocommit, epoch_ms, transactional
+from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.handles.handle import Writer
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables

@@ -20,7 +20,8 @@ from sqlalchemy import (
     update,
 )
 
-from hogbox._store.dialect import delete_by_id, epoch_ms
+from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.dialects.statement import delete_by_id
 from hogbox._store.schema.table import Tables
 
 TAKEN: Final = ("id_taken", "payload_taken")

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, UpdateBase
 
 from hogbox._events.escape import escape
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import ByDialect, autocommit
+from hogbox._store.connections.engine import autocommit
+from hogbox._store.dialects.statement import ByDialect
 from hogbox._store.refresh_statement import RefreshStatements
 
 

@@ -15,7 +15,8 @@ from hogbox._events.escape import escape
 from hogbox._events.identifier import SHARDS, shard_of
 from hogbox._events.letter import read_event
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import autocommit, forgettable, is_undecodable, transactional, writers_turn
+from hogbox._store.connections.engine import autocommit, forgettable, transactional, writers_turn
+from hogbox._store.dialects.failure import is_undecodable
 from hogbox._store.hold_statement import HoldStatements
 from hogbox._store.outbox import EventReader
 from hogbox._store.shards.mark import MarkStore

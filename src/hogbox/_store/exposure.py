@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import transactional, writers_turn
+from hogbox._store.connections.engine import transactional, writers_turn
 from hogbox._store.flag_statement import FlagStatements
 
 _EVENT: Final = "sent-"

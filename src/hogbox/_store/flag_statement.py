@@ -19,7 +19,8 @@ from sqlalchemy import (
     update,
 )
 
-from hogbox._store.dialect import ByDialect, epoch_ms, insert_new, serializable, writable
+from hogbox._store.dialects.element import epoch_ms, serializable, writable
+from hogbox._store.dialects.statement import ByDialect, insert_new
 from hogbox._store.schema.table import Tables
 
 PROJECT: Final = ("wanted",)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import UpdateBase
 
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import autocommit
+from hogbox._store.connections.engine import autocommit
 from hogbox._store.history_statement import HistoryStatements
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, ColumnElement, Delete, Select, bindparam, delete, exists, func, or_, select
 
-from hogbox._store.dialect import ByDialect, copy_rows, octets
+from hogbox._store.dialects.element import octets
+from hogbox._store.dialects.statement import ByDialect, copy_rows
 from hogbox._store.schema.table import Tables
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Delete, Select, bindparam, delete, select
 
-from hogbox._store.dialect import ByDialect, epoch_ms, upsert
+from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.dialects.statement import ByDialect, upsert
 from hogbox._store.schema.table import Tables
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Update, bindparam, select, update
 
-from hogbox._store.dialect import ByDialect, epoch_ms, insert_new
+from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.dialects.statement import ByDialect, insert_new
 from hogbox._store.schema.table import Tables
 
 

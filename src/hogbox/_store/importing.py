@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from hogbox._events.event import Row
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import autocommit, transactional
+from hogbox._store.connections.engine import autocommit, transactional
 from hogbox._store.import_statement import ImportStatements
 from hogbox.errors import ImportUnderWay
 

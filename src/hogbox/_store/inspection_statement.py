@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Select, String, literal_column, select
 
-from hogbox._store.dialect import table_exists
+from hogbox._store.dialects.element import table_exists
 from hogbox._store.schema.table import Tables
 
 

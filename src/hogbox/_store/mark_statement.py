@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from hogbox._store.dialect import with_marks
+from hogbox._store.dialects.element import with_marks
 from hogbox._store.schema.table import Tables
 
 FIRST_ID: Final[ColumnElement[int]] = literal_column("-9223372036854775807", BigInteger())

@@ -12,7 +12,8 @@ from hogbox._delivery.batch import Waiting, total_bytes
 from hogbox._delivery.portion import Portion
 from hogbox._events.event import ANALYTICS, uuid_of
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import autocommit, is_undecodable
+from hogbox._store.connections.engine import autocommit
+from hogbox._store.dialects.failure import is_undecodable
 
 _MANY_SHARDS: Final = 12
 """From so many on their events are so close together that reading them along the primary key passes over few others."""

@@ -14,7 +14,7 @@ from sqlalchemy import Select
 from hogbox._events.letter import person_pattern, read_event
 from hogbox._events.mention import spellings, without
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import autocommit
+from hogbox._store.connections.engine import autocommit
 from hogbox._store.person_statement import MessageColumn, PersonStatements, message_columns
 from hogbox._store.search_statement import SearchStatements
 from hogbox.encryption import open_payload

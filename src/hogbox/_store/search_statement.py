@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Select, bindparam, func, select
 
-from hogbox._store.dialect import epoch_ms
+from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.schema.table import Tables
 
 

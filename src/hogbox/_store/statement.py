@@ -31,7 +31,8 @@ from sqlalchemy import (
 )
 
 from hogbox._events.identifier import SHARDS
-from hogbox._store.dialect import ByDialect, delete_by_id, epoch_ms, hexadecimal, insert_new, octets
+from hogbox._store.dialects.element import epoch_ms, hexadecimal, octets
+from hogbox._store.dialects.statement import ByDialect, delete_by_id, insert_new
 from hogbox._store.mark_statement import FIRST_ID, from_lowest_mark, from_mark, oldest_event, shards_mark
 from hogbox._store.schema.table import Tables
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, select
 
-from hogbox._store.dialect import epoch_ms
+from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.mark_statement import from_lowest_mark, oldest_event
 from hogbox._store.schema.table import Tables
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import URL, Connection, Engine, func, select
 
 from hogbox._store.connections.address import address_of
+from hogbox._store.connections.engine import open_engine, require_supported, transactional
 from hogbox._store.connections.guard import Guard
 from hogbox._store.connections.session import own_engine
-from hogbox._store.dialect import explain, open_engine, require_supported, transactional
+from hogbox._store.dialects.failure import explain
 from hogbox._store.schema.table import SCHEMA_VERSION, Tables
 from hogbox._store.statement import Statements
 from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, TablesOutdated

@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from hogbox._store.dialect import SUPPORTED, explain
+from hogbox._store.dialects import SUPPORTED
+from hogbox._store.dialects.failure import explain
 from hogbox._store.handles.portable import MYSQL, POSTGRESQL, SQLITE, DriverDialect, Portable, Rows
 from hogbox.errors import AsyncHandle, UnsupportedHandle
 

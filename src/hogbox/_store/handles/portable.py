@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Select, UpdateBase
 from sqlalchemy.engine import Dialect
 
-from hogbox._store.dialect import ByDialect
+from hogbox._store.dialects.statement import ByDialect
 
 Rows = Sequence[Sequence[Any]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import autocommit
+from hogbox._store.connections.engine import autocommit
 from hogbox._store.measure_statement import MeasureStatements
 
 

@@ -9,8 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hogbox._store.connections.database import Database, read_version
+from hogbox._store.connections.engine import require_file, sqlite_modes, transactional
 from hogbox._store.connections.surroundings import Surroundings, read_surroundings
-from hogbox._store.dialect import SqliteModes, epoch_ms, require_file, sqlite_modes, transactional
+from hogbox._store.dialects.backend import SqliteModes
+from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.trial_statement import try_tables
 
 

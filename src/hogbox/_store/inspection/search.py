@@ -12,7 +12,7 @@ from hogbox._events.escape import unescape
 from hogbox._events.event import beginning_of
 from hogbox._events.letter import read_event
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import autocommit
+from hogbox._store.connections.engine import autocommit
 from hogbox._store.search_statement import SearchStatements
 from hogbox._wire.verdict import what_is_refused
 from hogbox.encryption import readable

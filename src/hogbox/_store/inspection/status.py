@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from hogbox._events.escape import unescape
 from hogbox._store.connections.database import Database
+from hogbox._store.connections.engine import autocommit, require_file
 from hogbox._store.connections.surroundings import Surroundings, read_surroundings
-from hogbox._store.dialect import autocommit, require_file
 from hogbox._store.status_statement import StatusStatements
 
 COUNTED: Final = 20_000

@@ -15,8 +15,10 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from hogbox._events.identifier import SHARDS
 from hogbox._store.connections.database import can_use, read_version
+from hogbox._store.connections.engine import autocommit, migrating, transactional
 from hogbox._store.connections.surroundings import read_cluster
-from hogbox._store.dialect import autocommit, epoch_ms, hindrance, migrating, transactional
+from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.dialects.failure import hindrance
 from hogbox._store.schema.table import OLDEST_COMPATIBLE, SCHEMA_VERSION, Tables
 from hogbox.errors import TablesError, TablesNewer
 

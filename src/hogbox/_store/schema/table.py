@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
 from sqlalchemy.schema import SchemaItem
 
-from hogbox._store.dialect import LongText
+from hogbox._store.dialects.element import LongText
 
 SCHEMA_VERSION: Final = 4
 """The number of the newest migration."""

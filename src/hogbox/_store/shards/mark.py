@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Update
 from hogbox._delivery.mark import Watch
 from hogbox._events.identifier import SHARDS
 from hogbox._store.connections.database import Database
-from hogbox._store.dialect import autocommit, tells_writers
+from hogbox._store.connections.engine import autocommit, shows_writers
 from hogbox._store.mark_statement import MarkStatements
 
 _STEP: Final = 500
@@ -48,7 +48,7 @@ class MarkStore:
         A watch is worth nothing on another server, or on the same one after a restart: ids that were handed out but not
         written are handed out again there.
         """
-        if not tells_writers(self._database.engine):
+        if not shows_writers(self._database.engine):
             return False
         with self._connect() as connection:
             found = connection.execute(self._statements.read_sequence).first()
@@ -71,7 +71,7 @@ class MarkStore:
         Ids that somebody wrote by hand are found like this: no event may wait for ever. It reads what marks spare
         others.
         """
-        if not tells_writers(self._database.engine):
+        if not shows_writers(self._database.engine):
             return
         wanted = [(self._next + number) % SHARDS for number in range(min(shards, SHARDS))]
         self._next = (self._next + shards) % SHARDS
