@@ -20,7 +20,7 @@ from hogbox._http.response import NoReply
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.surroundings import Surroundings
 from hogbox._store.definition import read_projects
-from hogbox._store.inspection.preflight import Trial, said
+from hogbox._store.inspection.preflight import Preflight, said
 from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox._wire.definitions import Circumstances, Reason, Status, definitions_request, interpret
 from hogbox._wire.host import require_token, shorten
@@ -96,7 +96,7 @@ def _database(settings: Settings) -> Iterator[Check]:
     where = shown_url(settings.database_url)
     try:
         with closing(Database(settings.database_url, settings.table_prefix)) as database:
-            trial = Trial(database)
+            trial = Preflight(database)
             version = trial.version()
             yield Check("database", Health.OK, f"{where} answers")
             yield from _tables(trial, version)
@@ -111,7 +111,7 @@ def _database(settings: Settings) -> Iterator[Check]:
         yield Check("database", Health.PROBLEM, f"{where}: {why}", todo)
 
 
-def _tables(trial: Trial, version: int | None) -> Iterator[Check]:
+def _tables(trial: Preflight, version: int | None) -> Iterator[Check]:
     if version is None:
         yield Check("tables", Health.PROBLEM, "there are none", "run `hogbox migrate`, or correct HOGBOX_TABLE_PREFIX")
         return
@@ -157,7 +157,7 @@ def _clock(difference: float) -> Check:
     return Check("clock", Health.WARNING, found, todo)
 
 
-def _sqlite(trial: Trial) -> Iterator[Check]:
+def _sqlite(trial: Preflight) -> Iterator[Check]:
     modes = trial.sqlite_modes()
     if modes is None:
         return

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final
 
 from hogbox._store.connections.surroundings import Cluster, Surroundings
-from hogbox._store.inspection.status import Definitions, Hold, Shard, Standing, WorkerRow
+from hogbox._store.inspection.snapshot import Definitions, Hold, Shard, Standing, WorkerRow
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import what_is_refused
 

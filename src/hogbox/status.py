@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hogbox._store.connections.database import Database
-from hogbox._store.inspection.status import DEAD_COUNTED, Definitions, Hold, Shard, Standing, StatusStore, WorkerRow
+from hogbox._store.inspection.snapshot import Definitions, Hold, Shard, Standing, WorkerRow
+from hogbox._store.inspection.status import DEAD_COUNTED, StatusStore
 from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox._wire.host import shorten
 from hogbox.effective import Effective

@@ -28,8 +28,9 @@ from hogbox._store.connections.change_signal import ChangeSignal
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import can_write_within, most_writers, require_shared
 from hogbox._store.dead_letter import DeadLetterStore
-from hogbox._store.delivery import DeliveryStore, Ready
+from hogbox._store.delivery import DeliveryStore
 from hogbox._store.exposure import ClaimStore
+from hogbox._store.outbox import Ready
 from hogbox._wire.host import without_password
 from hogbox._wire.printable import one_line
 from hogbox._worker.exposure import Exposures

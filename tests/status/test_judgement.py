@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hogbox._store.inspection.status import Backlog, DeadReason, Definitions, Hold, Shard, Standing, WorkerRow
+from hogbox._store.inspection.snapshot import Backlog, DeadReason, Definitions, Hold, Shard, Standing, WorkerRow
 from hogbox.judgement import Level, judge, overall
 
 NOBODY = Shard(0, None, -1e9, 0.0, 0, None, None, False)

@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from hogbox._events.event import Row
 from hogbox._store.connections.database import Database
-from hogbox._store.dead_letter import DeadLetter, DeadLetterStore, Selection
+from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.selection import DeadLetter, Selection
 from tests.fixtures.database import TestDatabase, use_wal
 
 DAY = 86_400

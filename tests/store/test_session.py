@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from hogbox._store.capture import CaptureStatements
 from hogbox._store.connections.change_signal import ChangeSignal
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit, transactional
@@ -63,11 +64,11 @@ def test_p1_p8_settings_of_the_server_do_not_reach_hogboxs_own_statements(
         store.announce("host", 1, "0.1.0")
         store.claim(range(64), lease=60)
         with own.begin() as connection:
-            connection.execute(own.statements.insert_event, INSERT)
+            connection.execute(CaptureStatements(own.tables).insert_event, INSERT)
         with database.engine.connect() as open_elsewhere:
             open_elsewhere.execution_options(isolation_level="READ COMMITTED")
             if "read_only" not in setting:
-                open_elsewhere.execute(own.statements.insert_event, INSERT)
+                open_elsewhere.execute(CaptureStatements(own.tables).insert_event, INSERT)
             (row,) = store.read_events([1], (), 10, 10_000)
         store.bury(row, {1: 1}, "HTTP 400", 400)
         assert store.heartbeat(60, 120)
@@ -148,12 +149,12 @@ def test_a_server_that_takes_no_writes_empties_the_pool(
             if backend == "mariadb":
                 connection.commit()
             with pytest.raises(sa.exc.DBAPIError) as raised:
-                connection.execute(own.statements.insert_event, INSERT)
+                connection.execute(CaptureStatements(own.tables).insert_event, INSERT)
         assert is_elsewhere(raised.value)
         assert raised.value.connection_invalidated
         with own.begin() as connection:
             assert connection.connection.driver_connection is not before
-            connection.execute(own.statements.insert_event, INSERT)
+            connection.execute(CaptureStatements(own.tables).insert_event, INSERT)
         own.close()
 
 

@@ -7,9 +7,10 @@ import sqlalchemy as sa
 
 from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
-from hogbox._store.delivery import DeliveryStore, Done
+from hogbox._store.delivery import DeliveryStore
 from hogbox._store.inspection import status as status_module
 from hogbox._store.inspection.status import StatusStore
+from hogbox._store.shards.lease import Done
 from hogbox.errors import TablesMissing
 from hogbox.judgement import Level
 from hogbox.status import read_status

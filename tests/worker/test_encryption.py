@@ -11,7 +11,8 @@ from cryptography.fernet import Fernet
 from hogbox import PostHog
 from hogbox._events.letter import read_event
 from hogbox._events.limit import MAX_EVENT_BYTES
-from hogbox._store.dead_letter import DeadLetterStore, Selection
+from hogbox._store.dead_letter import DeadLetterStore
+from hogbox._store.selection import Selection
 from hogbox.emulator import Emulator
 from hogbox.encryption import VARIABLE, Cipher, new_key
 from hogbox.settings import DeliverySettings

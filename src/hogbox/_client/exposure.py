@@ -14,7 +14,7 @@ from hogbox._client.recorder import Recorder
 from hogbox._client.room import Room
 from hogbox._client.step import Plan, Read, Transact, Write
 from hogbox._events.exposure import FlagFacts, exposure_id, exposure_properties, is_minimal
-from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, FlagStatements
+from hogbox._store.exposure import EXPOSURE, NEW_EXPOSURE, ExposureStatements
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables
 from hogbox.settings import Settings
@@ -45,7 +45,7 @@ class Exposures:
         lifetime: float,
         room: Room | None = None,
     ) -> None:
-        statements = FlagStatements(tables)
+        statements = ExposureStatements(tables)
         self._recorder = recorder
         self._outbox = outbox
         self._room = room

@@ -80,7 +80,7 @@ class Parts:
         self.room = Room(self.database.tables, bounds, settings.outbox_full) if any(bounds) else None
         """What keeps the outbox within its bounds, where there are any."""
         self.recorder = Recorder(settings, given.before_send, exception_locals=given.exception_locals)
-        self.outbox = Outbox(self.database.statements, Cipher.load(os.environ))
+        self.outbox = Outbox(self.database.tables, Cipher.load(os.environ))
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
         self.performer = Performer(self.database, self.transport)
         self.thread = WorkerThread(self._make_worker)

@@ -7,8 +7,8 @@ from typing import Final
 from sqlalchemy import ColumnClause, Select, bindparam, func, literal_column, select
 
 from hogbox._store.dialects.element import octets, used_bytes
-from hogbox._store.mark_statement import from_lowest_mark
 from hogbox._store.schema.table import Tables
+from hogbox._store.schema.waiting import from_lowest_mark
 
 COUNTED: Final = ("most",)
 """The parameters of `count_up_to`."""

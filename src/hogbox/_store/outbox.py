@@ -1,110 +1,124 @@
-"""Event reader: reads the events of some shards, and, where a driver can't read one of them, all others."""
+"""Outbox: where events wait, which shards may be delivered now, and how much there is."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Row, Select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+)
 
-from hogbox._delivery.batch import Waiting, total_bytes
-from hogbox._delivery.portion import Portion
-from hogbox._events.event import ANALYTICS, uuid_of
+from hogbox._delivery.batch import Waiting
 from hogbox._store.connections.database import Database
-from hogbox._store.connections.engine import autocommit
-from hogbox._store.dialects.failure import is_undecodable
+from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.dialects.statement import soon
+from hogbox._store.event_reader import EventReader
+from hogbox._store.schema.table import Tables
+from hogbox._store.schema.waiting import (
+    from_lowest_mark,
+    newest_id,
+    oldest_event,
+)
+from hogbox._store.shards.lease import LeaseStore
 
-_MANY_SHARDS: Final = 12
-"""From so many on their events are so close together that reading them along the primary key passes over few others."""
-
-_UNREADABLE: Final = "the row can't be read as text: its payload is kept in hexadecimal"
-_UNKNOWN: Final = "unreadable"
-
-_Limits = Mapping[str, Any]
-_Read = Select[int, int, str, str, str]
+_LONGEST_PAUSE: Final = 3_600_000
+"""Milliseconds: no server may ask for more."""
 
 
-class EventReader:
-    """Reads from one outbox. Safe to use from several threads."""
+class Ready(NamedTuple):
+    """A shard of this worker with events that wait. `wait` is in seconds: not before it is zero."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._statements = database.statements
-        self._portion: Portion | None = None
+    shard: int
+    fence: int
+    attempt: int
+    wait: float
+    oldest: int
 
-    def read(
-        self, shards: Collection[int], held: Collection[str], events: int, size: int, skipped: Collection[int] = ()
+
+class OutboxStatements:
+    """What waits, by shard and altogether."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.read_ready = _read_ready(tables)
+        self.read_oldest = read_oldest(tables)
+        self.read_last_id = newest_id(tables)
+        self.count_waiting = _count_waiting(tables)
+
+
+def _read_ready(tables: Tables) -> Select[int, int, int, int, int]:
+    """Its shards with waiting events: fence, failed attempts, milliseconds to wait yet, id of the oldest event."""
+    shards = tables.shards.c
+    oldest = oldest_event(tables)
+    wait = case((_set_back(tables), 0), else_=shards.not_before - epoch_ms()).label("wait")
+    mine = select(shards.shard, shards.fence, shards.attempt, wait, oldest.label("oldest"))
+    waiting = mine.where(shards.owner == bindparam("worker")).subquery()
+    return select(waiting).where(waiting.c.oldest.is_not(None))
+
+
+def _set_back(tables: Tables) -> ColumnElement[bool]:
+    """That the clock was set back since a shard failed: the failure is in the future, or the pause longer than any."""
+    shards = tables.shards.c
+    endless = shards.not_before > epoch_ms() + literal_column(str(_LONGEST_PAUSE), BigInteger())
+    return (shards.last_error_at > soon()) | (shards.last_error_at.is_(None) & endless)
+
+
+def read_oldest(tables: Tables) -> Select[int, int]:
+    """Every shard with events that wait, whoever owns it, and the id of its oldest event."""
+    each = select(tables.shards.c.shard, oldest_event(tables).label("oldest")).subquery()
+    return select(each).where(each.c.oldest.is_not(None))
+
+
+def _count_waiting(tables: Tables) -> Select[int]:
+    """How many events wait, up to and with an id."""
+    until_last = tables.outbox.c.id <= bindparam("last")
+    return select(func.count()).select_from(tables.outbox).where(until_last, from_lowest_mark(tables))
+
+
+class OutboxStore(LeaseStore):
+    """What one worker reads of the outbox."""
+
+    def __init__(self, database: Database, worker: str) -> None:
+        super().__init__(database, worker)
+        self._outbox = OutboxStatements(database.tables)
+        self._reader = EventReader(database)
+
+    def read_ready(self) -> list[Ready]:
+        """This worker's shards with events that wait."""
+        self._marks.keep()
+        with self._connect() as connection:
+            rows = connection.execute(self._outbox.read_ready, {"worker": self._worker}).all()
+        return [
+            Ready(shard, fence, attempt, max(0, wait) / 1000, oldest) for shard, fence, attempt, wait, oldest in rows
+        ]
+
+    def read_oldest(self) -> dict[int, int]:
+        """The id of the oldest event of every shard with any, whoever owns it."""
+        with self._connect() as connection:
+            return dict(connection.execute(self._outbox.read_oldest).all())
+
+    def count_waiting(self, last: int) -> int:
+        """How many events wait, up to and with this id."""
+        with self._connect() as connection:
+            return connection.scalar(self._outbox.count_waiting, {"last": last}) or 0
+
+    def _read_last_id(self) -> int:
+        self._marks.keep()
+        with self._connect() as connection:
+            return connection.scalar(self._outbox.read_last_id) or 0
+
+    def read_events(
+        self, shards: Collection[int], on_hold: Collection[str], events: int, size: int, skipped: Collection[int] = ()
     ) -> list[Waiting]:
-        """The oldest events of these shards, each shard's in order, without those of held projects and the skipped.
+        """The oldest events of these shards, each shard's in order, without those of projects on hold and the skipped.
 
         So many events at most, or as soon as they have so many bytes. An event that can't be read has a fault.
         """
-        limits = {"held": list(held), "skipped": list(skipped), "events": events, "bytes": size}
-        with autocommit(self._database.engine).connect() as connection:
-            if self._portion is None:
-                average = connection.scalar(self._statements.read_average_size)
-                self._portion = Portion(float(average or 0), size)
-            try:
-                return self._read(connection, shards, limits)
-            except (SQLAlchemyError, UnicodeError) as error:
-                if not is_undecodable(error):
-                    raise
-        return self._read_singly(shards, limits)
-
-    def read_one(self, event: int, shard: int = 0) -> Waiting | None:
-        """One event, by its id, of this shard, whatever is wrong with it; None where it is gone."""
-        try:
-            with autocommit(self._database.engine).connect() as connection:
-                row = connection.execute(self._statements.read_event, {"event": event}).first()
-        except (SQLAlchemyError, UnicodeError) as error:
-            if not is_undecodable(error):
-                raise
-            return Waiting(event, shard, _UNKNOWN, ANALYTICS, "", "", _UNREADABLE)
-        return None if row is None else _waiting(row)
-
-    def _read(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
-        if len(shards) >= _MANY_SHARDS:
-            return self._run(connection, self._statements.read_events, limits, [*shards])
-        found: list[Waiting] = []
-        events, size = limits["events"], limits["bytes"]
-        for shard in shards:
-            if events <= 0 or size <= 0:
-                break
-            room = {**limits, "events": events, "bytes": size}
-            read = self._run(connection, self._statements.read_shard_events, room, shard)
-            found += read
-            events, size = events - len(read), size - total_bytes(read)
-        return found
-
-    def _run(self, connection: Connection, statement: _Read, limits: _Limits, wanted: object) -> list[Waiting]:
-        portion = self._portion or Portion(0, limits["bytes"])
-        asked = portion.ask(limits["events"])
-        rows = connection.execute(statement, {**limits, "wanted": wanted, "events": asked}).all()
-        read = [_waiting(row) for row in rows]
-        portion.note(asked, len(read), cut=total_bytes(read) >= limits["bytes"])
-        return read
-
-    def _read_singly(self, shards: Collection[int], limits: _Limits) -> list[Waiting]:
-        """The same, one after the other: which events they are is still read in one statement."""
-        wanted = {name: limits[name] for name in ("held", "skipped", "events")} | {"wanted": [*shards]}
-        with autocommit(self._database.engine).connect() as connection:
-            rows = connection.execute(self._statements.read_ids, wanted).all()
-        found: list[Waiting] = []
-        size = limits["bytes"]
-        for event, shard in rows:
-            if size <= 0:
-                break
-            if (row := self.read_one(event, shard)) is not None:
-                found.append(row)
-                size -= total_bytes([row])
-        return found
-
-
-def _waiting(row: Row[Any, Any, Any, Any, Any]) -> Waiting:
-    """SQLite keeps values of any type in any column."""
-    event, shard, project, lane, payload = row
-    if isinstance(payload, str) and isinstance(project, str) and isinstance(lane, str):
-        return Waiting(event, shard, project, lane, payload, uuid_of(payload))
-    known = project if isinstance(project, str) else _UNKNOWN
-    return Waiting(event, shard, known, ANALYTICS, "", "", _UNREADABLE)
+        return self._reader.read(shards, on_hold, events, size, skipped)

@@ -12,7 +12,8 @@ from typing import Final
 from hogbox import __version__
 from hogbox._delivery.pace import Pace
 from hogbox._delivery.share import choose_shards
-from hogbox._store.delivery import DeliveryStore, Done
+from hogbox._store.delivery import DeliveryStore
+from hogbox._store.shards.lease import Done
 from hogbox._wire.printable import one_line
 
 log = logging.getLogger("hogbox.worker")

@@ -15,7 +15,8 @@ from typing import Final
 from hogbox._delivery.batch import Waiting, group_batches, total_bytes
 from hogbox._delivery.isolation import Part, after, without
 from hogbox._events.event import HISTORICAL
-from hogbox._store.delivery import DeliveryStore, LeaseLost, Ready
+from hogbox._store.delivery import DeliveryStore, LeaseLost
+from hogbox._store.outbox import Ready
 from hogbox._wire.backoff import delay
 from hogbox._wire.verdict import Answer, Verdict
 from hogbox._worker.exposure import Exposures

@@ -69,7 +69,7 @@ class Settlement:
             recovered = self._shared.failing and now - self._shared.failed_at > _WELL_AFTER
             self._shared.failing = self._shared.failing and not recovered
             clean = set(turn.fences) - self._shared.suspects.shards(turn.fences)
-        if taken_back or project in self._store.held:
+        if taken_back or project in self._store.on_hold:
             self._store.release(project)
         if taken_back:
             self._store.clear_retry(clean, turn.fences)

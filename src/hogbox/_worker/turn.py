@@ -11,7 +11,8 @@ from typing import Final
 from hogbox._delivery.course import Courses
 from hogbox._delivery.limit import SizeLimit
 from hogbox._delivery.suspect import Suspects
-from hogbox._store.delivery import Paused, Ready
+from hogbox._store.hold import Paused
+from hogbox._store.outbox import Ready
 from hogbox._wire.verdict import what_is_refused
 from hogbox.telemetry import Telemetry
 

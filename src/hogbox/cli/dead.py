@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from hogbox._events.letter import refused_again
-from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
+from hogbox._store.dead_letter import DeadLetterStore
+from hogbox._store.selection import DeadLetter
 from hogbox._wire.printable import one_line
 from hogbox.cli.edit import edit
 from hogbox.cli.letter import HEAD, cells, facts, in_full, payload_of

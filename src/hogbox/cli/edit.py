@@ -18,7 +18,8 @@ import typer
 from hogbox._events.event import Event, to_row
 from hogbox._events.historical import without_mark
 from hogbox._events.letter import mend, pretty
-from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
+from hogbox._store.dead_letter import DeadLetterStore
+from hogbox._store.selection import DeadLetter
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import select_letters
 from hogbox.cli.terminal import say

@@ -13,8 +13,9 @@ from hogbox._delivery.circumstance import why_waiting
 from hogbox._events.identifier import parse_uuid
 from hogbox._events.letter import read_event
 from hogbox._store.connections.database import Database
-from hogbox._store.dead_letter import DeadLetter, DeadLetterStore, Selection
+from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.inspection.search import EventSearch, WaitingEvent
+from hogbox._store.selection import DeadLetter, Selection
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hogbox._events.letter import pretty, read_event
-from hogbox._store.dead_letter import DeadLetter
+from hogbox._store.selection import DeadLetter
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
 from hogbox.cli.table import age_of, cut, moment_of

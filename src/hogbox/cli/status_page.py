@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hogbox._store.inspection.status import Backlog
+from hogbox._store.inspection.snapshot import Backlog
 from hogbox._wire.printable import one_line
 from hogbox.judgement import Level
 from hogbox.status import Status, document

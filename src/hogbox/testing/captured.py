@@ -14,7 +14,7 @@ from hogbox._store.connections.database import Database
 from hogbox._store.handles.async_handle import AsyncWriter
 from hogbox._store.handles.handle import Writer, find_named
 from hogbox._store.handles.portable import Portable, Rows
-from hogbox._store.inspection_statement import InspectionStatements
+from hogbox._store.inspection.content import InspectionStatements
 from hogbox._store.schema.table import Tables
 from hogbox.errors import AsyncHandle, SyncHandle
 from hogbox.settings import Settings, require_prefix

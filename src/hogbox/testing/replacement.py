@@ -19,7 +19,7 @@ from hogbox._client.local_flags import Person
 from hogbox._client.snapshot import exposure_of
 from hogbox._client.step import Plan, Read
 from hogbox._store.handles.portable import Portable
-from hogbox._store.inspection_statement import InspectionStatements
+from hogbox._store.inspection.content import InspectionStatements
 from hogbox._wire.flags import FlagsAnswer, RemoteFlag
 from hogbox.errors import ConfigurationError, TablesMissing
 from hogbox.flags import FlagResult

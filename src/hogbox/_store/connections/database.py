@@ -17,7 +17,6 @@ from hogbox._store.connections.guard import Guard
 from hogbox._store.connections.session import own_engine
 from hogbox._store.dialects.failure import explain
 from hogbox._store.schema.table import SCHEMA_VERSION, Tables
-from hogbox._store.statement import Statements
 from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, TablesOutdated
 
 if TYPE_CHECKING:
@@ -27,11 +26,10 @@ _ASYNC_ENGINE: Final = "sqlalchemy.ext.asyncio.engine.AsyncEngine"
 
 
 class Database:
-    """The engine, the tables and the statements. Connects when it is first used."""
+    """The engine and the tables. Connects when it is first used."""
 
     def __init__(self, source: Engine | AsyncEngine | str | None, prefix: str) -> None:
         self.tables = Tables(prefix)
-        self.statements = Statements(self.tables)
         address = source if isinstance(source, str) else _address(source)
         engine = source if address is None else open_engine(address)
         if isinstance(engine, Engine):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Delete, Insert, Select, Table, bindparam, delete
+from sqlalchemy import BigInteger, ColumnElement, Delete, Insert, Select, Table, bindparam, delete, literal_column
 
 from hogbox._store.dialects import backend_of
+from hogbox._store.dialects.element import epoch_ms
 
 
 def number(name: str) -> ColumnElement[int]:
@@ -19,6 +20,11 @@ def number(name: str) -> ColumnElement[int]:
 def milliseconds(seconds: float) -> int:
     """What such a parameter is given for a time in seconds."""
     return round(seconds * 1000)
+
+
+def soon() -> ColumnElement[int]:
+    """A time that only a clock can have written that has been set back since."""
+    return epoch_ms() + literal_column("60000", BigInteger())
 
 
 @dataclass(frozen=True, slots=True)

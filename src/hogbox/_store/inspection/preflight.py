@@ -1,11 +1,12 @@
-"""Trying out a database before anything depends on it. Everything is rolled back."""
+"""Preflight: tries out a database before anything depends on it. Everything is rolled back."""
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, String, Table, UpdateBase, and_, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hogbox._store.connections.database import Database, read_version
@@ -13,7 +14,48 @@ from hogbox._store.connections.engine import require_file, sqlite_modes, transac
 from hogbox._store.connections.surroundings import Surroundings, read_surroundings
 from hogbox._store.dialects.backend import SqliteModes
 from hogbox._store.dialects.element import epoch_ms
-from hogbox._store.trial_statement import try_tables
+from hogbox._store.schema.table import Tables
+
+_NOBODY: Final = "hogbox-doctor"
+_NOTHING: Final = -1
+
+
+def try_tables(tables: Tables) -> Iterator[tuple[Table, tuple[UpdateBase, ...]]]:
+    """Each table with what applications and workers do to its rows. None touches a row that is there."""
+    for table in tables.metadata.sorted_tables:
+        if table is tables.shards:
+            yield table, (_change(table),)
+        elif table in (tables.outbox, tables.dead_letters):
+            yield table, (_enter(table), _remove(table))
+        elif table is not tables.schema:
+            yield table, (_enter(table), _change(table), _remove(table))
+
+
+def _enter(table: Table) -> UpdateBase:
+    """Insert a row of nobody."""
+    return insert(table).inline().values(_row(table))
+
+
+def _change(table: Table) -> UpdateBase:
+    """Change the row of nobody."""
+    return update(table).where(_nobodys(table)).values(_row(table))
+
+
+def _remove(table: Table) -> UpdateBase:
+    """Delete the row of nobody."""
+    return delete(table).where(_nobodys(table))
+
+
+def _nobodys(table: Table) -> ColumnElement[bool]:
+    return and_(*(column == _value(column.type) for column in table.primary_key.columns))
+
+
+def _row(table: Table) -> dict[str, Any]:
+    return {column.name: _value(column.type) for column in table.columns}
+
+
+def _value(kind: Any) -> str | int:
+    return _NOBODY if isinstance(kind, String) else _NOTHING
 
 
 class Refused(NamedTuple):
@@ -23,7 +65,7 @@ class Refused(NamedTuple):
     error: str
 
 
-class Trial:
+class Preflight:
     """Asks one database; each question opens and ends a transaction of its own."""
 
     def __init__(self, database: Database) -> None:

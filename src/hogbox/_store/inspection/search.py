@@ -1,10 +1,10 @@
-"""Where one event is in the database, and what is around it."""
+"""Search: where one event is in the database, and what is around it."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from hogbox._delivery.circumstance import Circumstances
 from hogbox._delivery.share import Lease
@@ -13,7 +13,13 @@ from hogbox._events.event import beginning_of
 from hogbox._events.letter import read_event
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit
-from hogbox._store.search_statement import SearchStatements
+from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.dialects.statement import milliseconds
+from hogbox._store.schema.table import Tables
+from hogbox._store.schema.waiting import (
+    next_id,
+)
+from hogbox._store.shards.lease import read_live_workers
 from hogbox._wire.verdict import what_is_refused
 from hogbox.encryption import readable
 
@@ -54,6 +60,65 @@ class Position(NamedTuple):
 
     ahead: int
     exact: bool
+
+
+class SearchStatements:
+    """One event, and what is around it."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.read_next_id = next_id(tables)
+        self.read_live_workers = read_live_workers(tables)
+        self.find_event = _find_event(tables)
+        self.count_ahead = _count_ahead(tables)
+        self.read_ahead = _read_ahead(tables)
+        self.read_shard = _read_shard(tables)
+        self.read_hold = _read_hold(tables)
+
+
+def _find_event(tables: Tables) -> Select[int, int, str, str, str, int]:
+    """The event whose payload begins like this, between two ids: payloads have no index, so this many are looked at."""
+    outbox = tables.outbox.c
+    beginning = bindparam("beginning", type_=outbox.payload.type)
+    return (
+        select(outbox.id, outbox.shard, outbox.project, outbox.lane, outbox.payload, outbox.created_at)
+        .where(outbox.id.between(bindparam("first"), bindparam("last")), outbox.payload.like(beginning))
+        .order_by(outbox.id)
+        .limit(1)
+    )
+
+
+def _count_ahead(tables: Tables) -> Select[int]:
+    """How many events of a shard were captured before an id."""
+    outbox = tables.outbox.c
+    ahead = (outbox.shard == bindparam("shard"), outbox.id < bindparam("event"))
+    return select(func.count()).select_from(tables.outbox).where(*ahead)
+
+
+def _read_ahead(tables: Tables) -> Select[int, str]:
+    """So many events of a project in a shard, between two ids, from the newest on."""
+    outbox = tables.outbox.c
+    between = (outbox.shard == bindparam("shard"), outbox.id < bindparam("event"))
+    return (
+        select(outbox.id, outbox.payload)
+        .where(*between, outbox.project == bindparam("project"))
+        .order_by(outbox.id.desc())
+        .limit(bindparam("portion"))
+    )
+
+
+def _read_shard(tables: Tables) -> Select[str | None, int, int, int, str | None]:
+    """A shard: its owner, the milliseconds left of the lease, those to wait yet, failed attempts, the last error."""
+    shards = tables.shards.c
+    left, wait = (column - epoch_ms() for column in (shards.lease_expires_at, shards.not_before))
+    read = select(shards.owner, left.label("left"), wait.label("wait"), shards.attempt, shards.last_error)
+    return read.where(shards.shard == bindparam("shard"))
+
+
+def _read_hold(tables: Tables) -> Select[int, str, int | None]:
+    """Why a project is put off, and the milliseconds until it is tried again."""
+    holds = tables.holds.c
+    left = (holds.until - epoch_ms()).label("left")
+    return select(left, holds.reason, holds.status).where(holds.project == bindparam("project"))
 
 
 class EventSearch:
@@ -100,8 +165,8 @@ class EventSearch:
         with self._connect() as connection:
             shard = connection.execute(self._statements.read_shard, {"shard": event.shard}).one()
             hold = connection.execute(self._statements.read_hold, {"project": event.project}).first()
-            silence = {"silence": round(ALIVE_SECONDS * 1000)}
-            alive = connection.scalars(self._database.statements.read_live_workers, silence).all()
+            silence = {"silence": milliseconds(ALIVE_SECONDS)}
+            alive = connection.scalars(self._statements.read_live_workers, silence).all()
             ahead = connection.scalar(self._statements.count_ahead, {"shard": event.shard, "event": event.id}) or 0
         owner, left, wait, attempt, error = shard
         return Circumstances(

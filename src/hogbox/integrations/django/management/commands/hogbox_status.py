@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hogbox._store.inspection.status import Definitions
+from hogbox._store.inspection.snapshot import Definitions
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
 from hogbox.integrations.django.command import HogboxCommand, open_database
