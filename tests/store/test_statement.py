@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-from hogbox._store.capacity import RoomStatements
+from hogbox._store.capacity import CapacityStatements
 from hogbox._store.capture import DEAD_LETTER_VALUES, EVENT_VALUES, CaptureStatements
 from hogbox._store.dead_letter import DeadLetterStatements
 from hogbox._store.definition import PROJECT, DefinitionStatements
@@ -23,7 +23,7 @@ from hogbox._store.handles.portable import Portable
 from hogbox._store.history import HistoryStatements
 from hogbox._store.hold import HoldStatements
 from hogbox._store.importing import ImportStatements
-from hogbox._store.inspection.content import InspectionStatements
+from hogbox._store.inspection.content import ContentStatements
 from hogbox._store.inspection.measure import MeasureStatements
 from hogbox._store.inspection.search import SearchStatements
 from hogbox._store.inspection.status import StatusStatements
@@ -37,7 +37,7 @@ TABLES = Tables("posthog_")
 CAPTURE = CaptureStatements(TABLES)
 DEFINITIONS = DefinitionStatements(TABLES)
 EXPOSURES = ExposureStatements(TABLES)
-CONTENT = InspectionStatements(TABLES)
+CONTENT = ContentStatements(TABLES)
 ALL: list[object] = [
     CAPTURE,
     DEFINITIONS,
@@ -56,7 +56,7 @@ ALL: list[object] = [
             MeasureStatements,
             OutboxStatements,
             PersonStatements,
-            RoomStatements,
+            CapacityStatements,
             SearchStatements,
             StatusStatements,
         )

@@ -13,7 +13,7 @@ from typing import Any, Final
 from hogbox._client.recorder import Entry
 from hogbox._client.step import Plan, Read
 from hogbox._events.room import DEAD_LETTER, Bounds, Full, full_disk, full_outbox
-from hogbox._store.capacity import COUNTED, RoomStatements
+from hogbox._store.capacity import COUNTED, CapacityStatements
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables
 from hogbox.errors import OutboxFull
@@ -29,7 +29,7 @@ class Room:
     """Admits entries to the outbox. Safe to share between threads and across a fork."""
 
     def __init__(self, tables: Tables, bounds: Bounds, policy: str) -> None:
-        statements = RoomStatements(tables)
+        statements = CapacityStatements(tables)
         self._measure = Portable(statements.measure, ())
         self._count = Portable(statements.count_up_to, COUNTED)
         self._bounds = bounds

@@ -1,4 +1,4 @@
-"""The statements that measure the outbox cheaply, in the caller's transaction."""
+"""Capacity: how many events the outbox holds, and their size, measured cheaply in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _NONE: Final[ColumnClause[int]] = literal_column("0")
 """Written out: for an offset that is not given the dialect of SQLite adds a parameter."""
 
 
-class RoomStatements:
-    """Every statement over one set of tables."""
+class CapacityStatements:
+    """An estimate of what the outbox holds, and a count."""
 
     def __init__(self, tables: Tables) -> None:
         self.measure = _measure(tables)

@@ -30,7 +30,7 @@ from hogbox._store.dialects.statement import delete_by_id, milliseconds
 from hogbox._store.handles.handle import Writer
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables
-from hogbox._store.selection import DeadLetter, Selection, conditions_of
+from hogbox._store.selection import DeadLetterRow, Selection, conditions_of
 
 _AT_ONCE: Final = 100
 """Letters in one read or one transaction: they may be large."""
@@ -120,15 +120,15 @@ class PutBack:
         self._take = Portable(statements.take_dead_letter, TAKEN)
         self._insert = Portable(statements.put_back_event, PUT_BACK)
 
-    def put_back(self, write: Write, letter: DeadLetter, row: Row | None = None) -> bool:
-        """Move one letter to the outbox, as `row` if that is given; False where somebody else took or changed it.
+    def put_back(self, write: Write, dead_letter: DeadLetterRow, row: Row | None = None) -> bool:
+        """Move one dead letter to the outbox, as `row` if that is given; False where somebody else took or changed it.
 
         It is taken away first: of two that put the same one back, one finds it gone.
         """
-        if write(self._take, (letter.id, letter.payload)) != 1:
+        if write(self._take, (dead_letter.id, dead_letter.payload)) != 1:
             return False
-        shard, project, lane, payload = row or (letter.shard, letter.project, letter.lane, letter.payload)
-        write(self._insert, (shard, project, lane, payload, letter.created_at))
+        event = row or Row(dead_letter.shard, dead_letter.project, dead_letter.lane, dead_letter.payload)
+        write(self._insert, (*event, dead_letter.created_at))
         return True
 
 
@@ -141,47 +141,46 @@ class DeadLetterStore:
         self._back = PutBack(database.tables)
         self._writer = Writer()
 
-    def find(self, selection: Selection, *, newest_first: bool = False) -> Iterator[DeadLetter]:
-        """The letters that are meant, of those there are when it begins; by id, read in portions."""
+    def find(self, selection: Selection, *, newest_first: bool = False) -> Iterator[DeadLetterRow]:
+        """The dead letters that are meant, of those there are when it begins; by id, read in portions."""
         self._database.check()
         dead = self._database.tables.dead_letters.c
         with autocommit(self._database.engine).connect() as connection:
             last = connection.scalar(self._statements.read_last_dead_letter) or 0
+        meant = [*conditions_of(selection, self._database.tables)]
         found, past = 0, dead.id <= last
         while True:
-            for letter in (
-                portion := self._read([*conditions_of(selection, self._database.tables), past], newest_first)
-            ):
+            for dead_letter in (portion := self._read([*meant, past], newest_first)):
                 if selection.limit is not None and found >= selection.limit:
                     return
-                if selection.fits(letter):
+                if selection.fits(dead_letter):
                     found += 1
-                    yield letter
+                    yield dead_letter
             if len(portion) < _AT_ONCE:
                 return
             edge = portion[-1].id
             past = dead.id < edge if newest_first else dead.id.between(edge + 1, last)
 
-    def retry(self, letters: Iterable[DeadLetter]) -> int:
-        """Put these letters back into the outbox, in the order given; how many.
+    def retry(self, dead_letters: Iterable[DeadLetterRow]) -> int:
+        """Put these dead letters back into the outbox, in the order given; how many.
 
-        uuid and timestamp stay. Each portion is one transaction; a letter that somebody else has taken meanwhile is
+        uuid and timestamp stay. Each portion is one transaction; one that somebody else has taken meanwhile is
         left out. They come after what is in the outbox now.
         """
-        return sum(self._retry(portion) for portion in _portions(letters))
+        return sum(self._retry(portion) for portion in _portions(dead_letters))
 
-    def replace(self, letter: DeadLetter, row: Row, uuid: str, *, retry: bool) -> bool:
-        """Give a letter another event, and put it back into the outbox if `retry`; False where it has changed."""
+    def replace(self, dead_letter: DeadLetterRow, row: Row, uuid: str, *, retry: bool) -> bool:
+        """Give a dead letter another event, and put it back into the outbox if `retry`; False where it has changed."""
         if retry:
             with transactional(self._database.engine).begin() as connection:
-                return self._back.put_back(lambda *write: self._writer.write(connection, *write), letter, row)
+                return self._back.put_back(lambda *write: self._writer.write(connection, *write), dead_letter, row)
         new = {"new_shard": row.shard, "new_payload": row.payload, "new_event_uuid": uuid}
         with transactional(self._database.engine).begin() as connection:
-            taken = {"id_taken": letter.id, "payload_taken": letter.payload}
+            taken = {"id_taken": dead_letter.id, "payload_taken": dead_letter.payload}
             return connection.execute(self._statements.replace_dead_letter, {**new, **taken}).rowcount == 1
 
     def purge(self, ids: Iterable[int]) -> int:
-        """Remove the letters with these ids for good; how many. Each portion is one transaction."""
+        """Remove the dead letters with these ids for good; how many. Each portion is one transaction."""
         removed = 0
         for portion in _portions(ids):
             with transactional(self._database.engine).begin() as connection:
@@ -189,25 +188,25 @@ class DeadLetterStore:
         return removed
 
     def expire(self, age: float, portion: int) -> int:
-        """Remove so many of the letters that died more than `age` seconds ago; how many."""
+        """Remove so many of the dead letters that died more than `age` seconds ago; how many."""
         wanted = {"age": milliseconds(age), "portion": portion}
         with autocommit(self._database.engine).connect() as connection:
             ids = connection.scalars(self._statements.read_expired_dead_letters, wanted).all()
         return self.purge(ids)
 
-    def _retry(self, letters: Sequence[DeadLetter]) -> int:
+    def _retry(self, dead_letters: Sequence[DeadLetterRow]) -> int:
         with transactional(self._database.engine).begin() as connection:
 
             def write(statement: Portable, values: tuple[Any, ...]) -> int:
                 return self._writer.write(connection, statement, values)
 
-            return sum(self._back.put_back(write, letter) for letter in letters)
+            return sum(self._back.put_back(write, dead_letter) for dead_letter in dead_letters)
 
-    def _read(self, conditions: Sequence[ColumnElement[bool]], newest_first: bool) -> list[DeadLetter]:
+    def _read(self, conditions: Sequence[ColumnElement[bool]], newest_first: bool) -> list[DeadLetterRow]:
         statement = read_dead_letters(self._database.tables, conditions, _AT_ONCE, newest_first=newest_first)
         with autocommit(self._database.engine).connect() as connection:
-            letters = [DeadLetter(*row) for row in connection.execute(statement)]
-        return [letter._replace(reason=unescape(letter.reason)) for letter in letters]
+            dead_letters = [DeadLetterRow(*row) for row in connection.execute(statement)]
+        return [dead_letter._replace(reason=unescape(dead_letter.reason)) for dead_letter in dead_letters]
 
 
 def _portions(all_of_them: Iterable[T]) -> Iterator[list[T]]:

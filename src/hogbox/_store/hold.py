@@ -23,7 +23,7 @@ class Paused(NamedTuple):
 
 
 class HoldStatements:
-    """Every statement over one set of tables. Built once; parameters are bound when they run."""
+    """What is noted of projects that are put off."""
 
     def __init__(self, tables: Tables) -> None:
         self.hold_project = _hold_project(tables)

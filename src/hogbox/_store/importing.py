@@ -50,7 +50,7 @@ def _advance_import(tables: Tables) -> Update:
     )
 
 
-class Reached(NamedTuple):
+class ImportPosition(NamedTuple):
     """Bytes of the file that are done, and the events in them."""
 
     position: int
@@ -65,7 +65,7 @@ class ImportStore:
         self._statements = ImportStatements(database.tables)
         self._insert_event = CaptureStatements(database.tables).insert_event
 
-    def begin(self, identifier: str, name: str) -> Reached:
+    def begin(self, identifier: str, name: str) -> ImportPosition:
         """Begin an import, or find out how far an earlier run of it came."""
         engine = self._database.engine
         statement = self._statements.begin_import[engine.dialect.name]
@@ -75,7 +75,7 @@ class ImportStore:
                 {"id": identifier, "name": name.encode("ascii", "backslashreplace").decode()[-_LONGEST_NAME:]},
             )
             row = connection.execute(self._statements.read_import, {"wanted": identifier}).one()
-        return Reached(row.position, row.events)
+        return ImportPosition(row.position, row.events)
 
     def write(self, rows: Sequence[Row], identifier: str, seen: int, reached: int) -> None:
         """Write a portion and the position after it, in one transaction. Raises ImportUnderWay where another did."""

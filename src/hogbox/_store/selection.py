@@ -16,7 +16,7 @@ from hogbox._store.schema.table import Tables
 from hogbox.encryption import readable
 
 
-class DeadLetter(NamedTuple):
+class DeadLetterRow(NamedTuple):
     """A row of the dead letters; times in epoch milliseconds."""
 
     id: int
@@ -59,17 +59,17 @@ class Selection:
         """Whether nothing is given."""
         return self == Selection()
 
-    def fits(self, letter: DeadLetter) -> bool:
+    def fits(self, dead_letter: DeadLetterRow) -> bool:
         """Whether the event is the one meant: the database can't tell that."""
         if self.event is None and self.distinct_id is None:
             return True
-        event = read_event(letter.text)
+        event = read_event(dead_letter.text)
         wanted = {"event": self.event, "distinct_id": self.distinct_id}
         return all(event.get(name) == value for name, value in wanted.items() if value is not None)
 
 
 def conditions_of(selection: Selection, tables: Tables) -> Iterator[ColumnElement[bool]]:
-    """What the database can tell of the letters that are meant."""
+    """What the database can tell of the dead letters that are meant."""
     dead = tables.dead_letters.c
     if selection.ids or selection.uuids:
         yield or_(dead.id.in_(selection.ids), dead.event_uuid.in_(selection.uuids))

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hogbox._store.inspection.snapshot import Backlog
+from hogbox._store.inspection.snapshot import BacklogSummary
 from hogbox._wire.printable import one_line
 from hogbox.judgement import Level
 from hogbox.status import Status, document
@@ -70,7 +70,7 @@ def _backlog(status: Status, by_project: Sequence[dict[str, object]]) -> Iterabl
     yield _table(["project", "events"], ([one["project"], one["events"]] for one in by_project[:_MOST]))
 
 
-def _count(backlog: Backlog, events: int) -> str:
+def _count(backlog: BacklogSummary, events: int) -> str:
     return f"about {events}" if backlog.estimated else str(events)
 
 

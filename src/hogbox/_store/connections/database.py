@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine, func, select
 
 from hogbox._store.connections.address import address_of
 from hogbox._store.connections.engine import open_engine, require_supported, transactional
-from hogbox._store.connections.guard import Guard
+from hogbox._store.connections.guard import ConnectionGuard
 from hogbox._store.connections.session import own_engine
 from hogbox._store.dialects.failure import explain
 from hogbox._store.schema.table import SCHEMA_VERSION, Tables
@@ -36,7 +36,7 @@ class Database:
             require_supported(engine)
         elif engine is not None:
             raise ConfigurationError(f"the database must be a URL or a SQLAlchemy Engine, not {type(source).__name__}")
-        self.guard = Guard()
+        self.guard = ConnectionGuard()
         """What ends connections on which nothing is answered; a worker says how long it waits."""
         self._source = engine
         self._own: Engine | None = None

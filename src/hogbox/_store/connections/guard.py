@@ -63,7 +63,7 @@ def wire_of(driver: Any) -> Wire | None:
     return None
 
 
-class Guard:
+class ConnectionGuard:
     """Cuts connections that are in use for longer than `patience` seconds; None: never. Safe to use from any thread."""
 
     def __init__(self) -> None:

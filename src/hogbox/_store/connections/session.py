@@ -18,7 +18,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import SingletonThreadPool
 
-from hogbox._store.connections.guard import Guard, Wire, wire_of
+from hogbox._store.connections.guard import ConnectionGuard, Wire, wire_of
 from hogbox._store.dialects.failure import is_elsewhere
 
 TRANSACTION: Final = "hogbox_transaction"
@@ -55,7 +55,7 @@ class Session:
     ends_in_words: bool
 
 
-def own_engine(source: Engine, guard: Guard) -> Engine:
+def own_engine(source: Engine, guard: ConnectionGuard) -> Engine:
     """An engine with a pool of its own that connects as this one does.
 
     A `creator`, `do_connect` hooks and `connect` listeners apply; listeners to the engine's statements do not. A
@@ -85,7 +85,7 @@ def _separable(engine: Engine) -> bool:
 class _Preparation:
     """What happens to the connections of one engine, from their opening to their end."""
 
-    def __init__(self, engine: Engine, guard: Guard) -> None:
+    def __init__(self, engine: Engine, guard: ConnectionGuard) -> None:
         self._engine = engine
         self._guard = guard
         self._dialect = engine.dialect

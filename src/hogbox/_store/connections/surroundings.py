@@ -59,7 +59,7 @@ class Cluster(NamedTuple):
         return self.sync_wait & _ALL_STATEMENTS == _ALL_STATEMENTS
 
 
-class Sequence(NamedTuple):
+class OutboxSequence(NamedTuple):
     """What gives the outbox its ids."""
 
     name: str
@@ -72,7 +72,7 @@ class Surroundings(NamedTuple):
 
     old_snapshot: OldSnapshot | None = None
     cluster: Cluster | None = None
-    sequence: Sequence | None = None
+    sequence: OutboxSequence | None = None
 
 
 def read_surroundings(connection: Connection, tables: Tables) -> Surroundings:
@@ -104,9 +104,9 @@ def _old_snapshot(connection: Connection) -> OldSnapshot | None:
     return None if row is None else OldSnapshot(str(row[0]), float(row[1]))
 
 
-def _sequence(connection: Connection, tables: Tables) -> Sequence | None:
+def _sequence(connection: Connection, tables: Tables) -> OutboxSequence | None:
     try:
         row = connection.execute(_SEQUENCE, {"outbox": tables.outbox.name}).first()
     except SQLAlchemyError:
         return None
-    return None if row is None else Sequence(str(row[0]), int(row[1]))
+    return None if row is None else OutboxSequence(str(row[0]), int(row[1]))

@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hogbox._store.handles.handle import KINDS, Kind, explained, find_named, unsupported
+from hogbox._store.handles.handle import explained, unsupported
+from hogbox._store.handles.kind import KINDS, HandleKind, find_named
 from hogbox._store.handles.portable import (
     MYSQL,
     POSTGRESQL,
@@ -31,7 +32,7 @@ Fetch = Callable[[Any, str, tuple[Any, ...]], Awaitable[Rows]]
 
 
 @dataclass(frozen=True, slots=True)
-class AsyncKind:
+class AsyncHandleKind:
     """One kind of asynchronous handle: what people call it, how a statement runs on it, and how it is read."""
 
     name: str
@@ -39,7 +40,7 @@ class AsyncKind:
     read: Read
 
 
-def _over(name: str, kind: Kind) -> AsyncKind:
+def _over(name: str, kind: HandleKind) -> AsyncHandleKind:
     """SQLAlchemy's asynchronous form of a synchronous kind."""
 
     async def run(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
@@ -48,10 +49,10 @@ def _over(name: str, kind: Kind) -> AsyncKind:
     async def read(handle: Any, statement: Portable, values: tuple[Any, ...]) -> Rows:
         return await handle.run_sync(kind.read, statement, values)  # type: ignore[no-any-return]
 
-    return AsyncKind(name, run, read)
+    return AsyncHandleKind(name, run, read)
 
 
-def _scoped(name: str, kind: AsyncKind) -> AsyncKind:
+def _scoped(name: str, kind: AsyncHandleKind) -> AsyncHandleKind:
     """A registry of handles of a kind. It passes on most methods of the current one's, but not `run_sync`."""
 
     async def run(registry: Any, statement: Portable, values: tuple[Any, ...]) -> int:
@@ -60,10 +61,10 @@ def _scoped(name: str, kind: AsyncKind) -> AsyncKind:
     async def read(registry: Any, statement: Portable, values: tuple[Any, ...]) -> Rows:
         return await kind.read(registry(), statement, values)
 
-    return AsyncKind(name, run, read)
+    return AsyncHandleKind(name, run, read)
 
 
-def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> AsyncKind:
+def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> AsyncHandleKind:
     """A driver's own connection, which does not say what it speaks."""
 
     async def run(handle: Any, statement: Portable, values: tuple[Any, ...]) -> int:
@@ -72,12 +73,12 @@ def _raw(name: str, dialect: DriverDialect, execute: Execute, fetch: Fetch) -> A
     async def read(handle: Any, statement: Portable, values: tuple[Any, ...]) -> Rows:
         return await fetch(handle, statement.text(dialect).sql, values)
 
-    return AsyncKind(name, run, read)
+    return AsyncHandleKind(name, run, read)
 
 
 def _by_cursor(
     name: str, dialect: DriverDialect, plain: Callable[[Any], AbstractAsyncContextManager[Any]]
-) -> AsyncKind:
+) -> AsyncHandleKind:
     """A driver's own connection that works by cursors; by the driver's plain ones, whatever its owner prefers."""
 
     async def execute(handle: Any, sql: str, values: tuple[Any, ...]) -> int:
@@ -171,7 +172,7 @@ ASYNC_KINDS: Final = {
 """Every kind of asynchronous handle, by the module and name of its class; subclasses count as their class."""
 
 
-def find_async_kind(handle: object) -> AsyncKind:
+def find_async_kind(handle: object) -> AsyncHandleKind:
     """The kind of this handle. Raises SyncHandle or UnsupportedHandle, saying what is accepted."""
     if (kind := find_named(handle, ASYNC_KINDS)) is not None:
         return kind
@@ -184,7 +185,7 @@ class AsyncWriter:
     """Runs statements on callers' asynchronous handles."""
 
     def __init__(self) -> None:
-        self.kinds: dict[type, AsyncKind] = {}
+        self.kinds: dict[type, AsyncHandleKind] = {}
         """The kinds met so far, by the class of the handle."""
 
     async def write(self, handle: object, statement: Portable, values: tuple[Any, ...]) -> int:
@@ -200,7 +201,7 @@ class AsyncWriter:
         with explained():
             return await self.require(handle).read(handle, statement, values)
 
-    def require(self, handle: object) -> AsyncKind:
+    def require(self, handle: object) -> AsyncHandleKind:
         """The handle's kind. Raises SyncHandle or UnsupportedHandle."""
         kind = self.kinds.get(type(handle))
         if kind is None:

@@ -1,4 +1,4 @@
-"""The statements that read what there is: for those who look on, such as a test."""
+"""Content: what the tables hold, for those who look on, such as a test."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hogbox._store.dialects.element import table_exists
 from hogbox._store.schema.table import Tables
 
 
-class InspectionStatements:
-    """Every statement over one set of tables. They take no parameters."""
+class ContentStatements:
+    """Reads of whole tables. They take no parameters."""
 
     def __init__(self, tables: Tables) -> None:
         self.read_outbox = _read_outbox(tables)

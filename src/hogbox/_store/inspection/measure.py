@@ -22,7 +22,7 @@ MOST_COUNTED: Final = 20_000
 """Rows that are looked at, at most: a million events that wait are not counted every few seconds."""
 
 
-class Backlog(NamedTuple):
+class ProjectBacklog(NamedTuple):
     """The events of one project that wait. `age` is that of the oldest, in seconds."""
 
     project: str
@@ -33,7 +33,7 @@ class Backlog(NamedTuple):
 class Measures(NamedTuple):
     """All that is measured. Ages are in seconds, by project."""
 
-    backlog: list[Backlog]
+    backlog: list[ProjectBacklog]
     span: int
     dead_letters: dict[str, int]
     shards: int
@@ -134,7 +134,7 @@ class MeasureStore:
             workers = connection.scalar(statements.count_workers) or 0
             ages = connection.execute(statements.read_definition_ages).all()
         return Measures(
-            [Backlog(project, events, max(0, age) / 1000) for project, events, age in backlog],
+            [ProjectBacklog(project, events, max(0, age) / 1000) for project, events, age in backlog],
             0 if first is None or last is None else last - first + 1,
             {project: events for project, events in dead},  # noqa: C416 - rows are no pairs to mypy
             shards,

@@ -58,7 +58,7 @@ def _value(kind: Any) -> str | int:
     return _NOBODY if isinstance(kind, String) else _NOTHING
 
 
-class Refused(NamedTuple):
+class RefusedTable(NamedTuple):
     """What the database said when a table's rows were to be written."""
 
     table: str
@@ -87,7 +87,7 @@ class Preflight:
             theirs = connection.scalar(select(epoch_ms())) or 0
             return theirs / 1000 - (began + time.time()) / 2
 
-    def refused(self) -> list[Refused]:
+    def refused(self) -> list[RefusedTable]:
         """The tables that this process may not write to as it has to; empty where all is allowed."""
         found = []
         for table, statements in try_tables(self._database.tables):
@@ -96,7 +96,7 @@ class Preflight:
                     for statement in statements:
                         connection.execute(statement)
                 except SQLAlchemyError as error:
-                    found.append(Refused(table.name, said(error)))
+                    found.append(RefusedTable(table.name, said(error)))
                 finally:
                     connection.rollback()
         return found

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hogbox._store.connections.surroundings import Surroundings
 
 
-class Backlog(NamedTuple):
+class BacklogSummary(NamedTuple):
     """The events that wait, by project. `estimated`: there are too many of them to be counted now."""
 
     events: int
@@ -16,7 +16,7 @@ class Backlog(NamedTuple):
     estimated: bool
 
 
-class Shard(NamedTuple):
+class ShardRow(NamedTuple):
     """One shard. `wait`: it is not to be tried before; `failed`: since its last failure."""
 
     number: int
@@ -43,11 +43,11 @@ class WorkerRow(NamedTuple):
     per_minute: int
 
 
-class Hold(NamedTuple):
+class HoldRow(NamedTuple):
     """A project whose requests fail or are refused. `wait` until it is tried again; below zero: overdue."""
 
     project: str
-    held: float
+    since: float
     wait: float
     attempt: int
     status: int | None
@@ -63,7 +63,7 @@ class DeadReason(NamedTuple):
     since: float
 
 
-class Definitions(NamedTuple):
+class DefinitionsRow(NamedTuple):
     """A project's flag definitions and the refreshing of them; None for what never was.
 
     `age`: since PostHog last said that they are right. `due`: until the next refresh, below zero where it is overdue.
@@ -82,13 +82,13 @@ class Definitions(NamedTuple):
     polls_alone: int
 
 
-class Standing(NamedTuple):
+class StatusSnapshot(NamedTuple):
     """Everything at once."""
 
-    backlog: Backlog
-    shards: tuple[Shard, ...]
+    backlog: BacklogSummary
+    shards: tuple[ShardRow, ...]
     workers: tuple[WorkerRow, ...]
-    holds: tuple[Hold, ...]
+    holds: tuple[HoldRow, ...]
     dead: tuple[DeadReason, ...]
-    definitions: tuple[Definitions, ...]
+    definitions: tuple[DefinitionsRow, ...]
     surroundings: Surroundings = Surroundings()

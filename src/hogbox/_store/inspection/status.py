@@ -13,7 +13,15 @@ from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit, require_file
 from hogbox._store.connections.surroundings import read_surroundings
 from hogbox._store.dialects.element import epoch_ms
-from hogbox._store.inspection.snapshot import Backlog, DeadReason, Definitions, Hold, Shard, Standing, WorkerRow
+from hogbox._store.inspection.snapshot import (
+    BacklogSummary,
+    DeadReason,
+    DefinitionsRow,
+    HoldRow,
+    ShardRow,
+    StatusSnapshot,
+    WorkerRow,
+)
 from hogbox._store.schema.table import Tables
 from hogbox._store.schema.waiting import (
     from_lowest_mark,
@@ -153,12 +161,12 @@ class StatusStore:
         self._database = database
         self._statements = StatusStatements(database.tables)
 
-    def read(self) -> Standing:
+    def read(self) -> StatusSnapshot:
         """How things stand. Raises TablesError where the tables can't be used."""
         require_file(self._database.engine)
         self._database.check()
         with autocommit(self._database.engine).connect() as connection:
-            return Standing(
+            return StatusSnapshot(
                 self._backlog(connection),
                 tuple(_shard(row) for row in connection.execute(self._statements.read_shards)),
                 tuple(_worker(row) for row in connection.execute(self._statements.read_workers)),
@@ -168,7 +176,7 @@ class StatusStore:
                 read_surroundings(connection, self._database.tables),
             )
 
-    def _backlog(self, connection: Connection) -> Backlog:
+    def _backlog(self, connection: Connection) -> BacklogSummary:
         rows = connection.execute(self._statements.count_oldest, {"most": COUNTED}).all()
         counts = {row.project: row.events for row in rows}
         oldest = max((_seconds(row.age) for row in rows), default=None)
@@ -176,19 +184,19 @@ class StatusStore:
         newest = connection.scalar(self._statements.read_last_id) or 0
         first = max((row.last for row in rows), default=0) + 1
         if counted < COUNTED or newest < first:
-            return Backlog(counted, counts, oldest, estimated=False)
+            return BacklogSummary(counted, counts, oldest, estimated=False)
         ids = _spread(first, newest)
         scale = (newest - first + 1) / len(ids)
         for project, found in connection.execute(self._statements.sample_events, {"ids": ids}):
             counts[project] = counts.get(project, 0) + round(found * scale)
-        return Backlog(sum(counts.values()), counts, oldest, estimated=True)
+        return BacklogSummary(sum(counts.values()), counts, oldest, estimated=True)
 
     def _dead(self, connection: Connection) -> tuple[DeadReason, ...]:
         rows = connection.execute(self._statements.count_newest_dead, {"most": DEAD_COUNTED})
         reasons = (DeadReason(unescape(row.reason), row.status, row.events, row.since_ms / 1000) for row in rows)
         return tuple(sorted(reasons, key=lambda reason: -reason.events))
 
-    def _definitions(self, connection: Connection) -> tuple[Definitions, ...]:
+    def _definitions(self, connection: Connection) -> tuple[DefinitionsRow, ...]:
         stored = {row.project: row for row in connection.execute(self._statements.read_definitions)}
         refreshes = {row.project: row for row in connection.execute(self._statements.read_refreshes)}
         projects = sorted({*stored, *refreshes})
@@ -202,12 +210,12 @@ def _spread(first: int, last: int) -> Sequence[int]:
     return [randrange(edges[part], edges[part + 1]) for part in range(count)]  # noqa: S311 - a sample, no secret
 
 
-def _shard(row: Any) -> Shard:
+def _shard(row: Any) -> ShardRow:
     wait = max(0.0, row.wait_ms / 1000)
     waiting = row.oldest is not None
     left = row.left_ms / 1000
     error = unescape(row.last_error) if row.last_error else None
-    return Shard(row.shard, row.owner, left, wait, row.attempt, error, _seconds(row.error_ms), waiting)
+    return ShardRow(row.shard, row.owner, left, wait, row.attempt, error, _seconds(row.error_ms), waiting)
 
 
 def _worker(row: Any) -> WorkerRow:
@@ -216,15 +224,15 @@ def _worker(row: Any) -> WorkerRow:
     return WorkerRow(row.id, row.host, row.pid, row.version, started, silent, *done)
 
 
-def _hold(row: Any) -> Hold:
-    return Hold(row.project, row.held_ms / 1000, row.wait_ms / 1000, row.attempt, row.status, unescape(row.reason))
+def _hold(row: Any) -> HoldRow:
+    return HoldRow(row.project, row.held_ms / 1000, row.wait_ms / 1000, row.attempt, row.status, unescape(row.reason))
 
 
-def _definitions(project: str, stored: Any, refresh: Any) -> Definitions:
+def _definitions(project: str, stored: Any, refresh: Any) -> DefinitionsRow:
     right = [stored.fetched_ms if stored else None, refresh.unchanged_ms if refresh and stored else None]
     age = min((_seconds(one) for one in right if one is not None), default=None)
     revision, has_etag = (stored.revision, bool(stored.has_etag)) if stored else (None, False)
-    return Definitions(
+    return DefinitionsRow(
         project,
         revision,
         age,

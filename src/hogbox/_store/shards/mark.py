@@ -44,7 +44,7 @@ _TOGETHER: Final = 8
 
 
 class MarkStatements:
-    """Every statement over one set of tables, for PostgreSQL. Built once; parameters are bound when they run."""
+    """What moves marks, and what has to be known before: for PostgreSQL."""
 
     def __init__(self, tables: Tables) -> None:
         self.read_sequence = _read_sequence(tables)

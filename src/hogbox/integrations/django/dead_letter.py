@@ -13,7 +13,7 @@ from hogbox._store.dead_letter import PutBack
 from hogbox._store.handles.handle import Writer
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables
-from hogbox._store.selection import DeadLetter as Letter
+from hogbox._store.selection import DeadLetterRow as Letter
 from hogbox.integrations.django.configuration import configuration, table_prefix
 from hogbox.integrations.django.models import DeadLetter
 
