@@ -24,9 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from hogbox._delivery.batch import Limits
 from hogbox._delivery.health import Health
 from hogbox._delivery.limit import SizeLimit
-from hogbox._store.connections.change_signal import ChangeSignal
 from hogbox._store.connections.database import Database
-from hogbox._store.connections.engine import can_write_within, most_writers, require_shared
+from hogbox._store.connections.engine import ChangeSignal, can_write_within, most_writers, require_shared
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore
 from hogbox._store.exposure import ClaimStore

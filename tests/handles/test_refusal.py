@@ -28,7 +28,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelAsyncSession
 
 from hogbox import AsyncPostHog, PostHog
 from hogbox._store.handles.async_handle import ASYNC_KINDS
-from hogbox._store.handles.kind import ASYNC, KINDS
+from hogbox._store.handles.handle import ASYNC, KINDS
 from hogbox.errors import AsyncHandle, SyncHandle, UnsupportedHandle, UsageError
 from tests.fixtures.database import SharedDatabases
 from tests.fixtures.stored import store

@@ -11,9 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from hogbox._store.capture import CaptureStatements
-from hogbox._store.connections.change_signal import ChangeSignal
 from hogbox._store.connections.database import Database
-from hogbox._store.connections.engine import autocommit, transactional
+from hogbox._store.connections.engine import ChangeSignal, autocommit, transactional
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
 from hogbox._store.dialects.failure import is_elsewhere

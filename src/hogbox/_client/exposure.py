@@ -45,7 +45,7 @@ class Exposures:
         lifetime: float,
         room: Room | None = None,
     ) -> None:
-        statements = ExposureStatements(tables)
+        statements = tables.once(ExposureStatements)
         self._recorder = recorder
         self._outbox = outbox
         self._room = room

@@ -98,7 +98,7 @@ class FlagCache:
         max_age: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        statements = DefinitionStatements(tables)
+        statements = tables.once(DefinitionStatements)
         self.tables = tables
         self._project = (project,)
         self._timezone = timezone

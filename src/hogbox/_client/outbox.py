@@ -16,7 +16,7 @@ class Outbox:
     """Where entries go, in one set of tables; payloads get their stored form here, the last thing before the INSERT."""
 
     def __init__(self, tables: Tables, cipher: Cipher) -> None:
-        statements = CaptureStatements(tables)
+        statements = tables.once(CaptureStatements)
         self._cipher = cipher
         self._insert_event = Portable(statements.insert_event, EVENT_VALUES)
         self._insert_dead_letter = Portable(statements.insert_dead_letter, DEAD_LETTER_VALUES)

@@ -29,7 +29,7 @@ class Room:
     """Admits entries to the outbox. Safe to share between threads and across a fork."""
 
     def __init__(self, tables: Tables, bounds: Bounds, policy: str) -> None:
-        statements = CapacityStatements(tables)
+        statements = tables.once(CapacityStatements)
         self._measure = Portable(statements.measure, ())
         self._count = Portable(statements.count_up_to, COUNTED)
         self._bounds = bounds

@@ -116,7 +116,7 @@ class PutBack:
     """Puts dead letters back into the outbox, on any handle."""
 
     def __init__(self, tables: Tables) -> None:
-        statements = DeadLetterStatements(tables)
+        statements = tables.once(DeadLetterStatements)
         self._take = Portable(statements.take_dead_letter, TAKEN)
         self._insert = Portable(statements.put_back_event, PUT_BACK)
 
@@ -137,7 +137,7 @@ class DeadLetterStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = DeadLetterStatements(database.tables)
+        self._statements = database.tables.once(DeadLetterStatements)
         self._back = PutBack(database.tables)
         self._writer = Writer()
 

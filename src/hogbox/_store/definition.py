@@ -179,7 +179,7 @@ class StoredDefinitions(NamedTuple):
 def read_projects(database: Database) -> list[str]:
     """The tokens of the projects whose definitions are stored, in order."""
     with autocommit(database.engine).connect() as connection:
-        return [*connection.scalars(DefinitionStatements(database.tables).list_projects)]
+        return [*connection.scalars(database.tables.once(DefinitionStatements).list_projects)]
 
 
 class DefinitionStore:
@@ -187,7 +187,7 @@ class DefinitionStore:
 
     def __init__(self, database: Database, project: str) -> None:
         self._database = database
-        self._statements = DefinitionStatements(database.tables)
+        self._statements = database.tables.once(DefinitionStatements)
         self._project = project
 
     def read(self) -> StoredDefinitions | None:

@@ -28,9 +28,8 @@ from sqlalchemy import (
 from hogbox._delivery.batch import Waiting
 from hogbox._events.identifier import SHARDS, shard_of
 from hogbox._events.letter import read_event
-from hogbox._store.connections.database import Database
+from hogbox._store.connections.database import Database, storable
 from hogbox._store.connections.engine import transactional
-from hogbox._store.connections.worker_store import storable
 from hogbox._store.dialects.element import epoch_ms, hexadecimal
 from hogbox._store.dialects.statement import delete_by_id, milliseconds, number
 from hogbox._store.exposure import ExposureStatements
@@ -167,8 +166,8 @@ class DeliveryStore(OutboxStore, HoldStore):
 
     def __init__(self, database: Database, worker: str) -> None:
         super().__init__(database, worker)
-        self._statements = DeliveryStatements(database.tables)
-        self._exposures = ExposureStatements(database.tables)
+        self._statements = database.tables.once(DeliveryStatements)
+        self._exposures = database.tables.once(ExposureStatements)
 
     def heartbeat(self, lease: float, forget_after: float, done: Done = NOTHING_DONE) -> bool:
         """Stay alive and keep the leases for so many seconds; False where this worker is no longer listed.

@@ -136,7 +136,7 @@ class EventReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = EventStatements(database.tables)
+        self._statements = database.tables.once(EventStatements)
         self._portion: Portion | None = None
 
     def read(

@@ -108,7 +108,7 @@ class ClaimStore:
 
     def __init__(self, database: Database, lifetime: float) -> None:
         self._database = database
-        self._statements = ExposureStatements(database.tables)
+        self._statements = database.tables.once(ExposureStatements)
         self._claim = self._statements.claim_exposure[database.engine.dialect.name]
         self._lifetime = milliseconds(lifetime)
         self._turn = writers_turn(database.engine)

@@ -98,7 +98,7 @@ class HistoryStore:
 
     def __init__(self, database: Database, project: str) -> None:
         self._database = database
-        self._statements = HistoryStatements(database.tables)
+        self._statements = database.tables.once(HistoryStatements)
         self._project = project
 
     def record(self) -> None:

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Delete, Select, bindparam, delete, select
 
-from hogbox._store.connections.database import Database
-from hogbox._store.connections.worker_store import WorkerStore, storable
+from hogbox._store.connections.database import Database, WorkerStore, storable
 from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.dialects.statement import ByDialect, milliseconds, number, upsert
 from hogbox._store.schema.table import Tables
@@ -63,7 +62,7 @@ class HoldStore(WorkerStore):
 
     def __init__(self, database: Database, worker: str) -> None:
         super().__init__(database, worker)
-        self._holds = HoldStatements(database.tables)
+        self._holds = database.tables.once(HoldStatements)
         self.on_hold: frozenset[str] = frozenset()
         """The projects that some worker put off at the last heartbeat."""
         self.paused: tuple[Paused, ...] = ()

@@ -62,8 +62,8 @@ class ImportStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = ImportStatements(database.tables)
-        self._insert_event = CaptureStatements(database.tables).insert_event
+        self._statements = database.tables.once(ImportStatements)
+        self._insert_event = database.tables.once(CaptureStatements).insert_event
 
     def begin(self, identifier: str, name: str) -> ImportPosition:
         """Begin an import, or find out how far an earlier run of it came."""

@@ -87,7 +87,7 @@ class OutboxStore(LeaseStore):
 
     def __init__(self, database: Database, worker: str) -> None:
         super().__init__(database, worker)
-        self._outbox = OutboxStatements(database.tables)
+        self._outbox = database.tables.once(OutboxStatements)
         self._reader = EventReader(database)
 
     def read_ready(self) -> list[Ready]:

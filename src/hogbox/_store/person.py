@@ -103,7 +103,7 @@ class PersonStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = PersonStatements(database.tables)
+        self._statements = database.tables.once(PersonStatements)
         self._newest_id = newest_id(database.tables)
         self._columns = message_columns(database.tables)
         self._next_id = next_id(database.tables)

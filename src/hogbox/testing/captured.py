@@ -12,8 +12,7 @@ from uuid import UUID
 from hogbox._events.identity import resolve
 from hogbox._store.connections.database import Database
 from hogbox._store.handles.async_handle import AsyncWriter
-from hogbox._store.handles.handle import Writer
-from hogbox._store.handles.kind import find_named
+from hogbox._store.handles.handle import Writer, find_named
 from hogbox._store.handles.portable import Portable, Rows
 from hogbox._store.inspection.content import ContentStatements
 from hogbox._store.schema.table import Tables

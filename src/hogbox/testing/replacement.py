@@ -97,7 +97,7 @@ def _view(real: Callable[..., Plan[Sight]], flags: FlagOverrides) -> Method:
 
 def _is_there(cache: FlagCache, handle: Any) -> Plan[bool]:
     """Whether there is a table of definitions. On PostgreSQL a look at one that is missing ends the transaction."""
-    rows = yield Read(handle, Portable(ContentStatements(cache.tables).find_definitions, ()), ())
+    rows = yield Read(handle, Portable(cache.tables.once(ContentStatements).find_definitions, ()), ())
     return bool(rows[0][0])
 
 

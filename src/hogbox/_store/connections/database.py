@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import URL, Connection, Engine, func, select
+from sqlalchemy import URL, Connection, Engine, UpdateBase, func, select
 
+from hogbox._events.escape import escape
 from hogbox._store.connections.address import address_of
-from hogbox._store.connections.engine import open_engine, require_supported, transactional
+from hogbox._store.connections.engine import (
+    autocommit,
+    forgettable,
+    open_engine,
+    require_supported,
+    transactional,
+    writers_turn,
+)
 from hogbox._store.connections.guard import ConnectionGuard
 from hogbox._store.connections.session import own_engine
 from hogbox._store.dialects.failure import explain
@@ -22,6 +30,7 @@ from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, Tables
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+_LONGEST_REASON: Final = 2000
 _ASYNC_ENGINE: Final = "sqlalchemy.ext.asyncio.engine.AsyncEngine"
 
 
@@ -107,6 +116,30 @@ class Database:
         """Close the pooled connections of hogbox's own."""
         if self._own is not None and self._own is not self._source:
             self.engine.dispose()
+
+
+class WorkerStore:
+    """Runs the statements of one worker, `worker`. Safe to use from several threads."""
+
+    def __init__(self, database: Database, worker: str) -> None:
+        self._database = database
+        self._worker = worker
+        self._turn = writers_turn(database.engine)
+
+    def _connect(self) -> Connection:
+        return autocommit(self._database.engine).connect()
+
+    def _run(self, statement: UpdateBase, values: Mapping[str, object]) -> int:
+        """Run one statement, committed by itself; the number of rows that it changed."""
+        with self._turn, self._connect() as connection, forgettable(connection):
+            # Committed in words too: an application's engine may begin transactions whatever the isolation level says.
+            with connection.begin():
+                return connection.execute(statement, values).rowcount
+
+
+def storable(text: str) -> str:
+    """What a server or a library said, as every database takes it: of bounded length, without NUL, in ASCII."""
+    return escape(text[:_LONGEST_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _address(source: object) -> URL | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from hogbox._store.connections.session import OWN, TRANSACTION
-from hogbox._store.dialects import backend_of
-from hogbox._store.dialects.backend import SqliteModes
+from hogbox._store.connections.session import OWN, TRANSACTION, file_of
+from hogbox._store.dialects import BACKENDS, backend_of
+from hogbox._store.dialects.backend import Backend, SqliteModes
+from hogbox._store.dialects.sqlite import wrapped
 from hogbox.errors import ConfigurationError, MissingDependency, TablesMissing
 
 _SYNCHRONOUS: Final = {"asyncpg": "psycopg", "psycopg_async": "psycopg", "aiosqlite": "pysqlite"} | dict.fromkeys(
@@ -105,9 +106,13 @@ def _synchronous(url: URL) -> URL:
     return url.set(drivername=f"{url.get_backend_name()}+{_SYNCHRONOUS[driver]}")
 
 
+def _backend(connected: Engine | Connection) -> Backend:
+    return BACKENDS[connected.dialect.name]
+
+
 def require_shared(engine: Engine) -> None:
     """Raise ConfigurationError for a database that only one thread can see, which a worker's threads can't share."""
-    if backend_of(engine.dialect.name).in_memory(engine.url):
+    if _backend(engine).in_memory(engine.url):
         raise ConfigurationError(
             "a database in memory belongs to one connection, and a worker needs several: use a file, sqlite:///app.db"
         )
@@ -115,7 +120,7 @@ def require_shared(engine: Engine) -> None:
 
 def require_file(engine: Engine) -> None:
     """Raise TablesMissing where a SQLite file is not there: connecting would make an empty one."""
-    name = backend_of(engine.dialect.name).missing_file(engine.url)
+    name = _backend(engine).missing_file(engine.url)
     if name is not None:
         raise TablesMissing(f"there is no file {name}: correct HOGBOX_DATABASE_URL, or run `hogbox migrate`")
 
@@ -134,22 +139,22 @@ def transactional(engine: Engine) -> Engine:
     """
     if engine.get_execution_options().get(OWN):
         return engine.execution_options(**{TRANSACTION: True})
-    return engine.execution_options(isolation_level=backend_of(engine.dialect.name).isolation)
+    return engine.execution_options(isolation_level=_backend(engine).isolation)
 
 
 def shows_writers(engine: Engine) -> bool:
     """Whether the database says which transactions have written to a table and may still commit."""
-    return backend_of(engine.dialect.name).shows_writers
+    return _backend(engine).shows_writers
 
 
 def most_writers(engine: Engine) -> int:
     """How many threads can write side by side to any use. On SQLite one writes while another is on the network."""
-    return backend_of(engine.dialect.name).most_writers
+    return _backend(engine).most_writers
 
 
 def writers_turn(engine: Engine) -> AbstractContextManager[object]:
     """A lock for the writers of one process: SQLite has one writer at a time, and those who wait only poll for it."""
-    return backend_of(engine.dialect.name).writers_turn()
+    return _backend(engine).writers_turn()
 
 
 def can_write_within(engine: Engine, seconds: float) -> bool:
@@ -158,12 +163,12 @@ def can_write_within(engine: Engine, seconds: float) -> bool:
     On SQLite another transaction may hold the lock on writing, even one of the calling thread, which then waits for
     itself.
     """
-    return backend_of(engine.dialect.name).can_write_within(engine, seconds)
+    return _backend(engine).can_write_within(engine, seconds)
 
 
 def migrating(connection: Connection) -> AbstractContextManager[None]:
     """A transaction in which no other process migrates the same database."""
-    return backend_of(connection.dialect.name).migrating(connection)
+    return _backend(connection).migrating(connection)
 
 
 def forgettable(connection: Connection) -> AbstractContextManager[None]:
@@ -171,9 +176,49 @@ def forgettable(connection: Connection) -> AbstractContextManager[None]:
 
     Only SQLite in WAL mode offers them without a risk for the file. For what a worker settles: it would be sent again.
     """
-    return backend_of(connection.dialect.name).forgettable(connection)
+    return _backend(connection).forgettable(connection)
 
 
 def sqlite_modes(connection: Connection) -> SqliteModes | None:
     """How this connection uses its SQLite file; None on other databases."""
-    return backend_of(connection.dialect.name).sqlite_modes(connection)
+    return _backend(connection).sqlite_modes(connection)
+
+
+class ChangeSignal:
+    """Tells cheaply whether the database may hold something new. Owns one connection; not for several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.precise = _backend(engine).counts_commits
+        """Whether `changed` knows. If not, it always says that there may be something."""
+        self._engine = engine
+        self._cursor: Any = None
+        self._connection: Connection | None = None
+        self._seen: int | None = None
+        self._file: tuple[int, int] | None = None
+
+    def changed(self) -> bool:
+        """Whether another connection has committed anything since the last call. Raises SQLAlchemyError."""
+        if not self.precise:
+            return True
+        if self._connection is None or self._file != file_of(self._engine):
+            self._open()
+        with wrapped(self._engine.dialect):
+            (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
+        seen, self._seen = self._seen, int(version)
+        return seen != self._seen
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            with suppress(Exception):
+                self._cursor.close()
+            self._connection.close()
+            self._connection, self._cursor = None, None
+
+    def _open(self) -> None:
+        """Connect; again where the file is another one than before, whose versions count from their own beginning."""
+        self.close()
+        self._seen = None
+        self._connection = self._engine.connect()
+        self._cursor = self._connection.connection.cursor()
+        self._file = file_of(self._engine)

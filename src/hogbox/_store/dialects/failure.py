@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
@@ -81,13 +78,3 @@ def hindrance(error: BaseException) -> str | None:
     if number in _MIGRATED_BESIDE:
         return "another process is migrating them"
     return None
-
-
-@contextmanager
-def wrapped(dialect: Dialect) -> Iterator[None]:
-    """Raise SQLAlchemy's DBAPIError in place of the driver's own error, for what does not go through SQLAlchemy."""
-    driver: Any = dialect.loaded_dbapi
-    try:
-        yield
-    except driver.Error as error:
-        raise DBAPIError.instance(None, None, error, driver.Error, dialect=dialect) from error

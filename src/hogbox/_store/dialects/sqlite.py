@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from hogbox._store.dialects.backend import Backend, SqliteModes
 from hogbox._store.dialects.element import epoch_ms, octets, table_exists, used_bytes
-from hogbox._store.dialects.failure import wrapped
 
 _BUSY_SECONDS: Final = 30
 _SYNCHRONOUS_NORMAL: Final = 1
@@ -88,6 +89,16 @@ class SqliteBackend(Backend):
         journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         timeout = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
         return SqliteModes(str(journal), int(timeout or 0) / 1000)
+
+
+@contextmanager
+def wrapped(dialect: Dialect) -> Iterator[None]:
+    """Raise SQLAlchemy's DBAPIError in place of the driver's own error, for what does not go through SQLAlchemy."""
+    driver: Any = dialect.loaded_dbapi
+    try:
+        yield
+    except driver.Error as error:
+        raise DBAPIError.instance(None, None, error, driver.Error, dialect=dialect) from error
 
 
 def _lock_within(driver: Any, seconds: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Delete, Insert, Select, Table, bindparam, delete, literal_column
@@ -27,17 +27,20 @@ def soon() -> ColumnElement[int]:
     return epoch_ms() + literal_column("60000", BigInteger())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ByDialect:
     """A statement that is written differently for each dialect: `statement["sqlite"]`.
 
-    Written only when it is asked for: importing all dialects takes longer than all of hogbox.
+    Written when it is first asked for: importing all dialects takes longer than all of hogbox.
     """
 
     write: Callable[[str], Insert]
+    _written: dict[str, Insert] = field(default_factory=dict, init=False)
 
     def __getitem__(self, dialect: str) -> Insert:
-        return self.write(dialect)
+        if dialect not in self._written:
+            self._written[dialect] = self.write(dialect)
+        return self._written[dialect]
 
 
 def upsert(table: Table, values: Mapping[str, Any], changes: Mapping[str, Any]) -> ByDialect:

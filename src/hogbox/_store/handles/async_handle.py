@@ -8,8 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hogbox._store.handles.handle import explained, unsupported
-from hogbox._store.handles.kind import KINDS, HandleKind, find_named
+from hogbox._store.handles.handle import KINDS, HandleKind, explained, find_named, unsupported
 from hogbox._store.handles.portable import (
     MYSQL,
     POSTGRESQL,

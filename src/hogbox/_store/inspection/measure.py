@@ -120,7 +120,7 @@ class MeasureStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = MeasureStatements(database.tables)
+        self._statements = database.tables.once(MeasureStatements)
 
     def read(self) -> Measures:
         """What there is now. Raises what the database raises."""

@@ -126,7 +126,7 @@ class EventSearch:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = SearchStatements(database.tables)
+        self._statements = database.tables.once(SearchStatements)
 
     def scan(self, uuid: str, most: int) -> Scan:
         """Look for the event among the oldest `most` ids of the outbox, from the oldest on, in portions."""

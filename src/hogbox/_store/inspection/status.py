@@ -159,7 +159,7 @@ class StatusStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = StatusStatements(database.tables)
+        self._statements = database.tables.once(StatusStatements)
 
     def read(self) -> StatusSnapshot:
         """How things stand. Raises TablesError where the tables can't be used."""

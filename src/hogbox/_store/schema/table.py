@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
 from sqlalchemy.schema import SchemaItem
@@ -26,6 +27,8 @@ MYSQL_OPTIONS: Final = {
     "mariadb_collate": "utf8mb4_bin",
 }
 
+T = TypeVar("T")
+
 
 class Tables:
     """hogbox's tables under one prefix."""
@@ -44,6 +47,13 @@ class Tables:
         self.holds = self._holds()
         self.flag_history = self._flag_history()
         self.imports = self._imports()
+        self._made: dict[object, object] = {}
+
+    def once(self, make: Callable[[Tables], T]) -> T:
+        """What this makes of the tables, such as statements, made only once: to write them takes longer than to run."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast(T, self._made[make])
 
     def _table(self, name: str, *items: SchemaItem, never_reuse_ids: bool = False) -> Table:
         options: dict[str, Any] = {**MYSQL_OPTIONS, "sqlite_autoincrement": never_reuse_ids}

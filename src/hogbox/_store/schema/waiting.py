@@ -62,6 +62,7 @@ def newest_id(tables: Tables) -> Select[int]:
 
 
 def mark_of(tables: Tables) -> ColumnElement[int]:
+    """A shard's mark, in a statement over the shards; below every id where there is none."""
     return func.coalesce(tables.shards.c.read_from, FIRST_ID)
 
 

@@ -23,8 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._delivery.share import Lease
 from hogbox._events.identifier import SHARDS
-from hogbox._store.connections.database import Database
-from hogbox._store.connections.worker_store import WorkerStore
+from hogbox._store.connections.database import Database, WorkerStore
 from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.dialects.failure import is_undecodable
 from hogbox._store.dialects.statement import ByDialect, insert_new, milliseconds, number, soon
@@ -167,7 +166,7 @@ class LeaseStore(WorkerStore):
 
     def __init__(self, database: Database, worker: str) -> None:
         super().__init__(database, worker)
-        self._leases = LeaseStatements(database.tables)
+        self._leases = database.tables.once(LeaseStatements)
         self._marks = MarkKeeper(MarkStore(database, worker))
 
     def announce(self, host: str, pid: int, version: str) -> None:

@@ -139,7 +139,7 @@ class MarkStore:
 
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
-        self._statements = MarkStatements(database.tables)
+        self._statements = database.tables.once(MarkStatements)
         self._worker = worker
         self._server: str | None = None
         self._last = 0
