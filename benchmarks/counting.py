@@ -1,7 +1,7 @@
 """A server that only counts: a process of its own, as cheap as possible, the same for every client.
 
-It takes any POST, plain or compressed, and answers 200. How many events there are is counted by a mark that every
-event has once; while `keep` is set, bodies are kept, and `exact` parses them.
+It takes any POST, plain or compressed, and answers as PostHog does: hogbox counts no other answer as a delivery. Events
+are counted by a mark that each of them has once; while `keep` is set, bodies are kept, and `exact` parses them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 MARK: Final = b'"distinct_id":'
-OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+ACCEPTED: Final = b'{"status":"Ok"}'
 
 _EVENTS, _REQUESTS, _LAST_ARRIVAL, _KEEP, _PORT = range(5)
 _PATIENCE: Final = 600.0
@@ -143,10 +143,10 @@ class _Connection(asyncio.Protocol):
         if head.startswith(b"get /exact"):
             text = json.dumps(_parse(self._kept)._asdict()).encode()
             self._kept.clear()
-            self._transport.write(OK.replace(b"Length: 2", b"Length: %d" % len(text))[:-2] + text)
+            self._transport.write(_ok(text))
             return
         arrived = time.monotonic()
-        self._transport.write(OK)
+        self._transport.write(_ok(ACCEPTED))
         if b"content-encoding: gzip" in head:
             body = zlib.decompress(body, 16 + zlib.MAX_WBITS)
         if self._shared[_KEEP]:
@@ -154,6 +154,11 @@ class _Connection(asyncio.Protocol):
         self._shared[_LAST_ARRIVAL] = arrived
         self._shared[_REQUESTS] += 1
         self._shared[_EVENTS] += body.count(MARK)
+
+
+def _ok(body: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % len(body) + body
 
 
 def _content_length(head: bytes) -> int:

@@ -10,8 +10,8 @@ from benchmarks.place import Setup
 from benchmarks.result import Result
 from benchmarks.sample import NAME, PROPERTIES
 from hogbox import Event
+from hogbox._encryption import VARIABLE, Cipher, new_key
 from hogbox._events.event import to_row
-from hogbox.encryption import VARIABLE, Cipher, new_key
 from hogbox.redaction import SECRET_NAMES, Redactor
 
 _TIMES = 2000

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, bindparam, tuple_
 
 from hogbox._delivery.batch import Waiting
-from hogbox._delivery.isolation import Part
+from hogbox._delivery.bisection import Part
 from hogbox._store import delivery
 from hogbox._store.delivery import DeliveryStore, LeaseLost
 from hogbox._store.schema.table import Tables

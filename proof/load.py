@@ -24,9 +24,9 @@ import sqlalchemy as sa
 from benchmarks.counting import CountingServer, counting_server
 from benchmarks.place import database
 from benchmarks.sample import fill
+from hogbox._operations.status import read_status
 from hogbox._store.connections.database import Database
 from hogbox._store.outbox import read_oldest
-from hogbox.status import read_status
 from proof.ledger import LEDGER
 
 _LEASE: Final = 30.0

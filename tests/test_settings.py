@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from hogbox._settings.client import ClientSettings, require_prefix
 from hogbox.errors import ConfigurationError
-from hogbox.settings import DeliverySettings, Settings, require_prefix
+from hogbox.settings import DeliverySettings
 
 TOKEN = {"POSTHOG_PROJECT_TOKEN": "phc_example"}
 
@@ -33,7 +34,7 @@ def variable(name: str) -> str:
 
 
 def test_without_arguments_or_environment_settings_have_their_defaults() -> None:
-    assert Settings.load(TOKEN) == Settings(
+    assert ClientSettings.load(TOKEN) == ClientSettings(
         database_url=None,
         project_token="phc_example",
         host="https://us.i.posthog.com",
@@ -56,7 +57,7 @@ ENVIRONMENT: list[tuple[str, dict[str, str], str, Any]] = [
 
 @pytest.mark.parametrize(("environment", "field", "value"), [pytest.param(*row, id=name) for name, *row in ENVIRONMENT])
 def test_the_environment_is_read(environment: dict[str, str], field: str, value: Any) -> None:
-    assert getattr(Settings.load({**TOKEN, **environment}), field) == value
+    assert getattr(ClientSettings.load({**TOKEN, **environment}), field) == value
 
 
 def test_arguments_win_over_the_environment() -> None:
@@ -67,7 +68,7 @@ def test_arguments_win_over_the_environment() -> None:
         "HOGBOX_TABLE_PREFIX": "other_",
         "HOGBOX_DISABLED": "1",
     }
-    settings = Settings.load(
+    settings = ClientSettings.load(
         environment,
         database_url="sqlite:///app.db",
         project_token="phc_mine",
@@ -76,7 +77,7 @@ def test_arguments_win_over_the_environment() -> None:
         disabled=False,
         disable_geoip=False,
     )
-    assert settings == Settings(
+    assert settings == ClientSettings(
         database_url="sqlite:///app.db",
         project_token="phc_mine",
         host="http://localhost:8000",
@@ -94,23 +95,23 @@ def test_arguments_win_over_the_environment() -> None:
     ],
 )
 def test_hogbox_disabled_is_yes_or_no(text: str, disabled: bool) -> None:
-    assert Settings.load({**TOKEN, "HOGBOX_DISABLED": text}).disabled is disabled
+    assert ClientSettings.load({**TOKEN, "HOGBOX_DISABLED": text}).disabled is disabled
 
 
 def test_p8_hogbox_disabled_that_is_neither_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="HOGBOX_DISABLED='maybe' is neither yes nor no: use 1 or 0"):
-        Settings.load({**TOKEN, "HOGBOX_DISABLED": "maybe"})
+        ClientSettings.load({**TOKEN, "HOGBOX_DISABLED": "maybe"})
 
 
 def test_p8_a_token_is_needed_to_capture() -> None:
     with pytest.raises(ConfigurationError, match="no project token: pass"):
-        Settings.load({})
+        ClientSettings.load({})
 
 
 @pytest.mark.parametrize("options", [{"disabled": True}, {"token_needed": False}], ids=["disabled", "worker"])
 def test_no_token_is_needed_where_nothing_is_captured(options: dict[str, Any]) -> None:
-    assert Settings.load({}, **options).project_token == ""
-    assert Settings.load(TOKEN, **options).project_token == "phc_example"
+    assert ClientSettings.load({}, **options).project_token == ""
+    assert ClientSettings.load(TOKEN, **options).project_token == "phc_example"
 
 
 @pytest.mark.parametrize("prefix", ["posthog_", "a", "_", "x" * 40, "v2_"])
@@ -184,7 +185,7 @@ def test_what_is_counted_must_be_whole(name: str) -> None:
 
 def test_blank_variables_count_as_not_set() -> None:
     blank = dict.fromkeys(["HOGBOX_DATABASE_URL", "POSTHOG_PROJECT_TOKEN", "HOGBOX_TABLE_PREFIX", "POSTHOG_HOST"], " ")
-    settings = Settings.load({**blank, "POSTHOG_API_KEY": " phc_good "})
+    settings = ClientSettings.load({**blank, "POSTHOG_API_KEY": " phc_good "})
     assert settings.project_token == "phc_good"
     assert settings.database_url is None
     assert settings.table_prefix == "posthog_"

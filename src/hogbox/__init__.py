@@ -11,28 +11,66 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hogbox._client.flag_reader import FlagValues as FlagValues
+    from hogbox._client.recorder import Discarded as Discarded
     from hogbox._client.snapshot import AsyncFlags as AsyncFlags
     from hogbox._client.snapshot import Flags as Flags
     from hogbox._events.event import Event as Event
+    from hogbox._events.hook import BeforeSend as BeforeSend
+    from hogbox._settings.delivery import DeliverySettings as DeliverySettings
+    from hogbox._wire.flags import RemoteFlag as RemoteFlag
+    from hogbox._wire.library import VERSION
+    from hogbox._worker.refresher import Refresh as Refresh
+    from hogbox._worker.worker import Delivery as Delivery
+    from hogbox._worker.worker import Progress as Progress
     from hogbox.aio import AsyncPostHog as AsyncPostHog
     from hogbox.client import PostHog as PostHog
     from hogbox.errors import HogboxError as HogboxError
+    from hogbox.flags import FlagResult as FlagResult
 
-__version__ = "0.1.0"
+    __version__ = VERSION
 
 _HOMES = {
     "AsyncFlags": "hogbox._client.snapshot",
     "AsyncPostHog": "hogbox.aio",
+    "BeforeSend": "hogbox._events.hook",
+    "Delivery": "hogbox._worker.worker",
+    "DeliverySettings": "hogbox._settings.delivery",
+    "Discarded": "hogbox._client.recorder",
     "Event": "hogbox._events.event",
+    "FlagResult": "hogbox.flags",
+    "FlagValues": "hogbox._client.flag_reader",
     "Flags": "hogbox._client.snapshot",
     "HogboxError": "hogbox.errors",
     "PostHog": "hogbox.client",
+    "Progress": "hogbox._worker.worker",
+    "Refresh": "hogbox._worker.refresher",
+    "RemoteFlag": "hogbox._wire.flags",
 }
 
-__all__ = ["AsyncFlags", "AsyncPostHog", "Event", "Flags", "HogboxError", "PostHog", "__version__"]
+__all__ = [
+    "AsyncFlags",
+    "AsyncPostHog",
+    "BeforeSend",
+    "Delivery",
+    "DeliverySettings",
+    "Discarded",
+    "Event",
+    "FlagResult",
+    "FlagValues",
+    "Flags",
+    "HogboxError",
+    "PostHog",
+    "Progress",
+    "Refresh",
+    "RemoteFlag",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("hogbox._wire.library").VERSION
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'hogbox' has no attribute {name!r}")

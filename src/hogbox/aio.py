@@ -7,30 +7,31 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Engine
 
 from hogbox._client.async_flag_methods import AsyncFlagMethods
-from hogbox._client.async_performer import AsyncPerformer
+from hogbox._client.async_runner import AsyncRunner
+from hogbox._client.components import Components
 from hogbox._client.headroom import Headroom
-from hogbox._client.parts import Arguments, Parts
+from hogbox._client.person import require_person, resolve_person
 from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
 from hogbox._client.snapshot import AsyncFlags, Flags
 from hogbox._events.hook import BeforeSend
-from hogbox.context import require_person, whose
-from hogbox.settings import DeliverySettings
+from hogbox._http.flags import AsyncFlagsTransport
+from hogbox._settings.delivery import DeliverySettings
 from hogbox.telemetry import Telemetry
-from hogbox.transport import AsyncFlagsTransport
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from hogbox.refresher import Refresh
-    from hogbox.worker import Delivery, Progress
+    from hogbox._worker.refresher import Refresh
+    from hogbox._worker.worker import Delivery, Progress
+_DistinctId: TypeAlias = str | int | UUID | None
 
-DistinctId = str | int | UUID | None
+__all__ = ["AsyncPostHog"]
 
 
 class AsyncPostHog(AsyncFlagMethods):
@@ -54,7 +55,7 @@ class AsyncPostHog(AsyncFlagMethods):
         project_token: str | None = None,
         host: str | None = None,
         personal_api_key: str | None = None,
-        identify: Callable[[Any], DistinctId | Awaitable[DistinctId]] | None = None,
+        identify: Callable[[Any], _DistinctId | Awaitable[_DistinctId]] | None = None,
         before_send: BeforeSend | Iterable[BeforeSend] | None = None,
         disabled: bool | None = None,
         disable_geoip: bool = True,
@@ -67,35 +68,33 @@ class AsyncPostHog(AsyncFlagMethods):
         track_exposures: bool = False,
         exception_locals: bool = False,
     ) -> None:
-        self._parts = Parts(
-            Arguments(
-                database=database,
-                project_token=project_token,
-                host=host,
-                personal_api_key=personal_api_key,
-                before_send=before_send,
-                disabled=disabled,
-                disable_geoip=disable_geoip,
-                table_prefix=table_prefix,
-                delivery=delivery,
-                keep_stale_definitions=keep_stale_definitions,
-                definitions_max_age=definitions_max_age,
-                flags_timezone=flags_timezone,
-                properties_complete=properties_complete,
-                track_exposures=track_exposures,
-                exception_locals=exception_locals,
-            )
+        self._components = Components(
+            database,
+            before_send,
+            delivery,
+            project_token=project_token,
+            host=host,
+            personal_api_key=personal_api_key,
+            disabled=disabled,
+            disable_geoip=disable_geoip,
+            table_prefix=table_prefix,
+            keep_stale_definitions=keep_stale_definitions,
+            definitions_max_age=definitions_max_age,
+            flags_timezone=flags_timezone,
+            properties_complete=properties_complete,
+            track_exposures=track_exposures,
+            exception_locals=exception_locals,
         )
         self._identify = identify
-        self._recorder = self._parts.recorder
-        settings = self._parts.settings
+        self._recorder = self._components.recorder
+        settings = self._components.settings
         self._transport = AsyncFlagsTransport(settings.host, settings.flags_timeout_seconds)
-        self._performer = AsyncPerformer(self._parts.performer, self._transport)
-        self._reader = self._parts.reader(self._performer.writer.kinds)
+        self._runner = AsyncRunner(self._components.runner, self._transport)
+        self._reader = self._components.reader(self._runner.writer.kinds)
         self._plain = identify is None and not track_exposures and not settings.disabled
 
     def __repr__(self) -> str:
-        return f"AsyncPostHog({self._parts.settings})"
+        return f"AsyncPostHog({self._components.settings})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,7 +112,7 @@ class AsyncPostHog(AsyncFlagMethods):
     @property
     def telemetry(self) -> Telemetry:
         """What this client, its worker and its refreshes do, for handlers that are attached to it."""
-        return self._parts.telemetry
+        return self._components.telemetry
 
     async def capture(
         self,
@@ -133,13 +132,13 @@ class AsyncPostHog(AsyncFlagMethods):
         """Capture an event of the application."""
         if self._recorder.disabled:
             return None
-        person = whose(await self._identified(ctx), distinct_id)
+        person = resolve_person(await self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         if type(flags) is AsyncFlags:
             await flags.write_exposures()
         told = None
         if flags is not None or send_feature_flags:
-            told = await self._performer.perform(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+            told = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
         return await self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
 
     async def identify(
@@ -156,7 +155,7 @@ class AsyncPostHog(AsyncFlagMethods):
         """Set properties of a person."""
         if self._recorder.disabled:
             return None
-        person = require_person(whose(await self._identified(ctx), distinct_id))
+        person = require_person(resolve_person(await self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return await self._write(ctx, self._recorder.identify(person, properties, options))
 
@@ -196,7 +195,7 @@ class AsyncPostHog(AsyncFlagMethods):
         """Say that `alias` is the same person as the distinct id: what it did is counted as theirs."""
         if self._recorder.disabled:
             return None
-        person = require_person(whose(await self._identified(ctx), distinct_id))
+        person = require_person(resolve_person(await self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return await self._write(ctx, self._recorder.alias(alias, person, options))
 
@@ -233,14 +232,14 @@ class AsyncPostHog(AsyncFlagMethods):
 
     async def create_tables(self) -> None:
         """Create hogbox's tables, or bring older ones up to date. Safe at every start, in several processes at once."""
-        await asyncio.to_thread(self._parts.create_tables)
+        await asyncio.to_thread(self._components.create_tables)
 
     async def deliver(self, *, timeout: float | None = 30.0, progress: Progress | None = None) -> Delivery:
         """Deliver the events that wait now, and return when that is done: for cron jobs and serverless functions.
 
         Where it is cancelled it ends as soon as what it is sending is settled.
         """
-        worker = self._parts.drainer()
+        worker = self._components.drainer()
         try:
             return await asyncio.to_thread(worker.drain, timeout, progress)
         except asyncio.CancelledError:
@@ -249,7 +248,7 @@ class AsyncPostHog(AsyncFlagMethods):
 
     async def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
         """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later."""
-        refresher = self._parts.refresher
+        refresher = self._components.refresher
         return await asyncio.to_thread(refresher.refresh_if_due if only_if_due else refresher.refresh)
 
     async def reload_feature_flags(self) -> Refresh:
@@ -258,12 +257,12 @@ class AsyncPostHog(AsyncFlagMethods):
 
     async def start(self) -> None:
         """Deliver from a thread of this process, until `shutdown`. Does nothing where it already does."""
-        await asyncio.to_thread(self._parts.thread.start)
+        await asyncio.to_thread(self._components.thread.start)
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """End the thread that `start` began, once what it is sending is settled; close connections."""
         await self._transport.close()
-        await asyncio.to_thread(self._parts.shutdown, timeout)
+        await asyncio.to_thread(self._components.shutdown, timeout)
 
     async def _identified(self, ctx: Any) -> str | int | UUID | None:
         self._require_handle(ctx)
@@ -282,13 +281,13 @@ class AsyncPostHog(AsyncFlagMethods):
 
     def _require_handle(self, ctx: Any) -> None:
         if ctx is not None:
-            self._performer.writer.require(ctx)
+            self._runner.writer.require(ctx)
 
     async def _write(self, ctx: Any, entry: Entry | None) -> str | None:
         if entry is None:
             return None
-        if self._parts.room is not None:
-            entry = await self._performer.perform(self._parts.room.admit(ctx, entry))
-        await self._performer.write(ctx, *self._parts.outbox.insert(entry))
-        self._parts.thread.hint()
+        if self._components.capacity is not None:
+            entry = await self._runner.run(self._components.capacity.admit(ctx, entry))
+        await self._runner.write(ctx, *self._components.outbox.insert(entry))
+        self._components.thread.hint()
         return entry.uuid

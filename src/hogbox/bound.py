@@ -11,14 +11,16 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from hogbox.client import PostHog
 
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["BoundPostHog"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def _bound(
-    method: Callable[Concatenate[PostHog, Any, P], T],
-) -> Callable[Concatenate[BoundPostHog, P], T]:
-    def call(self: BoundPostHog, /, *args: P.args, **options: P.kwargs) -> T:
+    method: Callable[Concatenate[PostHog, Any, _P], _T],
+) -> Callable[Concatenate[BoundPostHog, _P], _T]:
+    def call(self: BoundPostHog, /, *args: _P.args, **options: _P.kwargs) -> _T:
         return method(self.client, self.current_ctx(), *args, **options)
 
     update_wrapper(call, method)

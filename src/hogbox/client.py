@@ -11,22 +11,24 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from hogbox._client.components import Components
 from hogbox._client.flag_methods import FlagMethods
 from hogbox._client.headroom import Headroom
-from hogbox._client.parts import Arguments, Parts
+from hogbox._client.person import require_person, resolve_person
 from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
 from hogbox._client.snapshot import Flags
 from hogbox._events.hook import BeforeSend
-from hogbox.context import require_person, whose
+from hogbox._settings.delivery import DeliverySettings
 from hogbox.errors import ConfigurationError
-from hogbox.settings import DeliverySettings
 from hogbox.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from hogbox.refresher import Refresh
-    from hogbox.worker import Delivery, Progress
+    from hogbox._worker.refresher import Refresh
+    from hogbox._worker.worker import Delivery, Progress
+
+__all__ = ["PostHog"]
 
 
 class PostHog(FlagMethods):
@@ -85,38 +87,40 @@ class PostHog(FlagMethods):
         track_exposures: bool = False,
         exception_locals: bool = False,
     ) -> None:
-        self._parts = Parts(
-            Arguments(
-                database=database,
-                project_token=project_token,
-                host=host,
-                personal_api_key=personal_api_key,
-                before_send=before_send,
-                disabled=disabled,
-                disable_geoip=disable_geoip,
-                table_prefix=table_prefix,
-                delivery=delivery,
-                keep_stale_definitions=keep_stale_definitions,
-                definitions_max_age=definitions_max_age,
-                flags_timezone=flags_timezone,
-                properties_complete=properties_complete,
-                track_exposures=track_exposures,
-                exception_locals=exception_locals,
-            )
+        self._components = Components(
+            database,
+            before_send,
+            delivery,
+            project_token=project_token,
+            host=host,
+            personal_api_key=personal_api_key,
+            disabled=disabled,
+            disable_geoip=disable_geoip,
+            table_prefix=table_prefix,
+            keep_stale_definitions=keep_stale_definitions,
+            definitions_max_age=definitions_max_age,
+            flags_timezone=flags_timezone,
+            properties_complete=properties_complete,
+            track_exposures=track_exposures,
+            exception_locals=exception_locals,
         )
         if iscoroutinefunction(identify):
             raise ConfigurationError(
                 "identify is asynchronous and PostHog is not: make it a plain def, or use AsyncPostHog"
             )
         self._identify = identify
-        self._recorder = self._parts.recorder
-        self._performer = self._parts.performer
-        self._outbox, self._room, self._thread = self._parts.outbox, self._parts.room, self._parts.thread
-        self._reader = self._parts.reader(self._performer.writer.kinds)
-        self._plain = identify is None and not track_exposures and not self._parts.settings.disabled
+        self._recorder = self._components.recorder
+        self._runner = self._components.runner
+        self._outbox, self._capacity, self._thread = (
+            self._components.outbox,
+            self._components.capacity,
+            self._components.thread,
+        )
+        self._reader = self._components.reader(self._runner.writer.kinds)
+        self._plain = identify is None and not track_exposures and not self._components.settings.disabled
 
     def __repr__(self) -> str:
-        return f"PostHog({self._parts.settings})"
+        return f"PostHog({self._components.settings})"
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +138,7 @@ class PostHog(FlagMethods):
     @property
     def telemetry(self) -> Telemetry:
         """What this client, its worker and its refreshes do, for handlers that are attached to it."""
-        return self._parts.telemetry
+        return self._components.telemetry
 
     def capture(
         self,
@@ -171,11 +175,11 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        person = whose(self._identified(ctx), distinct_id)
+        person = resolve_person(self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         told = None
         if flags is not None or send_feature_flags:
-            told = self._performer.perform(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+            told = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
         return self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
 
     def identify(
@@ -196,7 +200,7 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        person = require_person(whose(self._identified(ctx), distinct_id))
+        person = require_person(resolve_person(self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return self._write(ctx, self._recorder.identify(person, properties, options))
 
@@ -241,7 +245,7 @@ class PostHog(FlagMethods):
         """
         if self._recorder.disabled:
             return None
-        person = require_person(whose(self._identified(ctx), distinct_id))
+        person = require_person(resolve_person(self._identified(ctx), distinct_id))
         options = Options(timestamp, uuid, disable_geoip, idempotency_key)
         return self._write(ctx, self._recorder.alias(alias, person, options))
 
@@ -298,7 +302,7 @@ class PostHog(FlagMethods):
 
         Raises TablesNewer where a newer hogbox made them.
         """
-        self._parts.create_tables()
+        self._components.create_tables()
 
     def deliver(self, *, timeout: float | None = 30.0, progress: Progress | None = None) -> Delivery:
         """Deliver the events that wait now, and return when that is done: for cron jobs and serverless functions.
@@ -309,7 +313,7 @@ class PostHog(FlagMethods):
 
         Raises TablesError. A server that fails raises nothing: what could not be delivered is counted as `waiting`.
         """
-        return self._parts.drainer().drain(timeout, progress)
+        return self._components.drainer().drain(timeout, progress)
 
     def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
         """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later.
@@ -321,7 +325,7 @@ class PostHog(FlagMethods):
         there is more to say. Takes up to a minute where PostHog is slow or busy. Raises TablesError, or what the
         database raises; nothing of PostHog's.
         """
-        refresher = self._parts.refresher
+        refresher = self._components.refresher
         return refresher.refresh_if_due() if only_if_due else refresher.refresh()
 
     def reload_feature_flags(self) -> Refresh:
@@ -334,18 +338,18 @@ class PostHog(FlagMethods):
         Where there is a key for them, flag definitions are refreshed from another thread. Call it after a fork, in the
         child. Raises TablesError where the tables can't be used.
         """
-        self._parts.thread.start()
+        self._components.thread.start()
 
     def shutdown(self, timeout: float | None = None) -> None:
         """End the thread that `start` began, once what it is sending is settled; close connections.
 
         Waits so many seconds at most. Events that still wait are delivered by the next worker. May be called twice.
         """
-        self._parts.shutdown(timeout)
+        self._components.shutdown(timeout)
 
     def _identified(self, ctx: Any) -> str | int | UUID | None:
         if ctx is not None:
-            self._performer.writer.require(ctx)
+            self._runner.writer.require(ctx)
         return self._identify(ctx) if self._identify else None
 
     def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
@@ -360,14 +364,14 @@ class PostHog(FlagMethods):
 
     def _require_handle(self, ctx: Any) -> None:
         if ctx is not None:
-            self._performer.writer.require(ctx)
+            self._runner.writer.require(ctx)
 
     def _write(self, ctx: Any, entry: Entry | None) -> str | None:
         if entry is None:
             return None
-        if self._room is not None:
-            entry = self._performer.perform(self._room.admit(ctx, entry))
+        if self._capacity is not None:
+            entry = self._runner.run(self._capacity.admit(ctx, entry))
         statement, values = self._outbox.insert(entry)
-        self._performer.write(ctx, statement, values)
+        self._runner.write(ctx, statement, values)
         self._thread.hint()
         return entry.uuid

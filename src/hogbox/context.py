@@ -17,12 +17,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
+from hogbox._events.builder import require_properties, require_text
 from hogbox._events.identity import resolve
-from hogbox._events.shape import require_properties, require_text
-from hogbox.errors import MissingDistinctId, NoContext
+from hogbox.errors import NoContext
 
-SESSION: Final = "$session_id"
-TAGS: Final = "$context_tags"
+__all__ = [
+    "Context",
+    "get_context",
+    "identify_context",
+    "new_context",
+    "set_context_session",
+    "tag",
+    "use_context",
+]
+
+_SESSION: Final = "$session_id"
+_TAGS: Final = "$context_tags"
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -51,9 +61,9 @@ class Context:
         """What an event captured in this context tells of it; the properties of the call win over these."""
         told = {**self.properties, **self.tags}
         if self.tags:
-            told[TAGS] = sorted(self.tags)
+            told[_TAGS] = sorted(self.tags)
         if self.session_id is not None:
-            told[SESSION] = self.session_id
+            told[_SESSION] = self.session_id
         return told
 
     def copy(self) -> Context:
@@ -137,28 +147,6 @@ def set_context_session(session_id: str) -> None:
 def tag(name: str, value: Any) -> None:
     """Have every event from here on tell this. Raises NoContext, or InvalidEvent for a name that is no text."""
     _require().tags[require_text(name, "the name of a tag")] = value
-
-
-def whose(identified: object, argument: object) -> str | None:
-    """The distinct id: what the `identify` callback returned, else the argument, else the context's.
-
-    None where a context names nobody. Raises MissingDistinctId outside of a context, or in one that is not personless,
-    and InvalidEvent for a value that can't be an id.
-    """
-    if identified is not None or argument is not None:
-        return resolve(identified, argument)
-    context = _current.get()
-    person = None if context is None else context.person()
-    if person is None and (context is None or not context.personless):
-        raise MissingDistinctId()
-    return person
-
-
-def require_person(person: str | None) -> str:
-    """The same, where there has to be one. Raises MissingDistinctId."""
-    if person is None:
-        raise MissingDistinctId()
-    return person
 
 
 def _require() -> Context:

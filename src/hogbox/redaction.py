@@ -16,13 +16,13 @@ from hogbox.errors import ConfigurationError
 
 __all__ = ["CARD", "EMAIL", "PATTERNS", "SECRET_NAMES", "TOKEN", "Redactor", "TextPattern"]
 
-HASH_KEY: Final = "HOGBOX_HASH_KEY"
+_HASH_KEY: Final = "HOGBOX_HASH_KEY"
 """The variable that holds the key of the hashes."""
 
 _SHORTEST_KEY: Final = 16
 _EVENTS_REMEMBERED: Final = 256
 
-Properties: TypeAlias = Iterable[str] | Mapping[str, Iterable[str]]
+_Properties: TypeAlias = Iterable[str] | Mapping[str, Iterable[str]]
 """Names or paths of properties: of all events, or by the name of the event. `*` stands for any text in either."""
 
 
@@ -32,7 +32,7 @@ class Redactor:
     It sees the finished event before it is written. Where it fails, the event is not written at all.
 
     Arguments:
-        deny: Properties that are left out, with all that is in them. `password` is any property of this name, however
+        deny: _Properties that are left out, with all that is in them. `password` is any property of this name, however
             deep; `$set.email` and `*.card.*` are paths from the top. `SECRET_NAMES` are the usual names of secrets.
             Upper and lower case are the same. Positions in a list are no part of a path. A mapping says it by event:
             `{"signed up": ["referrer"], "*": ["password"]}`; all entries whose name fits apply.
@@ -40,7 +40,7 @@ class Redactor:
             lower case differ. By event too: one that no entry fits keeps none. `deny` wins over it.
         deny_events: Names of events that are not captured at all.
         allow_events: Where given, no other events are captured.
-        hashed: Properties, named as for `deny`, whose texts and numbers are replaced by HMAC-SHA-256 in hexadecimal:
+        hashed: _Properties, named as for `deny`, whose texts and numbers are replaced by HMAC-SHA-256 in hexadecimal:
             the same value has the same hash everywhere.
         patterns: What to look for in all texts, whole numbers and names of properties; `[redacted]` takes its place.
             `EMAIL`, `CARD`, `TOKEN`, or compiled regular expressions. Default: the first three.
@@ -56,11 +56,11 @@ class Redactor:
     def __init__(
         self,
         *,
-        deny: Properties = (),
-        allow: Properties | None = None,
+        deny: _Properties = (),
+        allow: _Properties | None = None,
         deny_events: Iterable[str] = (),
         allow_events: Iterable[str] | None = None,
-        hashed: Properties = (),
+        hashed: _Properties = (),
         patterns: Iterable[TextPattern | re.Pattern[str]] = PATTERNS,
         hash_key: str | None = None,
     ) -> None:
@@ -98,7 +98,7 @@ class Redactor:
 _Lists: TypeAlias = dict[Glob, tuple[str, ...]]
 
 
-def _by_event(argument: str, given: Properties) -> _Lists:
+def _by_event(argument: str, given: _Properties) -> _Lists:
     if isinstance(given, Mapping):
         return {_glob(argument, event): _texts(argument, names) for event, names in given.items()}
     texts = _texts(argument, given)
@@ -151,14 +151,15 @@ def _require_patterns(given: Iterable[Any]) -> tuple[TextPattern, ...]:
 
 
 def _digest(given: str | None) -> Callable[[Any], str]:
-    key = (os.environ.get(HASH_KEY, "") if given is None else given).strip()
+    key = (os.environ.get(_HASH_KEY, "") if given is None else given).strip()
     if not key:
         raise ConfigurationError(
-            f"hashed needs a key: set {HASH_KEY} to a random text; whoever knows an address could find its hash without"
+            f"hashed needs a key: set {_HASH_KEY} to a random text; without one, "
+            "whoever knows an address could find its hash"
         )
     if len(key) < _SHORTEST_KEY:
         raise ConfigurationError(
-            f"the key of the hashes ({HASH_KEY}) is too short: at least {_SHORTEST_KEY} characters"
+            f"the key of the hashes ({_HASH_KEY}) is too short: at least {_SHORTEST_KEY} characters"
         )
     return digest_with(key.encode())
 

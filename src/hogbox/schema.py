@@ -9,6 +9,8 @@ from hogbox._store.connections.engine import dialect_of
 from hogbox._store.schema.migration import migrate, render
 from hogbox._store.schema.table import Tables
 
+__all__ = ["check_tables", "create_tables", "migration_sql", "migration_sql_from"]
+
 
 def create_tables(database: Engine | str, *, table_prefix: str = "posthog_") -> tuple[int, int]:
     """Create hogbox's tables, or bring older ones up to date; returns the schema versions before (0: none) and after.

@@ -13,6 +13,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, NamedTuple, TypeAlias
 
+__all__ = [
+    "ANSWERED",
+    "DEAD",
+    "DELIVERED",
+    "INCONCLUSIVE",
+    "LOCAL",
+    "REMOTE",
+    "REPEATED",
+    "EventsSettled",
+    "FlagsAsked",
+    "FlagsEvaluated",
+    "Handler",
+    "LeasesChanged",
+    "Refreshed",
+    "RequestDone",
+    "Telemetry",
+    "TelemetryEvent",
+]
+
 log = logging.getLogger("hogbox.telemetry")
 
 DELIVERED: Final = "delivered"
@@ -88,9 +107,9 @@ class FlagsAsked(NamedTuple):
     seconds: float
 
 
-Event: TypeAlias = RequestDone | EventsSettled | LeasesChanged | Refreshed | FlagsEvaluated | FlagsAsked
+TelemetryEvent: TypeAlias = RequestDone | EventsSettled | LeasesChanged | Refreshed | FlagsEvaluated | FlagsAsked
 
-Handler: TypeAlias = Callable[[Event], object]
+Handler: TypeAlias = Callable[[TelemetryEvent], object]
 
 
 class Telemetry:
@@ -111,7 +130,7 @@ class Telemetry:
         with suppress(ValueError):
             self.handlers.remove(handler)
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: TelemetryEvent) -> None:
         """Tell all handlers. Raises nothing."""
         for handler in tuple(self.handlers):
             try:
@@ -119,7 +138,7 @@ class Telemetry:
             except Exception:
                 self._blame(handler, event)
 
-    def _blame(self, handler: Handler, event: Event) -> None:
+    def _blame(self, handler: Handler, event: TelemetryEvent) -> None:
         """Say once that a handler fails; it is told on."""
         if handler not in self._blamed:
             self._blamed.append(handler)

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from hogbox import PostHog
+from hogbox._encryption import VARIABLE, new_key
 from hogbox.emulator import Emulator
-from hogbox.encryption import VARIABLE, new_key
 from tests.cli.conftest import TOKEN, Hogbox
 from tests.fixtures.database import TestDatabase, use_wal
 from tests.fixtures.process import WorkerStarter

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-import hogbox.importer
+import hogbox._operations.importer
+from hogbox._encryption import VARIABLE, is_sealed, new_key, open_payload
+from hogbox._operations.importer import read_lines
 from hogbox._store.importing import ImportStore
 from hogbox.emulator import Emulator
-from hogbox.encryption import VARIABLE, is_sealed, new_key, open_payload
 from hogbox.errors import InvalidEvent
-from hogbox.importer import read_lines
 from tests.cli.conftest import TOKEN, Ended, Hogbox
 from tests.fixtures.database import TestDatabase
 
@@ -39,7 +39,7 @@ def write(path: Path, *events: object) -> Path:
 
 @pytest.fixture
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hogbox.importer, "PORTION_EVENTS", 10)
+    monkeypatch.setattr(hogbox._operations.importer, "PORTION_EVENTS", 10)
 
 
 def run(hogbox: Hogbox, database: TestDatabase, file: Path | str, *more: str) -> Ended:
@@ -214,7 +214,7 @@ def test_imported_events_travel_as_a_historical_migration_and_others_do_not(
 
 
 def test_the_memory_is_bounded_by_the_longest_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hogbox.importer, "_LONGEST_LINE", 5)
+    monkeypatch.setattr(hogbox._operations.importer, "_LONGEST_LINE", 5)
     lines = read_lines(io.BytesIO(b"abc\n\nabcdef\n"))
     assert (next(lines).text, next(lines).text) == (b"abc", b"")
     with pytest.raises(InvalidEvent, match="line 3 is longer than 5 bytes"):

@@ -394,7 +394,7 @@ except MissingDependency as error:
 
 def test_importing_hogbox_imports_no_driver_and_no_framework() -> None:
     program = (
-        "import sys; import hogbox, hogbox.client, hogbox.worker; "
+        "import sys; import hogbox, hogbox.client, hogbox._worker.worker; "
         "print([name for name in ('psycopg', 'pymysql', 'sqlite3', 'asyncpg', 'typer', 'starlette') "
         "if name in sys.modules])"
     )

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from hogbox._client.effect import Compute, Effect, Flow, Read
 from hogbox._client.flag_cache import FlagCache, Sight, Stamp
 from hogbox._client.local_flags import LocalFlags
-from hogbox._client.step import Compute, Plan, Read, Step
 from hogbox._store.handles.portable import SQLITE
 from hogbox._store.schema.table import Tables
 
@@ -35,7 +35,7 @@ class Stage:
         """What the cache serves this handle."""
         return self.perform(self.cache.view(handle))
 
-    def perform(self, plan: Plan[Sight]) -> Sight:
+    def perform(self, plan: Flow[Sight]) -> Sight:
         """The plan's result."""
         try:
             step = next(plan)
@@ -45,7 +45,7 @@ class Stage:
             sight: Sight = end.value
             return sight
 
-    def outcome(self, step: Step) -> Any:
+    def outcome(self, step: Effect) -> Any:
         """What a step comes to on this stage."""
         if isinstance(step, Compute):
             return step.function()

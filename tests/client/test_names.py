@@ -21,7 +21,7 @@ PLAIN = {"__init__", "__repr__", "discarded"}
 """What neither touches a database nor the network."""
 
 OWN_TYPES = {
-    "identify": "Callable[[Any], DistinctId | Awaitable[DistinctId]] | None",
+    "identify": "Callable[[Any], _DistinctId | Awaitable[_DistinctId]] | None",
 }
 """Arguments that the asynchronous client takes in more forms."""
 

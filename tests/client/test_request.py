@@ -11,7 +11,7 @@ import pytest
 
 from hogbox import AsyncPostHog, PostHog
 from hogbox.context import get_context, new_context
-from hogbox.request import report, report_async, request_context
+from hogbox.integrations._request import report, report_async, request_context
 from tests.client.conftest import TOKEN
 from tests.fixtures.database import TestDatabase
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hogbox._delivery.batch import Waiting
+from hogbox._delivery.bisection import Part
 from hogbox._delivery.course import LONGEST_SEARCH, MOST_FAILURES, PROVEN_SECONDS, Courses, Failure, Ruling
-from hogbox._delivery.isolation import Part
 
 ROWS = tuple(Waiting(number, number % 64, "a", "analytics", "{}", str(number)) for number in range(640))
 ME, OTHER = object(), object()

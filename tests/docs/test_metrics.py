@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hogbox._metrics.family import METRICS, OF_THE_DATABASE, OF_THIS_PROCESS, Kind, Metric
+from hogbox._operations.metrics.family import METRICS, OF_THE_DATABASE, OF_THIS_PROCESS, Kind, Metric
 from tests.docs.page import DOCS, read_page, rows
 
 DASHBOARD = DOCS / "grafana" / "hogbox.json"

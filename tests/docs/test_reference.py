@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
+import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -16,14 +16,16 @@ import typer.main
 from typer.testing import CliRunner
 
 from hogbox import Event, PostHog, errors
+from hogbox._settings.client import ClientSettings
+from hogbox._settings.setting import Setting
+from hogbox._settings.setting import rows as settings
 from hogbox._store.schema.table import Tables
-from hogbox._wire.host import normalize_host
 from hogbox.cli.app import build_app
 from hogbox.emulator import Emulator, Fault, ReceivedEvent, ReceivedRequest
 from hogbox.emulator import Settings as EmulatorSettings
 from hogbox.emulator.control import _INDEX as CONTROLS
 from hogbox.emulator.setting import Limits
-from hogbox.settings import DeliverySettings, Settings
+from hogbox.settings import DeliverySettings
 from tests.docs.page import DOCS, ROOT, Page, read_page, rows
 
 TYPES = {int: "whole number", float: "number"}
@@ -38,47 +40,36 @@ def code(cell: str) -> str:
     return cell.strip("`")
 
 
-class Asked(dict[str, str]):
-    """An environment that remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: list[str] = []
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.names.append(name)
-        return default
-
-
 # Settings
 
 
-def test_the_settings_of_delivery_are_listed_with_their_defaults() -> None:
-    listed = {code(row[0]): row[1:4] for row in rows(reference("settings").section("Delivery"))}
-    fields = dataclasses.fields(DeliverySettings)
-    assert list(listed) == [f"HOGBOX_{field.name.upper()}" for field in fields]
-    for field in fields:
-        kind, unit, default = listed[f"HOGBOX_{field.name.upper()}"]
-        assert kind == TYPES[type(field.default)]
-        assert float(code(default)) == field.default
-        assert ("seconds" in field.name) == (unit == "seconds")
+def shown_default(row: Setting) -> str:
+    return "none" if row.default in (None, "") else row.kind.show(row.default)
 
 
-def test_all_other_variables_are_listed() -> None:
-    asked = Asked()
-    Settings.load(asked, token_needed=False)
-    listed = [code(row[0]) for row in rows(reference("settings").section("Client and commands"))]
-    assert sorted(listed) == sorted(set(asked.names))
+def test_the_settings_of_delivery_are_listed_as_in_the_table_of_settings() -> None:
+    listed = [(code(row[0]), row[1], code(row[3])) for row in rows(reference("settings").section("Delivery"))]
+    assert listed == [(row.variables[0], row.kind.name, shown_default(row)) for row in settings(DeliverySettings)]
+    for row in rows(reference("settings").section("Delivery")):
+        assert ("SECONDS" in row[0]) == (row[2] == "seconds")
 
 
-def test_the_defaults_of_all_other_variables() -> None:
-    defaults = {code(row[0]): code(row[3]) for row in rows(reference("settings").section("Client and commands"))}
-    loaded = Settings.load({}, token_needed=False)
-    assert defaults["POSTHOG_HOST"] == loaded.host == normalize_host(None)
-    assert defaults["HOGBOX_TABLE_PREFIX"] == loaded.table_prefix
-    assert defaults["HOGBOX_DISABLED"] == str(int(loaded.disabled))
-    assert loaded.database_url is None
-    assert defaults["HOGBOX_DATABASE_URL"] == defaults["POSTHOG_PROJECT_TOKEN"] == "none"
+def test_all_other_variables_are_listed_as_in_the_table_of_settings() -> None:
+    arguments = inspect.signature(PostHog).parameters
+    expected = {
+        variable: (row.kind.name, argument if argument in arguments else "none", shown_default(row))
+        for row in settings(ClientSettings)
+        for variable in row.variables
+        for argument in ["database" if row.name == "database_url" else row.argument]
+    }
+    page = reference("settings").section("Client and commands")
+    listed = {code(row[0]): (row[1], code(row[2]), code(row[3])) for row in rows(page)}
+    assert listed == expected
+
+
+def test_every_setting_without_a_variable_is_an_argument() -> None:
+    names = {row.argument for row in settings(ClientSettings) if not row.variables}
+    assert names <= set(inspect.signature(PostHog).parameters)
 
 
 def test_no_variable_in_the_code_is_missing() -> None:
@@ -249,3 +240,23 @@ def test_the_methods_of_the_emulator_are_listed() -> None:
     listed = [code(row[0]).partition("(")[0] for row in rows(reference("emulator").section("The class Emulator"))]
     public = [name for name in vars(Emulator) if not name.startswith("_")]
     assert listed == public
+
+
+# Types
+
+
+@pytest.mark.parametrize("module", ["hogbox", "hogbox.flags", "hogbox.telemetry"])
+def test_the_fields_and_properties_of_public_types_exist(module: str) -> None:
+    for name, _, fields in rows(reference("types").section(module)):
+        kind = getattr(importlib.import_module(module), code(name))
+        own = {*dir(kind), *getattr(kind, "__annotations__", {})}
+        assert set(re.findall(r"`(\w+)`", fields)) - {"Flags"} <= own | instance_attributes(kind), name
+
+
+def instance_attributes(kind: object) -> set[str]:
+    """The public attributes that a class's methods set."""
+    return (
+        set(re.findall(r"self\.([a-z]\w*)", inspect.getsource(kind)))
+        if isinstance(kind, type) and kind.__name__ in ("FlagSet", "Telemetry")
+        else set()
+    )

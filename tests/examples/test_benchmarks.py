@@ -19,6 +19,13 @@ def test_one_subject_runs() -> None:
     assert result.stdout.count("µs against") == 5
 
 
+def test_events_arrive_in_the_counting_server() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "end_to_end"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("events/s") == 3
+
+
 def test_reads_of_flags_are_compared_with_the_peers() -> None:
     command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "flags_client"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)

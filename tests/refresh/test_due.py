@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from hogbox import PostHog
+from hogbox._worker.refresher import Refresh
 from hogbox.errors import TablesMissing
-from hogbox.refresher import Refresh
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.definitions_server import DefinitionsServer
 

@@ -12,9 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
+from hogbox._settings.client import ClientSettings
+from hogbox._settings.polling import POLLING_SECONDS, polling_disabled, polling_interval
 from hogbox._store.connections.database import Database
-from hogbox.refresher import GivenUp, Refresher
-from hogbox.settings import POLLING_SECONDS, Settings, polling_disabled, polling_interval
+from hogbox._worker.refresher import GivenUp, Refresher
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.definitions_server import DefinitionsServer
 from tests.fixtures.waiting import wait_until
@@ -58,7 +59,7 @@ def never(_: float) -> bool:
 
 
 def refresher(database: TestDatabase, host: str, **environment: str) -> Refresher:
-    settings = Settings.load({}, project_token=TOKEN, personal_api_key=KEY, host=host)
+    settings = ClientSettings.load({}, project_token=TOKEN, personal_api_key=KEY, host=host)
     return Refresher(Database(database.engine, "posthog_"), settings, environment=environment)
 
 
@@ -85,7 +86,9 @@ def test_without_a_key_there_is_no_loop_and_no_query(
     client = make_client(**without)
     queries: list[str] = []
     sa.event.listen(
-        client._parts.database.engine, "before_cursor_execute", lambda _, __, statement, *___: queries.append(statement)
+        client._components.database.engine,
+        "before_cursor_execute",
+        lambda _, __, statement, *___: queries.append(statement),
     )
     client.start()
     wait_until(lambda: any("posthog_shards" in query for query in queries), "the worker to be at work")
@@ -174,7 +177,7 @@ def test_the_interval_is_obeyed_at_run_time(
 ) -> None:
     definitions_server.say(200, DEFINITIONS)
     environment = {"POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS": "3600"}
-    settings = Settings.load({}, project_token=TOKEN, personal_api_key=KEY, host=definitions_server.url)
+    settings = ClientSettings.load({}, project_token=TOKEN, personal_api_key=KEY, host=definitions_server.url)
     one = Refresher(Database(sqlite_database.engine, "posthog_"), settings, environment=environment)
     assert one.tick("w1", never) == 0.0
     assert 3590 < one.tick("w1", never) <= 3600
@@ -184,7 +187,7 @@ def test_the_interval_is_obeyed_at_run_time(
 
 
 def test_a_tick_that_is_off_queries_nothing(tmp_path: Any, definitions_server: DefinitionsServer) -> None:
-    settings = Settings.load({}, project_token=TOKEN, personal_api_key=KEY, host=definitions_server.url)
+    settings = ClientSettings.load({}, project_token=TOKEN, personal_api_key=KEY, host=definitions_server.url)
     path = tmp_path / "none.db"
     off = {"POSTHOG_DISABLE_LOCAL_EVALUATION": "TRUE"}
     one = Refresher(Database(f"sqlite:///{path}", "posthog_"), settings, environment=off)

@@ -168,7 +168,7 @@ def test_no_server_at_all(database: TestDatabase) -> None:
 
 def test_an_answer_that_never_ends(database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece of it comes in time; all of them together do not."""
-    monkeypatch.setattr("hogbox.transport.DEFINITIONS_TIMEOUT", 0.3)
+    monkeypatch.setattr("hogbox._http.definitions.DEFINITIONS_TIMEOUT", 0.3)
     over = threading.Event()
 
     def drip(listener: socket.socket) -> None:
@@ -284,7 +284,7 @@ def test_the_pauses_between_tries(
 ) -> None:
     monkeypatch.delenv("POSTHOG_FLAGS_RETRY_DELAY_MS_OVERRIDE")
     pauses: list[float] = []
-    monkeypatch.setattr("hogbox.refresher._sleep", pauses.append)
+    monkeypatch.setattr("hogbox._worker.refresher._sleep", pauses.append)
     definitions_server.say(429)
     posthog.refresh_flag_definitions()
     assert pauses[:3] == [1.5, 3.0, 6.0]
@@ -408,10 +408,10 @@ def test_p9_the_key_is_nowhere_but_in_the_request(
     shown.append(repr(posthog.refresh_flag_definitions()))
     shown += [
         repr(posthog),
-        str(posthog._parts.settings),
+        str(posthog._components.settings),
         repr(vars(posthog)),
-        repr(vars(posthog._parts)),
-        repr(vars(posthog._parts.refresher)),
+        repr(vars(posthog._components)),
+        repr(vars(posthog._components.refresher)),
     ]
     posthog.shutdown()
     written = b"".join(file.read_bytes() for file in tmp_path.iterdir())

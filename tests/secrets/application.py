@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hogbox import PostHog
-from hogbox.encryption import VARIABLE, Cipher
+from hogbox._encryption import VARIABLE, Cipher
+from hogbox._settings.client import ClientSettings
 from hogbox.redaction import Redactor
-from hogbox.settings import Settings
 
 
 def main(refusing: str) -> None:
@@ -42,7 +42,7 @@ def main(refusing: str) -> None:
 
 def _show(posthog: PostHog, redactor: Redactor) -> None:
     """What a debugger or a careless log line would show."""
-    parts = posthog._parts
+    parts = posthog._components
     shown = [posthog, redactor, parts.settings, str(parts.settings), Cipher.load(os.environ)]
     shown += [vars(one) for one in (posthog, redactor, parts, parts.outbox, parts.recorder, parts.database)]
     shown += [vars(parts.drainer()), parts.refresher, parts.database.engine]
@@ -59,7 +59,7 @@ def _mistakes(refusing: str) -> list[Callable[[], object]]:
         lambda: Redactor(deny=["$lib"], hash_key=os.environ["HOGBOX_HASH_KEY"]),
         lambda: Cipher.load({VARIABLE: f"{first},{first[:-3]}"}),
         lambda: Cipher.load({VARIABLE: first}).open("fernet:x"),
-        lambda: Settings.load(os.environ, table_prefix="No"),
+        lambda: ClientSettings.load(os.environ, table_prefix="No"),
         lambda: PostHog(refusing).capture(None, "x", distinct_id="u1"),
         lambda: PostHog(refusing).deliver(),
         lambda: PostHog(refusing.replace("postgresql", "oracle")),

@@ -15,8 +15,8 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+from hogbox._encryption import new_key
 from hogbox.emulator import Emulator, ReceivedRequest
-from hogbox.encryption import new_key
 from tests.fixtures.database import TestDatabase, make_database
 from tests.fixtures.port import free_port
 from tests.fixtures.process import QUICK

@@ -59,7 +59,7 @@ def test_settings_are_shown_with_their_source_and_no_secret(run: Run, sqlite_dat
     settings = json.loads(shown.stdout)["settings"]
     assert settings["HOGBOX_DATABASE_URL"]["source"] == "argument"
     assert settings["POSTHOG_PERSONAL_API_KEY"] == {"value": "set", "source": "environment"}
-    assert settings["HOGBOX_LEASE_SECONDS"] == {"value": "40.0", "source": "environment"}
+    assert settings["HOGBOX_LEASE_SECONDS"] == {"value": "40", "source": "environment"}
     assert settings["HOGBOX_SENDERS"] == {"value": "4", "source": "default"}
     assert "never_shown" not in shown.stdout
     assert "hidden" not in shown.stdout

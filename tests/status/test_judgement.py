@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hogbox._operations.diagnosis import Level, judge, overall
 from hogbox._store.inspection.snapshot import (
     BacklogSummary,
     DeadReason,
@@ -15,7 +16,6 @@ from hogbox._store.inspection.snapshot import (
     StatusSnapshot,
     WorkerRow,
 )
-from hogbox.judgement import Level, judge, overall
 
 NOBODY = ShardRow(0, None, -1e9, 0.0, 0, None, None, False)
 WORKER = WorkerRow("w1", "host", 7, "0.1", 500.0, 1.0, 10, 0, 60)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from hogbox._operations.diagnosis import Level
+from hogbox._operations.status import read_status
 from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
@@ -12,8 +14,6 @@ from hogbox._store.inspection import status as status_module
 from hogbox._store.inspection.status import StatusStore
 from hogbox._store.shards.lease import Done
 from hogbox.errors import TablesMissing
-from hogbox.judgement import Level
-from hogbox.status import read_status
 from tests.fixtures.database import TestDatabase
 from tests.store.conftest import WriteEvents
 

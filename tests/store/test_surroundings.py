@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from hogbox._operations.diagnosis import Level, judge
+from hogbox._operations.doctor import examine
+from hogbox._settings.client import ClientSettings
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.surroundings import Cluster, OldSnapshot, Surroundings, read_cluster, read_surroundings
 from hogbox._store.inspection.status import StatusStore
-from hogbox.doctor import examine
 from hogbox.errors import TablesError
-from hogbox.judgement import Level, judge
 from hogbox.schema import create_tables
-from hogbox.settings import Settings
 from proof.server import NotApplicable, own_server
 from tests.fixtures.database import SharedDatabases, TestDatabase
 from tests.fixtures.port import free_port
@@ -62,7 +62,7 @@ def mariadb(emptied: SharedDatabases) -> TestDatabase:
 
 
 def checks(url: str) -> dict[str, str]:
-    settings = Settings.load({}, database_url=url, host="http://127.0.0.1:1", token_needed=False)
+    settings = ClientSettings.load({}, database_url=url, host="http://127.0.0.1:1", token_needed=False)
     return {check.name: check.found for check in examine(settings, {})}
 
 

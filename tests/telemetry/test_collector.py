@@ -10,17 +10,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine
 
 from hogbox import PostHog
-from hogbox._metrics.collector import Collector
-from hogbox._metrics.family import METRICS, Kind
-from hogbox._metrics.gauge import Gauges, families_of
-from hogbox._metrics.meter import Meter
-from hogbox._metrics.text import render
+from hogbox._operations.metrics.collector import Collector
+from hogbox._operations.metrics.family import METRICS, Kind
+from hogbox._operations.metrics.gauge import Gauges, families_of
+from hogbox._operations.metrics.meter import Meter
+from hogbox._operations.metrics.text import render
 from hogbox._store.connections.database import Database
 from hogbox._store.inspection.measure import Measures, MeasureStore, ProjectBacklog
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import (
-    Event,
     EventsSettled,
     FlagsAsked,
     FlagsEvaluated,
@@ -28,6 +27,7 @@ from hogbox.telemetry import (
     Refreshed,
     RequestDone,
     Telemetry,
+    TelemetryEvent,
 )
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.stored import store
@@ -163,7 +163,7 @@ def test_a_delivery_is_counted(sqlite_database: TestDatabase, emulator: Emulator
 
 def test_the_meter_counts_every_event_of_telemetry_and_buckets_add_up() -> None:
     meter = Meter()
-    told: list[Event] = [
+    told: list[TelemetryEvent] = [
         RequestDone("phc_test", None, "retry", "ConnectError", 0.02, 500, 20_000),
         EventsSettled("phc_test", "delivered", 500, 200),
         LeasesChanged("one", 32),

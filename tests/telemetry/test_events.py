@@ -11,7 +11,6 @@ from hogbox.emulator import Emulator
 from hogbox.errors import RemoteEvaluationError
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import (
-    Event,
     EventsSettled,
     FlagsAsked,
     FlagsEvaluated,
@@ -19,6 +18,7 @@ from hogbox.telemetry import (
     Refreshed,
     RequestDone,
     Telemetry,
+    TelemetryEvent,
 )
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.definitions_server import DefinitionsServer
@@ -48,7 +48,7 @@ FLAGS = {
 
 
 def test_a_delivery_is_told_request_by_request(sqlite_database: TestDatabase, emulator: Emulator) -> None:
-    told: list[Event] = []
+    told: list[TelemetryEvent] = []
     with PostHog(sqlite_database.engine, project_token=TOKEN, host=emulator.url, delivery=QUICK) as posthog:
         posthog.telemetry.attach(told.append)
         uuids = [posthog.capture(None, "paid", distinct_id="u1") for _ in range(3)]
@@ -70,7 +70,7 @@ def test_a_delivery_is_told_request_by_request(sqlite_database: TestDatabase, em
 
 
 def test_no_answer_is_told_without_a_status(sqlite_database: TestDatabase) -> None:
-    told: list[Event] = []
+    told: list[TelemetryEvent] = []
     with PostHog(sqlite_database.engine, project_token=TOKEN, host="http://127.0.0.1:9", delivery=QUICK) as posthog:
         posthog.telemetry.attach(told.append)
         posthog.capture(None, "paid", distinct_id="u1")
@@ -81,7 +81,7 @@ def test_no_answer_is_told_without_a_status(sqlite_database: TestDatabase) -> No
 
 
 def test_a_refresh_is_told(sqlite_database: TestDatabase, definitions_server: DefinitionsServer) -> None:
-    told: list[Event] = []
+    told: list[TelemetryEvent] = []
     definitions_server.say(401, "{}")
     with PostHog(
         sqlite_database.engine, project_token=TOKEN, host=definitions_server.url, personal_api_key="phs_secret"
@@ -96,7 +96,7 @@ def test_a_refresh_is_told(sqlite_database: TestDatabase, definitions_server: De
 
 def test_every_way_to_read_flags_is_told(sqlite_database: TestDatabase, emulator: Emulator) -> None:
     store(sqlite_database, TOKEN, FLAGS)
-    told: list[Event] = []
+    told: list[TelemetryEvent] = []
     with PostHog(sqlite_database.engine, project_token=TOKEN, host=emulator.url, personal_api_key="phs_s") as posthog:
         posthog.get_feature_flag(None, "on", distinct_id="u1")
         posthog.telemetry.attach(told.append)
@@ -114,7 +114,7 @@ def test_every_way_to_read_flags_is_told(sqlite_database: TestDatabase, emulator
         assert counted(told) == {"local": 1}
 
 
-def counted(told: list[Event]) -> dict[str, int]:
+def counted(told: list[TelemetryEvent]) -> dict[str, int]:
     """What was told since the last time, by outcome."""
     counts: dict[str, int] = {}
     for event in told:
@@ -125,7 +125,7 @@ def counted(told: list[Event]) -> dict[str, int]:
 
 
 def test_what_posthog_is_asked_is_told_with_its_reason(sqlite_database: TestDatabase, emulator: Emulator) -> None:
-    told: list[Event] = []
+    told: list[TelemetryEvent] = []
     with PostHog(sqlite_database.engine, project_token=TOKEN, host=emulator.url) as posthog:
         posthog.telemetry.attach(told.append)
         posthog.evaluate_flag(None, "unknown", distinct_id="u1")
@@ -142,9 +142,9 @@ def test_what_posthog_is_asked_is_told_with_its_reason(sqlite_database: TestData
 def test_p8_a_handler_that_fails_harms_nothing_and_is_blamed_once(
     sqlite_database: TestDatabase, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[Event] = []
+    told: list[TelemetryEvent] = []
 
-    def broken(event: Event) -> None:
+    def broken(event: TelemetryEvent) -> None:
         raise RuntimeError("the handler's own fault")
 
     with PostHog(sqlite_database.engine, project_token=TOKEN, host=emulator.url, delivery=QUICK) as posthog:
@@ -158,7 +158,7 @@ def test_p8_a_handler_that_fails_harms_nothing_and_is_blamed_once(
 
 
 def test_a_handler_is_told_once_however_often_it_is_attached_and_never_after_it_was_detached() -> None:
-    telemetry, told = Telemetry(), list[Event]()
+    telemetry, told = Telemetry(), list[TelemetryEvent]()
     handler = told.append
     telemetry.attach(handler)
     telemetry.attach(handler)

@@ -20,9 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hogbox import PostHog
 from hogbox._delivery.health import Health
-from hogbox._metrics.collector import Collector
-from hogbox._metrics.family import METRICS
-from hogbox._metrics.server import MetricsServer
+from hogbox._operations.metrics.collector import Collector
+from hogbox._operations.metrics.family import METRICS
+from hogbox._operations.metrics.server import MetricsServer
 from hogbox._store.connections.database import Database
 from hogbox.emulator import Emulator
 from hogbox.telemetry import Telemetry
@@ -148,7 +148,7 @@ def test_a_port_that_is_taken_is_a_sentence(hogbox: Hogbox, sqlite_database: Tes
 def test_it_needs_no_extra(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['prometheus_client'] = sys.modules['opentelemetry'] = None\n"
-        "import hogbox._metrics.server, hogbox.cli.worker"
+        "import hogbox._operations.metrics.server, hogbox.cli.worker"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
@@ -157,7 +157,7 @@ def test_a_connection_that_sends_slowly_is_closed(
     sqlite_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One byte before each time-out of a read keeps no connection open."""
-    monkeypatch.setattr("hogbox._metrics.server._Server.read_seconds", 0.5)
+    monkeypatch.setattr("hogbox._operations.metrics.server._Server.read_seconds", 0.5)
     with (
         served(sqlite_database, lambda: WELL) as url,
         socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), 10) as slow,

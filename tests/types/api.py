@@ -18,13 +18,13 @@ from hogbox import AsyncFlags, AsyncPostHog, Event, Flags, HogboxError, PostHog
 from hogbox._client.flag_reader import FlagValues
 from hogbox._client.recorder import Discarded
 from hogbox._wire.flags import RemoteFlag
+from hogbox._worker.refresher import Refresh
+from hogbox._worker.worker import Delivery
 from hogbox.bound import BoundPostHog
 from hogbox.context import Context, get_context, identify_context, new_context, tag
 from hogbox.flags import Explanation, FlagResult, FlagSet
-from hogbox.refresher import Refresh
 from hogbox.schema import create_tables
 from hogbox.settings import DeliverySettings
-from hogbox.worker import Delivery
 
 
 def clients(engine: sa.Engine, async_engine: AsyncEngine) -> None:

@@ -7,10 +7,10 @@ import logging
 
 import pytest
 
+from hogbox._operations.console import LineFormatter
 from hogbox._wire.definitions import Circumstances, Reply, interpret
 from hogbox._wire.printable import json_text, one_line, printable
 from hogbox._wire.verdict import judge, no_answer
-from hogbox.console import LineFormatter
 
 OBEYED = [
     *(chr(code) for code in range(0x20) if chr(code) not in "\t\n"),

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
 from hogbox import PostHog
-from hogbox._events.letter import read_event
+from hogbox._encryption import VARIABLE, Cipher, new_key
+from hogbox._events.dead_letter import read_event
 from hogbox._events.limit import MAX_EVENT_BYTES
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.selection import Selection
 from hogbox.emulator import Emulator
-from hogbox.encryption import VARIABLE, Cipher, new_key
 from hogbox.settings import DeliverySettings
 from hogbox.testing import CapturedEvents
 from tests.fixtures.database import TestDatabase
@@ -96,7 +96,7 @@ def test_p9_an_event_is_not_sent_to_a_project_that_it_was_not_encrypted_for(
     with shop.client(OLD) as posthog:
         assert posthog.deliver() == (1, 1, 0)
         assert shop.received() == ["kept"]
-        (letter,) = DeadLetterStore(posthog._parts.database).find(Selection())
+        (letter,) = DeadLetterStore(posthog._components.database).find(Selection())
     assert (letter.payload, letter.text, letter.project) == (sealed, sealed, "phc_thief")
     assert "another project" in letter.reason
 
@@ -119,7 +119,7 @@ def test_p9_a_dead_letter_of_another_project_is_neither_sent_nor_edited(
     with shop.client(OLD) as posthog:
         assert posthog.deliver() == (0, 1, 0)
         database.execute("UPDATE posthog_dead_letters SET project = 'phc_thief'")
-        store = DeadLetterStore(posthog._parts.database)
+        store = DeadLetterStore(posthog._components.database)
         (letter,) = store.find(Selection())
         assert read_event(letter.text) == {}
         assert store.retry([letter]) == 1

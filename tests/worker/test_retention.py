@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from hogbox._store.connections.database import Database
 from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.schema.table import Tables
+from hogbox._worker.worker import Worker
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
-from hogbox.worker import Worker
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.waiting import wait_until
 

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from hogbox import PostHog
 from hogbox._store.connections.database import Database
+from hogbox._worker.worker import Delivery, Worker
 from hogbox.emulator import Emulator
 from hogbox.errors import ConfigurationError
 from hogbox.settings import DeliverySettings
-from hogbox.worker import Delivery, Worker
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.process import WorkerStarter
 from tests.fixtures.waiting import wait_until

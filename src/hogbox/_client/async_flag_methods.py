@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from hogbox._client.async_performer import AsyncPerformer
+from hogbox._client.async_runner import AsyncRunner
 from hogbox._client.exposure import Exposure
 from hogbox._client.flag_reader import FlagReader, FlagValues
 from hogbox._client.local_flags import Person
+from hogbox._client.person import resolve_person
 from hogbox._client.snapshot import AsyncFlags
 from hogbox._wire.flags import RemoteFlag
-from hogbox.context import whose
 from hogbox.flags import FlagResult
 
 
@@ -25,7 +25,7 @@ class AsyncFlagMethods:
     """
 
     _reader: FlagReader
-    _performer: AsyncPerformer
+    _runner: AsyncRunner
     _plain: bool
     """Whether nothing but its arguments decides a read: no `identify` callback, and no tracking."""
 
@@ -55,7 +55,7 @@ class AsyncFlagMethods:
             person = await self._person(
                 ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
             )
-            result = await self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
+            result = await self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
         return default if result is None or result.value is None else result.value
 
     async def is_feature_enabled(
@@ -106,7 +106,7 @@ class AsyncFlagMethods:
         person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        result = await self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
+        result = await self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
         return None if result is None or result.value is None else result
 
     async def get_feature_flag_payload(
@@ -127,12 +127,12 @@ class AsyncFlagMethods:
         """The payload of the flag's value, decoded; the default where there is none, or the flag is inconclusive."""
         if match_value is not None:
             self._require_handle(ctx)
-            payload = await self._performer.perform(self._reader.look_up_payload(ctx, key, match_value, fallback))
+            payload = await self._runner.run(self._reader.look_up_payload(ctx, key, match_value, fallback))
             return default if payload is None else payload
         person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        result = await self._performer.perform(self._reader.read(ctx, key, person, fallback, track=False))
+        result = await self._runner.run(self._reader.read(ctx, key, person, fallback, track=False))
         payload = None if result is None else result.payload
         return default if payload is None else payload
 
@@ -153,7 +153,7 @@ class AsyncFlagMethods:
         person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        return (await self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback))).flags
+        return (await self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback))).flags
 
     async def get_all_flags_and_payloads(
         self,
@@ -172,7 +172,7 @@ class AsyncFlagMethods:
         person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        return await self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback))
+        return await self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback))
 
     async def flags(
         self,
@@ -190,7 +190,7 @@ class AsyncFlagMethods:
         person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        view = await self._performer.perform(self._reader.view(ctx, person))
+        view = await self._runner.run(self._reader.view(ctx, person))
         return AsyncFlags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
 
     async def evaluate_flag(
@@ -208,7 +208,7 @@ class AsyncFlagMethods:
     ) -> Any:
         """What PostHog says of a flag now: True, False or a variant's key; the default where it knows no such flag."""
         person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        flag = await self._performer.perform(self._reader.ask(ctx, key, person, track_exposures))
+        flag = await self._runner.run(self._reader.ask(ctx, key, person, track_exposures))
         return default if flag is None or flag.value is None else flag.value
 
     async def evaluate_flag_payload(
@@ -225,7 +225,7 @@ class AsyncFlagMethods:
     ) -> Any:
         """The payload of the value that PostHog gives a flag now; the default where there is none."""
         person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        flag = await self._performer.perform(self._reader.ask(ctx, key, person, track=False))
+        flag = await self._runner.run(self._reader.ask(ctx, key, person, track=False))
         payload = None if flag is None else flag.payload
         return default if payload is None else payload
 
@@ -242,13 +242,13 @@ class AsyncFlagMethods:
     ) -> FlagValues:
         """What PostHog says of all flags now, or of these keys: `flags`, `payloads`, and whether `complete`."""
         person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        return await self._performer.perform(self._reader.ask_all(person, flag_keys))
+        return await self._runner.run(self._reader.ask_all(person, flag_keys))
 
     def _require_handle(self, ctx: Any) -> None:
         raise NotImplementedError
 
     async def _note(self, ctx: Any, exposure: Exposure) -> None:
-        await self._performer.perform(self._reader.note(ctx, exposure))
+        await self._runner.run(self._reader.note(ctx, exposure))
 
     async def _person(
         self,
@@ -260,5 +260,5 @@ class AsyncFlagMethods:
         device_id: str | None,
         properties_complete: bool | None,
     ) -> Person | None:
-        person = whose(await self._identified(ctx), distinct_id)
+        person = resolve_person(await self._identified(ctx), distinct_id)
         return self._reader.person(person, groups, person_properties, group_properties, device_id, properties_complete)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from hogbox._client.capacity import Capacity
+from hogbox._client.effect import Flow, Read, Transact, Write
 from hogbox._client.local_flags import Person
 from hogbox._client.outbox import Outbox
 from hogbox._client.recorder import Recorder
-from hogbox._client.room import Room
-from hogbox._client.step import Plan, Read, Transact, Write
 from hogbox._events.exposure import FlagFacts, exposure_id, exposure_properties, is_minimal
+from hogbox._settings.client import ClientSettings
 from hogbox._store.exposure import EXPOSURE, NEW_EXPOSURE, ExposureStatements
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables
-from hogbox.settings import Settings
 
 _SHARED: Final = 32
 """Hexadecimal digits of an exposure's id with which all notes of it begin; the event's uuid follows."""
@@ -41,30 +41,30 @@ class Exposures:
         tables: Tables,
         recorder: Recorder,
         outbox: Outbox,
-        settings: Settings,
+        settings: ClientSettings,
         lifetime: float,
-        room: Room | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
         statements = tables.once(ExposureStatements)
         self._recorder = recorder
         self._outbox = outbox
-        self._room = room
+        self._capacity = capacity
         self._project = settings.project_token
         self._lifetime = round(lifetime * 1000)
         self._read = Portable(statements.read_exposure, EXPOSURE)
         self._write_note = Portable(statements.note_exposure, NEW_EXPOSURE)
 
-    def note(self, ctx: Any, exposure: Exposure) -> Plan[None]:
+    def note(self, ctx: Any, exposure: Exposure) -> Flow[None]:
         """Capture the exposure in the caller's transaction, unless it is noted. Raises what `capture` raises."""
         if ctx is None:
             yield Transact(lambda own: self._note(own, exposure))
         else:
             yield from self._note(ctx, exposure)
 
-    def _note(self, ctx: Any, exposure: Exposure) -> Plan[None]:
+    def _note(self, ctx: Any, exposure: Exposure) -> Flow[None]:
         person, key, value, payload, facts = exposure
         shared = exposure_id(self._project, person.distinct_id, key, value, person.groups)[:_SHARED]
-        if self._room is not None and (yield from self._room.look(ctx)) is not None:
+        if self._capacity is not None and (yield from self._capacity.look(ctx)) is not None:
             # A read of a flag must not fail for it. No note either: the exposure is captured when there is room.
             return
         ((left, may_write),) = yield Read(ctx, self._read, (shared + "0" * _SHARED, shared + "f" * _SHARED))

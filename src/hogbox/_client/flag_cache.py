@@ -21,8 +21,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from hogbox._client.effect import Compute, Flow, Read
 from hogbox._client.local_flags import LocalFlags
-from hogbox._client.step import Compute, Plan, Read
 from hogbox._store.definition import PROJECT, DefinitionStatements
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables
@@ -123,7 +123,7 @@ class FlagCache:
                 return current.flags.flag_set
         return None
 
-    def view(self, handle: Any) -> Plan[Sight]:
+    def view(self, handle: Any) -> Flow[Sight]:
         """What this handle's transaction (None: a committed one) sees, or saw at most a max age ago.
 
         Raises UnsupportedHandle, TablesError, or what the database raises.
@@ -156,7 +156,7 @@ class FlagCache:
             self._lock, self._process = threading.Lock(), os.getpid()
         return self._lock
 
-    def _look(self, handle: Any, now: float) -> Plan[Sight]:
+    def _look(self, handle: Any, now: float) -> Flow[Sight]:
         try:
             sight = yield from self._read(handle)
         except BaseException:
@@ -201,7 +201,7 @@ class FlagCache:
         self._doubt = _Doubt(sight.stamp, _Handle(handle), now)
         return False
 
-    def _read(self, handle: Any) -> Plan[Sight]:
+    def _read(self, handle: Any) -> Flow[Sight]:
         rows = yield Read(handle, self._read_stamp, self._project)
         if not rows:
             return Sight(None, None)

@@ -10,10 +10,10 @@ from uuid import UUID
 from hogbox._client.exposure import Exposure
 from hogbox._client.flag_reader import FlagReader, FlagValues
 from hogbox._client.local_flags import Person
-from hogbox._client.performer import Performer
+from hogbox._client.person import resolve_person
+from hogbox._client.runner import Runner
 from hogbox._client.snapshot import Flags
 from hogbox._wire.flags import RemoteFlag
-from hogbox.context import whose
 from hogbox.flags import FlagResult
 
 
@@ -40,7 +40,7 @@ class FlagMethods:
     """
 
     _reader: FlagReader
-    _performer: Performer
+    _runner: Runner
     _plain: bool
     """Whether nothing but its arguments decides a read: no `identify` callback, and no tracking."""
 
@@ -74,7 +74,7 @@ class FlagMethods:
             person = self._person(
                 ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
             )
-            result = self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
+            result = self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
         return default if result is None or result.value is None else result.value
 
     def is_feature_enabled(
@@ -131,7 +131,7 @@ class FlagMethods:
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        result = self._performer.perform(self._reader.read(ctx, key, person, fallback, track_exposures))
+        result = self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
         return None if result is None or result.value is None else result
 
     def get_feature_flag_payload(
@@ -156,12 +156,12 @@ class FlagMethods:
         """
         if match_value is not None:
             self._require_handle(ctx)
-            payload = self._performer.perform(self._reader.look_up_payload(ctx, key, match_value, fallback))
+            payload = self._runner.run(self._reader.look_up_payload(ctx, key, match_value, fallback))
             return default if payload is None else payload
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        result = self._performer.perform(self._reader.read(ctx, key, person, fallback, track=False))
+        result = self._runner.run(self._reader.read(ctx, key, person, fallback, track=False))
         payload = None if result is None else result.payload
         return default if payload is None else payload
 
@@ -182,7 +182,7 @@ class FlagMethods:
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        return self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback)).flags
+        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback)).flags
 
     def get_all_flags_and_payloads(
         self,
@@ -204,7 +204,7 @@ class FlagMethods:
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        return self._performer.perform(self._reader.read_all(ctx, person, flag_keys, fallback))
+        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback))
 
     def flags(
         self,
@@ -226,7 +226,7 @@ class FlagMethods:
         person = self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
         )
-        view = self._performer.perform(self._reader.view(ctx, person))
+        view = self._runner.run(self._reader.view(ctx, person))
         return Flags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
 
     def evaluate_flag(
@@ -248,7 +248,7 @@ class FlagMethods:
         caller's transaction, and takes up to a few seconds. `track_exposures` is that of `get_feature_flag`.
         """
         person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        flag = self._performer.perform(self._reader.ask(ctx, key, person, track_exposures))
+        flag = self._runner.run(self._reader.ask(ctx, key, person, track_exposures))
         return default if flag is None or flag.value is None else flag.value
 
     def evaluate_flag_payload(
@@ -268,7 +268,7 @@ class FlagMethods:
         Never an exposure. Raises RemoteEvaluationError where PostHog can't be asked or can't say.
         """
         person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        flag = self._performer.perform(self._reader.ask(ctx, key, person, track=False))
+        flag = self._runner.run(self._reader.ask(ctx, key, person, track=False))
         payload = None if flag is None else flag.payload
         return default if payload is None else payload
 
@@ -288,13 +288,13 @@ class FlagMethods:
         Flags without a value are left out. Raises RemoteEvaluationError where PostHog can't be asked.
         """
         person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
-        return self._performer.perform(self._reader.ask_all(person, flag_keys))
+        return self._runner.run(self._reader.ask_all(person, flag_keys))
 
     def _require_handle(self, ctx: Any) -> None:
         raise NotImplementedError
 
     def _note(self, ctx: Any, exposure: Exposure) -> None:
-        self._performer.perform(self._reader.note(ctx, exposure))
+        self._runner.run(self._reader.note(ctx, exposure))
 
     def _person(
         self,
@@ -306,5 +306,5 @@ class FlagMethods:
         device_id: str | None,
         properties_complete: bool | None,
     ) -> Person | None:
-        person = whose(self._identified(ctx), distinct_id)
+        person = resolve_person(self._identified(ctx), distinct_id)
         return self._reader.person(person, groups, person_properties, group_properties, device_id, properties_complete)

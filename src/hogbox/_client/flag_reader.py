@@ -8,18 +8,18 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from hogbox._client.effect import Flow
 from hogbox._client.exposure import Exposure, Exposures
 from hogbox._client.flag_cache import FlagCache, Sight
 from hogbox._client.local_flags import Person
 from hogbox._client.remote import Remote
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
-from hogbox._client.step import Plan
 from hogbox._events.exposure import FlagFacts
+from hogbox._settings.client import ClientSettings
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
 from hogbox._wire.host import shorten
 from hogbox.errors import RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
-from hogbox.settings import Settings
 from hogbox.telemetry import ANSWERED, INCONCLUSIVE, LOCAL, FlagsAsked, FlagsEvaluated, Telemetry
 from hogbox.telemetry import REMOTE as FROM_POSTHOG
 
@@ -48,6 +48,9 @@ class FlagValues(NamedTuple):
     """Whether every flag that was asked for, and is known, has a value."""
 
 
+FlagValues.__module__ = "hogbox"
+
+
 NO_VALUES: Final = FlagValues({}, {}, False)
 
 
@@ -59,14 +62,14 @@ class Usual(NamedTuple):
 
 
 class FlagReader:
-    """Plans the reads of one project's flags. Safe to share between threads and across a fork.
+    """The reads of one project's flags, as flows. Safe to share between threads and across a fork.
 
     Reads for nobody, as in the request of a visitor who is not signed in, are inconclusive, and make no request.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ClientSettings,
         cache: FlagCache,
         remote: Remote,
         exposures: Exposures,
@@ -133,7 +136,7 @@ class FlagReader:
 
     def read(
         self, ctx: Any, key: str, person: Person | None, fallback: str | None, track: bool | None
-    ) -> Plan[Result | None]:
+    ) -> Flow[Result | None]:
         """The flag's result; an inconclusive one where there is no value.
 
         An exposure is noted where the read has a value and tracks.
@@ -155,7 +158,7 @@ class FlagReader:
 
     def read_all(
         self, ctx: Any, person: Person | None, keys: Iterable[str] | None, fallback: str | None
-    ) -> Plan[FlagValues]:
+    ) -> Flow[FlagValues]:
         """The values and payloads of all flags, or of those with these keys. Never an exposure."""
         wanted = keys_of(keys)
         local = (yield from self.sight(ctx, fallback)).flags
@@ -176,7 +179,7 @@ class FlagReader:
             )
         return _values(results)
 
-    def look_up_payload(self, ctx: Any, key: str, match_value: bool | str, fallback: str | None) -> Plan[Any]:
+    def look_up_payload(self, ctx: Any, key: str, match_value: bool | str, fallback: str | None) -> Flow[Any]:
         """The payload that a flag has for a value, whoever asks."""
         _require_key(key)
         if not isinstance(match_value, bool | str):
@@ -184,7 +187,7 @@ class FlagReader:
         local = (yield from self.sight(ctx, fallback)).flags
         return None if local is None else local.payload(key, match_value)
 
-    def view(self, ctx: Any, person: Person | None) -> Plan[View]:
+    def view(self, ctx: Any, person: Person | None) -> Flow[View]:
         """The person's flags as they are now."""
         sight = yield from self.sight(ctx, None)
         doubt = Reason.NOBODY if person is None else _doubt_of(sight) if sight.flags is None else None
@@ -194,7 +197,7 @@ class FlagReader:
 
     def told(
         self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
-    ) -> Plan[Mapping[str, Any] | None]:
+    ) -> Flow[Mapping[str, Any] | None]:
         """The properties by which an event tells of flags: of a snapshot, or of the definitions if that is wanted."""
         if flags is not None:
             return properties_of(flags)
@@ -202,7 +205,7 @@ class FlagReader:
             return None
         return Flags((yield from self.view(ctx, Person(person, groups)))).event_properties()
 
-    def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Plan[RemoteFlag | None]:
+    def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Flow[RemoteFlag | None]:
         """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
         _require_key(key)
         answer = yield from self.answer(person, [key])
@@ -219,7 +222,7 @@ class FlagReader:
             yield from self._exposures.note(ctx, Exposure(person, key, value, payload, _facts(flag, answer)))
         return flag
 
-    def ask_all(self, person: Person | None, keys: Iterable[str] | None) -> Plan[FlagValues]:
+    def ask_all(self, person: Person | None, keys: Iterable[str] | None) -> Flow[FlagValues]:
         """What PostHog says of all flags, or of those with these keys. Raises RemoteEvaluationError."""
         answer = yield from self.answer(person, keys_of(keys))
         if answer is None:
@@ -227,11 +230,11 @@ class FlagReader:
         values = _values(answer.flags)
         return values._replace(complete=values.complete and not answer.errors)
 
-    def note(self, ctx: Any, exposure: Exposure) -> Plan[None]:
+    def note(self, ctx: Any, exposure: Exposure) -> Flow[None]:
         """Capture an exposure of a snapshot, unless it is known."""
         return self._exposures.note(ctx, exposure)
 
-    def sight(self, ctx: Any, fallback: str | None) -> Plan[Sight]:
+    def sight(self, ctx: Any, fallback: str | None) -> Flow[Sight]:
         """The flags that this transaction sees; without flags, none can be read, and everything is inconclusive.
 
         All local reads get their flags here, but for `read_plain`.
@@ -251,7 +254,7 @@ class FlagReader:
         """Whether a read is an exposure: as the call says, else as is usual. Never where the client is disabled."""
         return not self._disabled and (self.usual.track_exposures if choice is None else choice)
 
-    def answer(self, person: Person | None, keys: Sequence[str] | None) -> Plan[FlagsAnswer | None]:
+    def answer(self, person: Person | None, keys: Sequence[str] | None) -> Flow[FlagsAnswer | None]:
         """What PostHog says of the person's flags, or of those with these keys.
 
         None for nobody, and where the client is disabled. Raises RemoteEvaluationError. All remote reads ask here.
@@ -295,7 +298,7 @@ class FlagReader:
             if flags:
                 self._telemetry.emit(FlagsEvaluated(self._project, outcome, flags))
 
-    def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Plan[RemoteFlag | None]:
+    def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Flow[RemoteFlag | None]:
         """What PostHog says of a flag that is inconclusive here; a failure of it is a warning (P8)."""
         try:
             return (yield from self.ask(ctx, key, person, track))
@@ -308,7 +311,7 @@ class FlagReader:
 
     def _fill(
         self, results: dict[str, Result], person: Person, known: Sequence[str] | None, wanted: Sequence[str] | None
-    ) -> Plan[None]:
+    ) -> Flow[None]:
         """Ask PostHog for those that are inconclusive here; what is decided here stays."""
         missing = (
             wanted if known is None else [key for key in known if key not in results or not results[key].conclusive]

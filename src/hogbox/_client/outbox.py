@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from hogbox._client.recorder import Entry
+from hogbox._encryption import Cipher
 from hogbox._events.escape import escape
 from hogbox._store.capture import DEAD_LETTER_VALUES, EVENT_VALUES, CaptureStatements
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables
-from hogbox.encryption import Cipher
 
 
 class Outbox:

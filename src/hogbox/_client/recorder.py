@@ -13,9 +13,9 @@ from functools import wraps
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
-from hogbox import __version__
 from hogbox._client.source_file import source_lines, working_directory
-from hogbox._events import shape
+from hogbox._client.system import system_properties
+from hogbox._events import builder
 from hogbox._events.event import EXPOSURES, Event, Row, to_row
 from hogbox._events.exception import bare_properties, exception_properties, merge_properties
 from hogbox._events.exposure import EXPOSURE, minimal
@@ -23,14 +23,14 @@ from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.identity import resolve
 from hogbox._events.limit import illegal_partner, refusal
-from hogbox._events.moment import Clockface, require_moment, utc_text
 from hogbox._events.stamp import Stamp, find_stamp, is_exception, make_stamp, put_stamp
+from hogbox._events.timestamp import Clockface, require_moment, utc_text
 from hogbox._events.value import class_name, clean_properties, clean_text, said, shown
+from hogbox._settings.client import ClientSettings
+from hogbox._wire.library import VERSION
 from hogbox._wire.printable import one_line
 from hogbox.context import get_context
 from hogbox.errors import HogboxError, InvalidEvent
-from hogbox.machine import machine_properties
-from hogbox.settings import Settings
 
 log = logging.getLogger("hogbox")
 
@@ -84,6 +84,9 @@ class Discarded(NamedTuple):
     """The client is disabled."""
 
 
+Discarded.__module__ = "hogbox"
+
+
 def _readable(
     method: Callable[Concatenate[Recorder, P], T],
 ) -> Callable[Concatenate[Recorder, P], T]:
@@ -106,20 +109,18 @@ class Recorder:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ClientSettings,
         before_send: BeforeSend | Iterable[BeforeSend] | None,
-        *,
-        exception_locals: bool = False,
     ) -> None:
         self._project = settings.project_token
         self._disabled = settings.disabled
         self._hooks = hook_chain(before_send)
-        self._exception_locals = exception_locals
+        self._exception_locals = settings.exception_locals
         self._root = working_directory("")
-        self._own = shape.library_properties(__version__)
+        self._own = builder.library_properties(VERSION)
         if settings.disable_geoip:
             self._own["$geoip_disable"] = True
-        self._own_and_machine: Mapping[str, Any] = {**machine_properties(), **self._own}
+        self._own_and_machine: Mapping[str, Any] = {**system_properties(), **self._own}
         self._clockface = Clockface()
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -153,7 +154,7 @@ class Recorder:
         if flags or get_context() is not None:
             given = _in_context(given, flags)
         if distinct_id is None:
-            given = {shape.PERSON_PROFILE: False, **given}
+            given = {builder.PERSON_PROFILE: False, **given}
         return self._draft(_require_name(event), distinct_id or self._new_uuid(), given, own, options)
 
     @_readable
@@ -171,8 +172,8 @@ class Recorder:
     @_readable
     def identify(self, distinct_id: str, properties: Mapping[str, Any] | None, options: Options) -> Entry | None:
         """`$identify`."""
-        given = shape.identify_properties(_properties(properties))
-        return self._draft(shape.IDENTIFY, distinct_id, given, self._own, options)
+        given = builder.identify_properties(_properties(properties))
+        return self._draft(builder.IDENTIFY, distinct_id, given, self._own, options)
 
     @_readable
     def group_identify(
@@ -184,17 +185,17 @@ class Recorder:
         options: Options,
     ) -> Entry | None:
         """`$groupidentify`; without a distinct id, of the group's own. Raises InvalidEvent for what is no group."""
-        kind = shape.require_text(group_type, "group_type")
-        key = shape.require_text(group_key, "group_key")
-        person = shape.group_distinct_id(kind, key) if distinct_id is None else resolve(None, distinct_id)
-        given = shape.group_identify_properties(kind, key, _properties(properties))
-        return self._draft(shape.GROUP_IDENTIFY, person, given, self._own, options)
+        kind = builder.require_text(group_type, "group_type")
+        key = builder.require_text(group_key, "group_key")
+        person = builder.group_distinct_id(kind, key) if distinct_id is None else resolve(None, distinct_id)
+        given = builder.group_identify_properties(kind, key, _properties(properties))
+        return self._draft(builder.GROUP_IDENTIFY, person, given, self._own, options)
 
     @_readable
     def alias(self, alias: object, distinct_id: str, options: Options) -> Entry | None:
         """`$create_alias`. Raises InvalidEvent for an alias that is no text."""
-        given = shape.alias_properties(distinct_id, shape.require_text(alias, "alias"))
-        return self._draft(shape.CREATE_ALIAS, distinct_id, given, self._own, options)
+        given = builder.alias_properties(distinct_id, builder.require_text(alias, "alias"))
+        return self._draft(builder.CREATE_ALIAS, distinct_id, given, self._own, options)
 
     def exception(
         self,
@@ -215,15 +216,15 @@ class Recorder:
         nothing: Mapping[str, Any] = {}
         given = merge_properties(_tolerated("properties", lambda: _with_context(properties), nothing), own)
         if stamp.nobody and distinct_id is None:
-            given.setdefault(shape.PERSON_PROFILE, False)
+            given.setdefault(builder.PERSON_PROFILE, False)
         person = distinct_id or stamp.distinct_id
         grouped = _tolerated("groups", lambda: self._with_groups(groups), self._own_and_machine)
         try:
-            return self._draft(shape.EXCEPTION, person, given, grouped, options, stamp)
+            return self._draft(builder.EXCEPTION, person, given, grouped, options, stamp)
         except Exception as unusable:
             log.warning("an exception is captured without what its caller added: %s", said(unusable))
-            alone = {**own, shape.PERSON_PROFILE: False} if stamp.nobody and distinct_id is None else own
-            return self._draft(shape.EXCEPTION, person, alone, self._own_and_machine, NO_OPTIONS, stamp)
+            alone = {**own, builder.PERSON_PROFILE: False} if stamp.nobody and distinct_id is None else own
+            return self._draft(builder.EXCEPTION, person, alone, self._own_and_machine, NO_OPTIONS, stamp)
 
     def _stamp(self, error: object, distinct_id: str | None, options: Options) -> Stamp:
         """What the event is known by: what an earlier capture gave it, while the same raise goes on."""
@@ -271,7 +272,7 @@ class Recorder:
             if hooked is None:
                 return None
             event = hooked
-        if name == shape.IDENTIFY:
+        if name == builder.IDENTIFY:
             _check_partner(event, problems)
         if problems:
             _report(event, problems)
@@ -324,7 +325,7 @@ class Recorder:
     def _with_groups(self, groups: Mapping[str, Any] | None) -> Mapping[str, Any]:
         if not groups:
             return self._own_and_machine
-        return {**self._own_and_machine, "$groups": shape.group_map(groups)}
+        return {**self._own_and_machine, "$groups": builder.group_map(groups)}
 
     def _count(self, one: Discarded) -> None:
         if self._process != os.getpid():
@@ -363,7 +364,7 @@ def _in_context(given: Mapping[str, Any], flags: Mapping[str, Any] | None = None
 
 
 def _properties(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    properties, problems = shape.read_properties(given)
+    properties, problems = builder.read_properties(given)
     if problems:
         log.warning("of the properties of an event: %s", _summary(problems))
     return properties

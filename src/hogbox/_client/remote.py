@@ -1,5 +1,4 @@
-"""Remote: plans to ask PostHog for one person's flags, as often as the wire protocol allows; they raise where it gives
-none."""
+"""Remote evaluation: the flow that asks PostHog for one person's flags, as often as the wire protocol allows."""
 
 from __future__ import annotations
 
@@ -7,9 +6,11 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from hogbox._client.effect import Ask, Flow, Pause
 from hogbox._client.local_flags import Person
-from hogbox._client.step import Ask, Pause, Plan
 from hogbox._events.value import clean_properties, clean_text
+from hogbox._http.response import NoReply
+from hogbox._settings.client import ClientSettings
 from hogbox._wire.flags import (
     RETRY_DELAY,
     Failure,
@@ -20,9 +21,8 @@ from hogbox._wire.flags import (
     worth_retrying,
 )
 from hogbox._wire.host import shorten
+from hogbox._wire.library import USER_AGENT
 from hogbox.errors import RemoteEvaluationError
-from hogbox.settings import Settings
-from hogbox.transport import USER_AGENT, Unanswered
 
 log = logging.getLogger("hogbox")
 
@@ -30,10 +30,10 @@ log = logging.getLogger("hogbox")
 class Remote:
     """Evaluates flags at PostHog for one project. Safe to share between threads and across a fork."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
 
-    def ask(self, person: Person, keys: Sequence[str] | None) -> Plan[FlagsAnswer]:
+    def ask(self, person: Person, keys: Sequence[str] | None) -> Flow[FlagsAnswer]:
         """The person's flags, or those of them with these keys. Raises RemoteEvaluationError."""
         request = self._request(person, keys)
         found = yield from self._once(request)
@@ -51,11 +51,11 @@ class Remote:
             reason=failure.reason,
         )
 
-    def _once(self, request: FlagsRequest) -> Plan[FlagsAnswer | tuple[Failure, bool]]:
+    def _once(self, request: FlagsRequest) -> Flow[FlagsAnswer | tuple[Failure, bool]]:
         """An answer, or why there is none and whether to try again."""
         try:
             status, body = yield Ask(request)
-        except Unanswered as error:
+        except NoReply as error:
             return Failure(error.reason, str(error)), True
         found = read_answer(status, body, hide=(self._settings.project_token,))
         return found if isinstance(found, FlagsAnswer) else (found, worth_retrying(status))

@@ -152,6 +152,9 @@ class Flags:
         return result
 
 
+Flags.__module__ = "hogbox"
+
+
 class AsyncFlags(Flags):
     """The same, made by `AsyncPostHog.flags`. Reading it is plain calls, and never waits.
 
@@ -174,6 +177,9 @@ class AsyncFlags(Flags):
         while self._pending and self._write:
             await self._write(self._pending[0])
             del self._pending[0]
+
+
+AsyncFlags.__module__ = "hogbox"
 
 
 def undecided(key: str, reason: Reason) -> FlagResult:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hogbox.worker import Worker
+    from hogbox._worker.worker import Worker
 
 log = logging.getLogger("hogbox")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from hogbox._delivery.batch import Waiting
-from hogbox._delivery.isolation import Part, narrowed, whole
+from hogbox._delivery.bisection import Part, narrowed, whole
 
 MOST_FAILURES: Final = 16
 """Failures in a row in which a search ends: an outage has begun. Among 30,000 events one is found with fewer."""

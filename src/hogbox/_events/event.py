@@ -32,6 +32,9 @@ class Event(TypedDict):
     properties: dict[str, Any]
 
 
+Event.__module__ = "hogbox"
+
+
 class Row(NamedTuple):
     """An event as the outbox holds it: integers and text only, so that any driver can write it."""
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
+from hogbox._events.builder import group_map, require_properties, require_text
 from hogbox._events.event import HISTORICAL, Event, Row, to_row
 from hogbox._events.identifier import keyed_uuid, parse_uuid
 from hogbox._events.identity import resolve
 from hogbox._events.limit import refusal
-from hogbox._events.moment import read_text
-from hogbox._events.shape import group_map, require_properties, require_text
+from hogbox._events.timestamp import read_text
 from hogbox._events.value import clean_properties
 from hogbox.errors import InvalidEvent
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hogbox._events.event import Event
 from hogbox._events.identifier import parse_uuid
-from hogbox._events.moment import read_text
+from hogbox._events.timestamp import read_text
 from hogbox._events.value import clean_properties, clean_text
 from hogbox.errors import ConfigurationError
 

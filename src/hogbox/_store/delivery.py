@@ -26,8 +26,8 @@ from sqlalchemy import (
 )
 
 from hogbox._delivery.batch import Waiting
+from hogbox._events.dead_letter import read_event
 from hogbox._events.identifier import SHARDS, shard_of
-from hogbox._events.letter import read_event
 from hogbox._store.connections.database import Database, storable
 from hogbox._store.connections.engine import transactional
 from hogbox._store.dialects.element import epoch_ms, hexadecimal

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, Delete, Select, Table, Update, bindparam, delete, or_, select, update
 
-from hogbox._events.letter import person_pattern, read_event
+from hogbox._encryption import SEALED, open_payload
+from hogbox._events.dead_letter import person_pattern, read_event
 from hogbox._events.mention import spellings, without
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit
@@ -20,7 +21,6 @@ from hogbox._store.schema.waiting import (
     newest_id,
     next_id,
 )
-from hogbox.encryption import SEALED, open_payload
 from hogbox.errors import UndecryptablePayload
 
 _SCANNED_AT_ONCE: Final = 50_000

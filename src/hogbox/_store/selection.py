@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, or_
 
+from hogbox._encryption import readable
+from hogbox._events.dead_letter import read_event
 from hogbox._events.escape import escape
-from hogbox._events.letter import read_event
 from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.dialects.statement import milliseconds
 from hogbox._store.schema.table import Tables
-from hogbox.encryption import readable
 
 
 class DeadLetterRow(NamedTuple):

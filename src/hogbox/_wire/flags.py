@@ -73,6 +73,9 @@ class RemoteFlag:
         return decode_payload(self._payload)
 
 
+RemoteFlag.__module__ = "hogbox"
+
+
 @dataclass(frozen=True, slots=True)
 class FlagsAnswer:
     """What PostHog said of one person's flags."""

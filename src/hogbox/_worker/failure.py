@@ -9,16 +9,16 @@ from random import random
 from typing import Final
 
 from hogbox._delivery.batch import Waiting
+from hogbox._delivery.bisection import Part, after
 from hogbox._delivery.course import Failure
-from hogbox._delivery.isolation import Part, after
 from hogbox._delivery.suspect import Suspect
+from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.delivery import DeliveryStore
 from hogbox._wire.backoff import delay, hold
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import Answer, Verdict, what_is_refused
 from hogbox._worker.settlement import Settlement, facts_of
 from hogbox._worker.turn import Shared, Turn
-from hogbox.settings import DeliverySettings
 
 log = logging.getLogger("hogbox.delivery")
 

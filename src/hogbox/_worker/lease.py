@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-from hogbox import __version__
-from hogbox._delivery.pace import Pace
 from hogbox._delivery.share import choose_shards
+from hogbox._delivery.throughput import Throughput
 from hogbox._store.delivery import DeliveryStore
 from hogbox._store.shards.lease import Done
+from hogbox._wire.library import VERSION
 from hogbox._wire.printable import one_line
 
 log = logging.getLogger("hogbox.worker")
@@ -42,7 +42,7 @@ class Leases:
         self._seconds = seconds
         self._held: set[int] = set()
         self._count = count
-        self._pace = Pace()
+        self._pace = Throughput()
 
     @property
     def held(self) -> int:
@@ -60,7 +60,7 @@ class Leases:
         delivered, dead = self._count()
         done = Done(delivered, dead, self._pace.per_minute(now, delivered + dead))
         if not self._store.heartbeat(self._seconds, forget_after=2 * self._seconds, done=done):
-            self._store.announce(socket.gethostname(), os.getpid(), __version__)
+            self._store.announce(socket.gethostname(), os.getpid(), VERSION)
         if self.deadline and now >= self.deadline:
             self.lapses += 1
         self.deadline = now + self._seconds

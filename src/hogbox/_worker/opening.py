@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from hogbox._delivery.batch import Waiting
+from hogbox._encryption import Cipher, is_sealed
 from hogbox._events.escape import unescape
 from hogbox._events.event import is_object, uuid_of
-from hogbox.encryption import Cipher, is_sealed
 from hogbox.errors import UndecryptablePayload
 
 _NO_OBJECT: Final = "the payload is not one JSON object, and would spoil the request that it is in"

@@ -13,7 +13,7 @@ from typing import Final, Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._wire.printable import one_line
-from hogbox.refresher import GivenUp, Refresher
+from hogbox._worker.refresher import GivenUp, Refresher
 
 log = logging.getLogger("hogbox.refresh")
 

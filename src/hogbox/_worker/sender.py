@@ -13,8 +13,11 @@ from random import random
 from typing import Final
 
 from hogbox._delivery.batch import Waiting, group_batches, total_bytes
-from hogbox._delivery.isolation import Part, after, without
+from hogbox._delivery.bisection import Part, after, without
+from hogbox._encryption import VARIABLE, Cipher
 from hogbox._events.event import HISTORICAL
+from hogbox._http.capture import CaptureTransport
+from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.delivery import DeliveryStore, LeaseLost
 from hogbox._store.outbox import Ready
 from hogbox._wire.backoff import delay
@@ -25,9 +28,6 @@ from hogbox._worker.lease import Leases
 from hogbox._worker.opening import open_events
 from hogbox._worker.settlement import Settlement
 from hogbox._worker.turn import Shared, Turn
-from hogbox.encryption import VARIABLE, Cipher
-from hogbox.settings import DeliverySettings
-from hogbox.transport import Transport
 
 log = logging.getLogger("hogbox.delivery")
 
@@ -53,7 +53,7 @@ class Sender:
     def __init__(
         self,
         store: DeliveryStore,
-        transport: Transport,
+        transport: CaptureTransport,
         settings: DeliverySettings,
         shared: Shared,
         leases: Leases,

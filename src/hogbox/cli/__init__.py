@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from hogbox._wire.printable import printable
+from hogbox._operations.console import describe
 from hogbox.errors import HogboxError
+
+__all__ = ["main"]
 
 
 def main() -> None:
@@ -22,20 +24,3 @@ def main() -> None:
         sys.exit(f"hogbox: {describe(error)}")
     except SQLAlchemyError as error:
         sys.exit(f"hogbox: {describe(error)}")
-
-
-def describe(error: HogboxError | SQLAlchemyError) -> str:
-    """What went wrong, for people."""
-    told = _chain(error) if isinstance(error, HogboxError) else f"the database fails: {_sentence(error)}"
-    return printable(told)
-
-
-def _chain(error: BaseException) -> str:
-    """The error and its causes as sentences."""
-    cause = f"\n  because: {_chain(error.__cause__)}" if error.__cause__ else ""
-    return f"{_sentence(error)}{cause}"
-
-
-def _sentence(error: BaseException) -> str:
-    """What a driver said, without what SQLAlchemy adds; the error's own text otherwise."""
-    return str(error.orig if isinstance(error, DBAPIError) and error.orig else error)

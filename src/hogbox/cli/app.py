@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from hogbox import __version__
+from hogbox._wire.library import VERSION
 from hogbox.cli.dead import dead_app
 from hogbox.cli.deliver import deliver
 from hogbox.cli.doctor import doctor
@@ -47,7 +47,7 @@ def build_app() -> typer.Typer:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        say(f"hogbox {__version__}")
+        say(f"hogbox {VERSION}")
         raise typer.Exit
 
 

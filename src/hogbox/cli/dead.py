@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hogbox._events.letter import refused_again
+from hogbox._events.dead_letter import refused_again
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.selection import DeadLetterRow
 from hogbox._wire.printable import one_line

@@ -10,6 +10,10 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hogbox._operations.console import log_to_stderr
+from hogbox._settings.delivery import DeliverySettings
+from hogbox._worker.worker import Progress as Report
+from hogbox._worker.worker import Worker
 from hogbox.cli.option import (
     DatabaseUrl,
     Host,
@@ -19,10 +23,6 @@ from hogbox.cli.option import (
     open_database,
 )
 from hogbox.cli.terminal import Terminal, say
-from hogbox.console import log_to_stderr
-from hogbox.settings import DeliverySettings
-from hogbox.worker import Progress as Report
-from hogbox.worker import Worker
 
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds after which to leave the rest; inf: no limit.")]
 

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from hogbox._operations.doctor import Check, Health, examine, worst
 from hogbox._wire.printable import json_text
 from hogbox.cli.option import DatabaseUrl, Host, ProjectToken, TablePrefix, load_settings
 from hogbox.cli.terminal import Terminal, say
-from hogbox.doctor import Check, Health, examine, worst
 from hogbox.errors import HogboxError
 
 SendTestEvent = Annotated[

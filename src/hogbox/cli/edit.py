@@ -15,15 +15,15 @@ from typing import Annotated
 
 import typer
 
+from hogbox._encryption import Cipher
+from hogbox._events.dead_letter import mend, pretty
 from hogbox._events.event import Event, to_row
 from hogbox._events.historical import without_mark
-from hogbox._events.letter import mend, pretty
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.selection import DeadLetterRow
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import select_letters
 from hogbox.cli.terminal import say
-from hogbox.encryption import Cipher
 from hogbox.errors import InvalidEvent, UsageError
 
 Retry = Annotated[bool, typer.Option("--retry", help="Put it back into the outbox at once.")]

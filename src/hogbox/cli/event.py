@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from hogbox._delivery.circumstance import why_waiting
+from hogbox._delivery.wait_reason import why_waiting
+from hogbox._events.dead_letter import read_event
 from hogbox._events.identifier import parse_uuid
-from hogbox._events.letter import read_event
 from hogbox._store.connections.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.inspection.search import EventSearch, WaitingEvent

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from hogbox._operations.stored_flags import Document, StoredFlags
 from hogbox.cli.flag_document import difference_document, explanation_document, result_document
 from hogbox.cli.flag_person import person_arguments
 from hogbox.cli.flag_view import (
@@ -27,7 +28,6 @@ from hogbox.flags import FlagSet
 from hogbox.flags.change import difference, last_changes
 from hogbox.flags.description import describe_flags
 from hogbox.flags.result import FlagResult
-from hogbox.stored_flags import Document, StoredFlags
 
 INCONCLUSIVE = 3
 """The exit code for a flag that is inconclusive here, or that nobody knows."""

@@ -8,12 +8,12 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from hogbox._encryption import VARIABLE
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.person import PersonStore, Sought, sought
 from hogbox._store.selection import Selection
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.terminal import say
-from hogbox.encryption import VARIABLE
 
 OneProject = Annotated[str | None, typer.Option(help="Only in this project, by its token; default: in all.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count.")]

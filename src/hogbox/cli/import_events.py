@@ -13,12 +13,12 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from hogbox._operations.importer import Imported, Importer, Progress, check
+from hogbox._settings.client import ClientSettings
 from hogbox._wire.host import require_token
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.terminal import Terminal, say
 from hogbox.errors import ConfigurationError
-from hogbox.importer import Imported, Importer, Progress, check
-from hogbox.settings import Settings
 
 STDIN = Path("-")
 
@@ -65,13 +65,13 @@ def _said(result: Imported) -> str:
 def _check_only(file: Path) -> None:
     if file == STDIN:
         raise ConfigurationError("--dry-run needs a file: standard input can be read once only")
-    Settings.load(os.environ, token_needed=False)
+    ClientSettings.load(os.environ, token_needed=False)
     with _bar("checking", file) as report:
         checked = check(file, report)
     say(f"{checked.events} events, nothing wrong")
 
 
-def _import(file: Path, settings: Settings) -> Imported:
+def _import(file: Path, settings: ClientSettings) -> Imported:
     project = require_token(settings.project_token)
     if settings.disabled:
         raise ConfigurationError("hogbox is switched off (HOGBOX_DISABLED): nothing is imported")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hogbox.encryption import new_key
+from hogbox._encryption import new_key
 
 
 def keygen() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hogbox._events.letter import pretty, read_event
+from hogbox._events.dead_letter import pretty, read_event
 from hogbox._store.selection import DeadLetterRow
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from hogbox._settings.client import ClientSettings
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings
 from hogbox.cli.terminal import say
 from hogbox.schema import create_tables, migration_sql, migration_sql_from
-from hogbox.settings import Settings
 
 AsSql = Annotated[bool, typer.Option("--sql", help="Print the SQL that it would run, and run nothing.")]
 Dialect = Annotated[
@@ -42,7 +42,7 @@ def migrate(
     if dialect is not None:
         if not as_sql:
             raise typer.BadParameter("--dialect goes with --sql")
-        prefix = Settings.load(os.environ, table_prefix=table_prefix, token_needed=False).table_prefix
+        prefix = ClientSettings.load(os.environ, table_prefix=table_prefix, token_needed=False).table_prefix
         _print_sql(migration_sql_from(from_version or 0, dialect, table_prefix=prefix))
         return
     settings = load_settings(database_url, None, table_prefix)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from hogbox._settings.client import ClientSettings
 from hogbox._store.connections.database import Database
 from hogbox.errors import ConfigurationError
-from hogbox.settings import Settings
 
 DatabaseUrl = Annotated[
     str | None,
@@ -29,9 +29,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every reques
 
 def load_settings(
     database_url: str | None, host: str | None, table_prefix: str | None, project_token: str | None = None
-) -> Settings:
+) -> ClientSettings:
     """The settings of a command: it needs a database, and a project token only to refresh flag definitions."""
-    settings = Settings.load(
+    settings = ClientSettings.load(
         os.environ,
         database_url=database_url,
         project_token=project_token,
@@ -44,6 +44,6 @@ def load_settings(
     return settings
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: ClientSettings) -> Database:
     """The database of these settings."""
     return Database(settings.database_url, settings.table_prefix)

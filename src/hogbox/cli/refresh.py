@@ -6,6 +6,8 @@ from contextlib import closing
 
 import typer
 
+from hogbox._operations.console import log_to_stderr
+from hogbox._worker.refresher import Refresher
 from hogbox.cli.option import (
     DatabaseUrl,
     Host,
@@ -16,8 +18,6 @@ from hogbox.cli.option import (
     open_database,
 )
 from hogbox.cli.terminal import say
-from hogbox.console import log_to_stderr
-from hogbox.refresher import Refresher
 
 
 def refresh(

@@ -12,15 +12,15 @@ import typer
 from rich.live import Live
 from sqlalchemy.exc import SQLAlchemyError
 
+from hogbox._operations.console import describe
+from hogbox._operations.status import Status, document, read_status
+from hogbox._settings.delivery import DeliverySettings
+from hogbox._settings.report import settings_in_force
 from hogbox._wire.printable import json_text
-from hogbox.cli import describe
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.status_page import page_of
 from hogbox.cli.terminal import Terminal, say
-from hogbox.effective import effective_settings
 from hogbox.errors import HogboxError
-from hogbox.settings import DeliverySettings
-from hogbox.status import Status, document, read_status
 
 CANNOT_BE_ASKED: Final = 3
 _PAUSE: Final = 1.0
@@ -51,8 +51,8 @@ def status(
 def _show(database_url: str | None, table_prefix: str | None, as_json: bool, watch: bool) -> int:
     settings = load_settings(database_url, None, table_prefix)
     delivery = DeliverySettings.load(os.environ)
-    arguments = {"HOGBOX_DATABASE_URL": database_url, "HOGBOX_TABLE_PREFIX": table_prefix}
-    effective = effective_settings(settings, delivery, os.environ, arguments)
+    arguments = {"database_url": database_url, "table_prefix": table_prefix}
+    effective = settings_in_force(settings, delivery, os.environ, arguments)
     given = settings.definitions_key is not None
     with closing(open_database(settings)) as database:
 

@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hogbox._operations.diagnosis import Level
+from hogbox._operations.status import Status, document
 from hogbox._store.inspection.snapshot import BacklogSummary
 from hogbox._wire.printable import one_line
-from hogbox.judgement import Level
-from hogbox.status import Status, document
 
 _COLOURS: Final = {Level.HEALTHY: "green", Level.DEGRADED: "yellow", Level.BROKEN: "red"}
 _MOST: Final = 10

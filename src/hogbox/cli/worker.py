@@ -8,6 +8,10 @@ from typing import Annotated
 
 import typer
 
+from hogbox._operations.console import log_to_stderr
+from hogbox._settings.delivery import DeliverySettings
+from hogbox._worker.refresher import Refresher
+from hogbox._worker.worker import Worker
 from hogbox.cli.option import (
     DatabaseUrl,
     Host,
@@ -17,11 +21,7 @@ from hogbox.cli.option import (
     load_settings,
     open_database,
 )
-from hogbox.console import log_to_stderr
-from hogbox.refresher import Refresher
-from hogbox.settings import DeliverySettings
 from hogbox.telemetry import Telemetry
-from hogbox.worker import Worker
 
 MetricsPort = Annotated[
     int | None,
@@ -51,7 +51,7 @@ def worker(
     Example: hogbox worker --database-url postgresql://app@localhost/app
     """
     # Imported when a worker is started: it takes as long as some other commands do.
-    from hogbox._metrics.server import serve
+    from hogbox._operations.metrics.server import serve
 
     settings = load_settings(database_url, host, table_prefix, project_token)
     log_to_stderr(requests=verbose)

@@ -26,7 +26,8 @@ try:
 except ModuleNotFoundError as missing:
     raise MissingDependency("hogbox.integrations.fastapi needs FastAPI: pip install 'hogbox[fastapi]'") from missing
 
-from hogbox.integrations.starlette import STATE, HogboxMiddleware, posthog_lifespan
+from hogbox.integrations._request import CLIENT_NAMES
+from hogbox.integrations.starlette import HogboxMiddleware, posthog_lifespan
 
 __all__ = [
     "AsyncPostHogDep",
@@ -39,7 +40,7 @@ __all__ = [
     "posthog_lifespan",
 ]
 
-Client = TypeVar("Client", PostHog, AsyncPostHog)
+_Client = TypeVar("_Client", PostHog, AsyncPostHog)
 
 
 # Asynchronous, though they wait for nothing: FastAPI would call plain functions in a thread.
@@ -91,8 +92,8 @@ def async_flags_of(session: object) -> Callable[..., AsyncIterator[AsyncFlags]]:
     return get_flags
 
 
-def _find(connection: HTTPConnection, kind: type[Client]) -> Client:
-    name = STATE[kind]
+def _find(connection: HTTPConnection, kind: type[_Client]) -> _Client:
+    name = CLIENT_NAMES[kind]
     client = getattr(connection.app.state, name, None)
     if isinstance(client, kind):
         return client

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from hogbox import __version__
-from hogbox._metrics.collector import MAX_AGE, Collector
-from hogbox._metrics.count import counts_of
-from hogbox._metrics.family import METRICS, Distribution, Kind, Metric
+from hogbox._operations.metrics.collector import MAX_AGE, Collector
+from hogbox._operations.metrics.count import counts_of
+from hogbox._operations.metrics.family import METRICS, Distribution, Kind, Metric
+from hogbox._wire.library import VERSION
 from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.errors import MissingDependency
-from hogbox.telemetry import ANSWERED, DELIVERED, Event, FlagsAsked, Refreshed, RequestDone, Telemetry
+from hogbox.telemetry import ANSWERED, DELIVERED, FlagsAsked, Refreshed, RequestDone, Telemetry, TelemetryEvent
 
 try:
     from opentelemetry.metrics import CallbackOptions, Counter, Histogram, MeterProvider, Observation, get_meter
@@ -32,7 +32,7 @@ except ModuleNotFoundError as missing:
 
 __all__ = ["Instrumentation", "instrument"]
 
-Attributes = Mapping[str, str | int | float | bool]
+_Attributes = Mapping[str, str | int | float | bool]
 
 _UNITS: Final = {"_seconds": "s", "_bytes": "By"}
 _ERROR: Final = "error"
@@ -50,10 +50,10 @@ def instrument(
     Without providers they are OpenTelemetry's global ones. `max_age` is how old what was read from the database may be,
     in seconds. Call it once per client; what it returns undoes it.
     """
-    tracer = get_tracer("hogbox", __version__, tracer_provider)
-    meter = get_meter("hogbox", __version__, meter_provider)
+    tracer = get_tracer("hogbox", VERSION, tracer_provider)
+    meter = get_meter("hogbox", VERSION, meter_provider)
     return Instrumentation(
-        posthog.telemetry, Collector(posthog._parts.database, posthog.telemetry, max_age), tracer, meter
+        posthog.telemetry, Collector(posthog._components.database, posthog.telemetry, max_age), tracer, meter
     )
 
 
@@ -70,7 +70,7 @@ class Instrumentation:
             self._make(metric, meter)
         telemetry.attach(self)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: TelemetryEvent) -> None:
         """Count this, and make a span of it where it went over the network."""
         for metric, labels, amount in counts_of(event):
             attributes = dict(zip(metric.labels, labels, strict=True))
@@ -98,7 +98,7 @@ class Instrumentation:
         self._telemetry.detach(self)
         self._telemetry.detach(self._collector.meter)
 
-    def _span(self, name: str, seconds: float, attributes: Attributes, failed: str | None) -> None:
+    def _span(self, name: str, seconds: float, attributes: _Attributes, failed: str | None) -> None:
         ended = time.time_ns()
         began = ended - int(seconds * 1e9)
         span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=began)
@@ -143,7 +143,7 @@ def _name_of(metric: Metric) -> tuple[str, str]:
     return name.replace("_", "."), ""
 
 
-def _of_request(done: RequestDone) -> Attributes:
+def _of_request(done: RequestDone) -> _Attributes:
     attributes: dict[str, str | int] = {
         "hogbox.project": done.project,
         "hogbox.verdict": done.verdict,
@@ -153,7 +153,7 @@ def _of_request(done: RequestDone) -> Attributes:
     return attributes if done.status is None else {**attributes, "http.response.status_code": done.status}
 
 
-def _of_refresh(refreshed: Refreshed) -> Attributes:
+def _of_refresh(refreshed: Refreshed) -> _Attributes:
     attributes = {"hogbox.project": refreshed.project, "hogbox.status": refreshed.status}
     return attributes if refreshed.reason is None else {**attributes, "hogbox.reason": refreshed.reason}
 

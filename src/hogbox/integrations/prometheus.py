@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from hogbox._metrics.collector import MAX_AGE, Collector
-from hogbox._metrics.family import METRICS, Distribution, Family, Kind, Metric
+from hogbox._operations.metrics.collector import MAX_AGE, Collector
+from hogbox._operations.metrics.family import METRICS, Distribution, Family, Kind, Metric
 from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.errors import MissingDependency
-from hogbox.telemetry import Event
+from hogbox.telemetry import TelemetryEvent
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -40,9 +40,9 @@ class HogboxCollector(PrometheusCollector):
     """
 
     def __init__(self, posthog: PostHog | AsyncPostHog, *, max_age: float = MAX_AGE) -> None:
-        self._collector = Collector(posthog._parts.database, posthog.telemetry, max_age)
+        self._collector = Collector(posthog._components.database, posthog.telemetry, max_age)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: TelemetryEvent) -> None:
         """Count what another client tells."""
         self._collector.meter(event)
 

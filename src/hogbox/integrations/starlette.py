@@ -27,7 +27,7 @@ from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.context import identify_context
 from hogbox.errors import ConfigurationError, MissingDependency
-from hogbox.request import report, report_async, request_context
+from hogbox.integrations._request import CLIENT_NAMES, report, report_async, request_context
 
 try:
     from starlette.applications import Starlette
@@ -40,25 +40,24 @@ except ModuleNotFoundError as missing:
         "hogbox.integrations.starlette needs Starlette: pip install 'hogbox[starlette]'"
     ) from missing
 
+__all__ = ["FindDistinctId", "HogboxMiddleware", "posthog_lifespan"]
+
 log = logging.getLogger("hogbox")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-DistinctId: TypeAlias = str | int | UUID | None
+_DistinctId: TypeAlias = str | int | UUID | None
 
-FindDistinctId: TypeAlias = Callable[[HTTPConnection], DistinctId | Awaitable[DistinctId]]
+FindDistinctId: TypeAlias = Callable[[HTTPConnection], _DistinctId | Awaitable[_DistinctId]]
 """Says who has sent a request (a `Request` or a `WebSocket` is an HTTPConnection), or None."""
 
-Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
-
-STATE: Final[dict[type[PostHog | AsyncPostHog], str]] = {PostHog: "posthog", AsyncPostHog: "async_posthog"}
-"""The attribute of `app.state` that holds a client, by its kind."""
+_Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 _GRACE: Final = 1.0
 """Seconds beyond the time-out for what ought to have ended by then. What still runs is left to its threads."""
 
 
-def posthog_lifespan(posthog: PostHog | AsyncPostHog, *, worker: bool = True, drain_timeout: float = 5.0) -> Lifespan:
+def posthog_lifespan(posthog: PostHog | AsyncPostHog, *, worker: bool = True, drain_timeout: float = 5.0) -> _Lifespan:
     """The lifespan of an application with this client, which it finds in `app.state.posthog` (or `.async_posthog`).
 
     Pass it as `lifespan=`; within a lifespan of your own, `async with posthog_lifespan(posthog)(app): ...`.
@@ -72,7 +71,7 @@ def posthog_lifespan(posthog: PostHog | AsyncPostHog, *, worker: bool = True, dr
     Starting raises what `start` raises: TablesError, or what the database raises. At the end nothing is raised, and
     what goes wrong is logged: events that were not delivered wait for the next worker.
     """
-    name = STATE[_require_client(posthog)]
+    name = CLIENT_NAMES[_require_client(posthog)]
     if not 0 <= drain_timeout < math.inf:
         raise ConfigurationError(f"drain_timeout is a number of seconds, 0 or more, not {drain_timeout!r}")
 
@@ -180,7 +179,7 @@ def _url(scope: Scope) -> str:
 
 def _require_client(posthog: object) -> type[PostHog | AsyncPostHog]:
     """The kind of client that this is."""
-    for kind in STATE:
+    for kind in CLIENT_NAMES:
         if isinstance(posthog, kind):
             return kind
     raise ConfigurationError(f"posthog is a hogbox.PostHog or AsyncPostHog, not {type(posthog).__name__}")
@@ -222,7 +221,7 @@ async def _drain(posthog: PostHog | AsyncPostHog, timeout: float) -> None:
         log.warning("%d events still wait; the next worker delivers them", delivery.waiting)
 
 
-async def _wait(method: Callable[..., T | Awaitable[T]], *args: object) -> T:
+async def _wait(method: Callable[..., _T | Awaitable[_T]], *args: object) -> _T:
     """Call what blocks or is asynchronous, without blocking the loop."""
     outcome = method(*args) if iscoroutinefunction(method) else await asyncio.to_thread(method, *args)
     return await outcome if isawaitable(outcome) else outcome

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from hogbox._events.identity import resolve
+from hogbox._settings.client import ClientSettings, require_prefix
 from hogbox._store.connections.database import Database
 from hogbox._store.handles.async_handle import AsyncWriter
 from hogbox._store.handles.handle import Writer, find_named
@@ -17,7 +18,6 @@ from hogbox._store.handles.portable import Portable, Rows
 from hogbox._store.inspection.content import ContentStatements
 from hogbox._store.schema.table import Tables
 from hogbox.errors import AsyncHandle, SyncHandle
-from hogbox.settings import Settings, require_prefix
 from hogbox.testing.row import CapturedEvent, DeadLetter, to_dead_letter, to_event
 
 E = TypeVar("E", bound=CapturedEvent)
@@ -91,7 +91,7 @@ class _Tables:
     def read_committed(self, source: Any, statement: Portable) -> Rows:
         """The rows that are committed in this database; where None is given, in that of `HOGBOX_DATABASE_URL`."""
         if source is None:
-            source = Settings.load(os.environ, token_needed=False).database_url
+            source = ClientSettings.load(os.environ, token_needed=False).database_url
         with closing(Database(source, self._prefix)) as database, database.engine.connect() as connection:
             return Writer().read(connection, statement, ())
 

@@ -20,9 +20,9 @@ def posthog_table_prefix() -> str:
     """
     import os
 
-    from hogbox.settings import Settings
+    from hogbox._settings.client import ClientSettings
 
-    return Settings.load(os.environ, token_needed=False).table_prefix
+    return ClientSettings.load(os.environ, token_needed=False).table_prefix
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import pytest
 
+from hogbox._client.effect import Flow, Read
 from hogbox._client.flag_cache import FlagCache, Sight, Stamp
 from hogbox._client.flag_reader import REMOTE, FlagReader, Result, require_fallback
 from hogbox._client.local_flags import Person
 from hogbox._client.snapshot import exposure_of
-from hogbox._client.step import Plan, Read
 from hogbox._store.handles.portable import Portable
 from hogbox._store.inspection.content import ContentStatements
 from hogbox._wire.flags import FlagsAnswer, RemoteFlag
@@ -49,10 +49,10 @@ def _read_plain(real: Callable[..., FlagResult | None], flags: FlagOverrides) ->
     return read_plain
 
 
-def _read(real: Callable[..., Plan[Result | None]], flags: FlagOverrides) -> Method:
+def _read(real: Callable[..., Flow[Result | None]], flags: FlagOverrides) -> Method:
     def read(
         reader: FlagReader, ctx: Any, key: Any, person: Person | None, fallback: str | None, track: bool | None
-    ) -> Plan[Result | None]:
+    ) -> Flow[Result | None]:
         """A flag that is set takes no look at the database, where there may be none."""
         overrides = flags.overrides
         if person is None or not isinstance(key, str) or overrides.find(key, person.distinct_id) is None:
@@ -67,8 +67,8 @@ def _read(real: Callable[..., Plan[Result | None]], flags: FlagOverrides) -> Met
     return read
 
 
-def _sight(real: Callable[..., Plan[Sight]], flags: FlagOverrides) -> Method:
-    def sight(reader: FlagReader, ctx: Any, fallback: str | None) -> Plan[Sight]:
+def _sight(real: Callable[..., Flow[Sight]], flags: FlagOverrides) -> Method:
+    def sight(reader: FlagReader, ctx: Any, fallback: str | None) -> Flow[Sight]:
         """The flags that the transaction sees, if any, with what is set over them; as if some were stored."""
         overrides = flags.overrides
         if not overrides:
@@ -80,8 +80,8 @@ def _sight(real: Callable[..., Plan[Sight]], flags: FlagOverrides) -> Method:
     return sight
 
 
-def _view(real: Callable[..., Plan[Sight]], flags: FlagOverrides) -> Method:
-    def view(cache: FlagCache, handle: Any) -> Plan[Sight]:
+def _view(real: Callable[..., Flow[Sight]], flags: FlagOverrides) -> Method:
+    def view(cache: FlagCache, handle: Any) -> Flow[Sight]:
         """The same, but that neither the tables nor, without a handle, a database need be there."""
         if not flags.overrides:
             return (yield from real(cache, handle))
@@ -95,14 +95,14 @@ def _view(real: Callable[..., Plan[Sight]], flags: FlagOverrides) -> Method:
     return view
 
 
-def _is_there(cache: FlagCache, handle: Any) -> Plan[bool]:
+def _is_there(cache: FlagCache, handle: Any) -> Flow[bool]:
     """Whether there is a table of definitions. On PostgreSQL a look at one that is missing ends the transaction."""
-    rows = yield Read(handle, Portable(cache.tables.once(ContentStatements).find_definitions, ()), ())
+    rows = yield Read(handle, Portable(ContentStatements(cache.tables).find_definitions, ()), ())
     return bool(rows[0][0])
 
 
-def _answer(real: Callable[..., Plan[FlagsAnswer | None]], flags: FlagOverrides) -> Method:
-    def answer(reader: FlagReader, person: Person | None, keys: Sequence[str] | None) -> Plan[FlagsAnswer | None]:
+def _answer(real: Callable[..., Flow[FlagsAnswer | None]], flags: FlagOverrides) -> Method:
+    def answer(reader: FlagReader, person: Person | None, keys: Sequence[str] | None) -> Flow[FlagsAnswer | None]:
         """PostHog is asked only for flags that are not set; where all are wanted, those that are set are all."""
         overrides = flags.overrides
         if person is None or not overrides:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hogbox._encryption import open_payload
 from hogbox._events.escape import unescape
-from hogbox.encryption import open_payload
 
 _OF_HOGBOX: Final = frozenset(
     {

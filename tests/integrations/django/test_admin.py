@@ -12,8 +12,8 @@ from django.contrib.auth.models import Permission  # type: ignore[import-untyped
 from django.db import DatabaseError, connections  # type: ignore[import-untyped]
 from django.test import Client, override_settings  # type: ignore[import-untyped]
 
+from hogbox._encryption import VARIABLE, Cipher, new_key
 from hogbox._events.event import Row
-from hogbox.encryption import VARIABLE, Cipher, new_key
 from hogbox.integrations.django import posthog
 from hogbox.integrations.django.dead_letter import retry
 from hogbox.integrations.django.models import OutboxEvent

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from hogbox import PostHog
-from hogbox._metrics.family import METRICS
+from hogbox._operations.metrics.family import METRICS
 from hogbox.emulator import Emulator
 from hogbox.errors import RemoteEvaluationError
 from hogbox.integrations.opentelemetry import Instrumentation, instrument

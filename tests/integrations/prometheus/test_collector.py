@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
 from hogbox import AsyncPostHog, PostHog
-from hogbox._metrics.family import METRICS
-from hogbox._metrics.text import render
+from hogbox._operations.metrics.family import METRICS
+from hogbox._operations.metrics.text import render
 from hogbox.emulator import Emulator
 from hogbox.integrations.prometheus import HogboxCollector
 from tests.fixtures.database import TestDatabase

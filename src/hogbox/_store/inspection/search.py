@@ -6,11 +6,12 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Select, bindparam, func, select
 
-from hogbox._delivery.circumstance import Circumstances
 from hogbox._delivery.share import Lease
+from hogbox._delivery.wait_reason import WaitState
+from hogbox._encryption import readable
+from hogbox._events.dead_letter import read_event
 from hogbox._events.escape import unescape
 from hogbox._events.event import beginning_of
-from hogbox._events.letter import read_event
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit
 from hogbox._store.dialects.element import epoch_ms
@@ -21,7 +22,6 @@ from hogbox._store.schema.waiting import (
 )
 from hogbox._store.shards.lease import read_live_workers
 from hogbox._wire.verdict import what_is_refused
-from hogbox.encryption import readable
 
 _SCANNED_AT_ONCE: Final = 50_000
 """Ids in one statement."""
@@ -160,7 +160,7 @@ class EventSearch:
                 edge = rows[-1][0]
         return Position(ahead, exact=False)
 
-    def circumstances(self, event: WaitingEvent) -> Circumstances:
+    def circumstances(self, event: WaitingEvent) -> WaitState:
         """What stands between the event and PostHog."""
         with self._connect() as connection:
             shard = connection.execute(self._statements.read_shard, {"shard": event.shard}).one()
@@ -169,7 +169,7 @@ class EventSearch:
             alive = connection.scalars(self._statements.read_live_workers, silence).all()
             ahead = connection.scalar(self._statements.count_ahead, {"shard": event.shard, "event": event.id}) or 0
         owner, left, wait, attempt, error = shard
-        return Circumstances(
+        return WaitState(
             lease=Lease(event.shard, owner, left / 1000),
             workers=len(alive),
             put_off=wait / 1000,

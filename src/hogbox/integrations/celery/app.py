@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
+from hogbox._settings.polling import polling_interval
 from hogbox._wire.tracing import CONTEXT_TAGS
 from hogbox.client import PostHog
 from hogbox.context import Context, get_context
 from hogbox.errors import ConfigurationError, MissingDependency
+from hogbox.integrations._request import report, request_context
 from hogbox.integrations.celery.header import add_headers, find_headers, headers_of, read_tags
-from hogbox.request import report, request_context
-from hogbox.settings import polling_interval
 
 try:
     from celery import Celery, Task, signals  # type: ignore[import-untyped]

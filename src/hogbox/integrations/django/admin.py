@@ -10,10 +10,10 @@ from django.utils.html import format_html  # type: ignore[import-untyped]
 from django.utils.safestring import SafeString  # type: ignore[import-untyped]
 from django.utils.translation import ngettext  # type: ignore[import-untyped]
 
+from hogbox._encryption import readable
+from hogbox._events.dead_letter import pretty, read_event
 from hogbox._events.escape import escape
-from hogbox._events.letter import pretty, read_event
 from hogbox._wire.host import shorten
-from hogbox.encryption import readable
 from hogbox.integrations.django.dead_letter import retry
 from hogbox.integrations.django.models import DeadLetter, FlagDefinitions, OutboxEvent, Refresh, moment
 

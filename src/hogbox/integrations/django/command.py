@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError  # type: ignore[import-untyped]
 
+from hogbox._operations.console import log_to_stderr
 from hogbox._store.connections.database import Database
 from hogbox._wire.printable import printable
-from hogbox.console import log_to_stderr
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
 from hogbox.integrations.django.configuration import Configuration
 from hogbox.integrations.django.engine import open_engine

@@ -19,9 +19,11 @@ from django.conf import settings  # type: ignore[import-untyped]
 from django.db import DEFAULT_DB_ALIAS, connections  # type: ignore[import-untyped]
 from django.utils.module_loading import import_string  # type: ignore[import-untyped]
 
+from hogbox._settings.client import ClientSettings, require_prefix
+from hogbox._settings.delivery import DeliverySettings
+from hogbox._settings.setting import rows
 from hogbox.client import PostHog
 from hogbox.errors import ConfigurationError
-from hogbox.settings import DeliverySettings, Settings, require_prefix
 
 ARGUMENTS: Final = {
     name.upper(): parameter
@@ -36,13 +38,6 @@ OWN: Final = ("DATABASE", "DATABASE_URL", *_CHOICES, "USER_DISTINCT_ID")
 """The keys that are Django's own."""
 
 _CALLABLES: Final = ("IDENTIFY", "BEFORE_SEND", "USER_DISTINCT_ID")
-_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
-    "bool": (bool,),
-    "bool | None": (bool,),
-    "str": (str,),
-    "str | None": (str,),
-    "float | None": (int, float),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +59,11 @@ class Configuration:
     user_distinct_id: Callable[[Any], Any] | None = None
     """The distinct id of a signed-in user; None: its primary key."""
 
-    def settings(self) -> Settings:
+    def settings(self) -> ClientSettings:
         """What a worker or a command needs to know: it needs no project token. Raises ConfigurationError."""
-        known = inspect.signature(Settings.load).parameters
+        known = {row.argument for row in rows(ClientSettings)}
         given = {name: value for name, value in self.arguments.items() if name in known}
-        return Settings.load(os.environ, token_needed=False, **given)
+        return ClientSettings.load(os.environ, token_needed=False, **given)
 
     @property
     def delivery(self) -> DeliverySettings:
@@ -113,11 +108,16 @@ def _value(key: str, value: Any) -> Any:
         return _callables(key, value)
     if key == "DELIVERY":
         return _delivery(value)
-    annotation = "bool" if key in _CHOICES else ARGUMENTS[key].annotation if key in ARGUMENTS else "str"
-    kinds = _KINDS.get(annotation, (object,))
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise ConfigurationError(f"HOGBOX[{key!r}] must be {_WORDS[kinds[0]]}, not {type(value).__name__}")
+    types = _types(key)
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise ConfigurationError(f"HOGBOX[{key!r}] must be {_WORDS[types[0]]}, not {type(value).__name__}")
     return value
+
+
+def _types(key: str) -> tuple[type, ...]:
+    if key in _CHOICES:
+        return (bool,)
+    return next((row.kind.types for row in rows(ClientSettings) if row.argument.upper() == key), (str,))
 
 
 _WORDS: Final = {bool: "True or False", str: "text", int: "a number"}

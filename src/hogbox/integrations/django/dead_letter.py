@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from django.db import connections, transaction  # type: ignore[import-untyped]
 from django.db.models import F  # type: ignore[import-untyped]
 
-from hogbox._events.letter import refused_again
+from hogbox._events.dead_letter import refused_again
 from hogbox._store.dead_letter import PutBack
 from hogbox._store.handles.handle import Writer
 from hogbox._store.handles.portable import Portable

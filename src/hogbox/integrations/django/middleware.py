@@ -20,10 +20,10 @@ from django.http import Http404, HttpRequest, HttpResponseBase  # type: ignore[i
 from django.http.multipartparser import MultiPartParserError  # type: ignore[import-untyped]
 
 from hogbox.context import Context
+from hogbox.integrations._request import report, request_context
 from hogbox.integrations.django.client import current
 from hogbox.integrations.django.configuration import configuration
 from hogbox.integrations.django.stream import keep_context
-from hogbox.request import report, request_context
 
 log = logging.getLogger("hogbox")
 

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from hogbox._wire.tracing import request_properties
 from hogbox.client import PostHog
 from hogbox.context import Context, get_context, use_context
-from hogbox.request import report, request_context
+from hogbox.integrations._request import report, request_context
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -120,7 +120,7 @@ class _Body:
 
     def __init__(self, body: Iterable[bytes], context: Context, posthog: PostHog) -> None:
         self._body = body
-        self._parts = iter(body)
+        self._components = iter(body)
         self._context = context
         self._posthog = posthog
 
@@ -128,7 +128,7 @@ class _Body:
         return self
 
     def __next__(self) -> bytes:
-        return self._do(self._parts.__next__)
+        return self._do(self._components.__next__)
 
     def close(self) -> None:
         """Let Flask end the response."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandError  # type: ignore[import-untyped]
 
+from hogbox._worker.worker import Worker
 from hogbox.integrations.django.command import HogboxCommand, open_database
 from hogbox.integrations.django.configuration import configuration
-from hogbox.worker import Worker
 
 
 class Command(HogboxCommand):

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandError  # type: ignore[import-untyped]
 
+from hogbox._worker.refresher import Refresher
 from hogbox.integrations.django.command import HogboxCommand, open_database
 from hogbox.integrations.django.configuration import configuration
-from hogbox.refresher import Refresher
 
 
 class Command(HogboxCommand):

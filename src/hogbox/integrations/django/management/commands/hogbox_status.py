@@ -7,12 +7,12 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hogbox._operations.status import Status, read_status
 from hogbox._store.inspection.snapshot import DefinitionsRow
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
 from hogbox.integrations.django.command import HogboxCommand, open_database
 from hogbox.integrations.django.configuration import configuration
-from hogbox.status import Status, read_status
 
 
 class Command(HogboxCommand):

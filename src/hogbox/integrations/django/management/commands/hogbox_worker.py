@@ -5,12 +5,12 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from hogbox._metrics.server import serve
+from hogbox._operations.metrics.server import serve
+from hogbox._worker.refresher import Refresher
+from hogbox._worker.worker import Worker
 from hogbox.integrations.django.command import HogboxCommand, open_database
 from hogbox.integrations.django.configuration import configuration
-from hogbox.refresher import Refresher
 from hogbox.telemetry import Telemetry
-from hogbox.worker import Worker
 
 
 class Command(HogboxCommand):

@@ -1,0 +1,88 @@
+"""Capture requests: where a worker's batches are sent. What an answer means is in `_wire/verdict.py`."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+from hogbox._http.client import HttpClient
+from hogbox._http.response import NoReply
+from hogbox._wire.backoff import parse_retry_after
+from hogbox._wire.batch import Request, batch_request
+from hogbox._wire.host import shorten
+from hogbox._wire.library import USER_AGENT
+from hogbox._wire.verdict import Answer, judge, no_answer
+from hogbox.telemetry import RequestDone, Telemetry
+
+_MAX_BYTES: Final = 1024 * 1024
+"""The largest answer that is read: a result for each of a thousand events fits."""
+
+_SHORTEST: Final = 0.1
+"""The least time, in seconds, for a request that a sender begins just before its deadline."""
+
+
+class CaptureTransport:
+    """Sends capture requests to one host and judges the answers; never raises for what the network does.
+
+    A request may take `timeout` seconds, and none outlasts `ends`, a moment on the monotonic clock.
+    """
+
+    def __init__(
+        self, host: str, timeout: float, connections: int, telemetry: Telemetry, *, ends: float = float("inf")
+    ) -> None:
+        self._timeout = timeout
+        self._ends = ends
+        self._client = HttpClient(host, connections=connections)
+        self._telemetry = telemetry
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def send_batch(self, token: str, payloads: list[str], *, historical: bool = False) -> Answer:
+        """Send these encoded events, in this order, and judge the answer. `historical`: they are a backfill."""
+        now = datetime.now(UTC)
+        request = batch_request(token, payloads, sent_at=now.isoformat(), user_agent=USER_AGENT, historical=historical)
+        began = time.perf_counter()
+        answer = self._post(request)
+        seconds = time.perf_counter() - began
+        self._telemetry.emit(
+            RequestDone(
+                shorten(token),
+                answer.status,
+                answer.verdict.value,
+                answer.reason,
+                seconds,
+                len(payloads),
+                len(request.body),
+            )
+        )
+        return answer
+
+    def _post(self, request: Request) -> Answer:
+        seconds = min(self._timeout, max(_SHORTEST, self._ends - time.monotonic()))
+        try:
+            response = self._client.exchange(
+                "POST", request.path, request.headers, request.body, seconds=seconds, limit=_MAX_BYTES
+            )
+        except NoReply as error:
+            return no_answer(str(error))
+        retry_after = parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC))
+        where = f" (redirects to {response.location})" if response.location else ""
+        return judge(response.status, response.text() + where, retry_after, response.headers.get("content-type"))
+
+
+def reach(host: str, timeout: float) -> int:
+    """The status of whatever the host answers to a plain request for its root. Raises NoReply where nothing comes."""
+    client = HttpClient(host, connections=1)
+    try:
+        # The status alone is wanted, so the body may be cut.
+        return client.exchange("GET", "/", {"User-Agent": USER_AGENT}, seconds=timeout, limit=1024).status
+    finally:
+        client.close()

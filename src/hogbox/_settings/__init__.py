@@ -1,0 +1,1 @@
+"""Settings: each one is a field of a settings class, with the row of the table that says where it is read and shown."""

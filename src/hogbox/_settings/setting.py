@@ -1,0 +1,138 @@
+"""Setting: one row of the table of settings.
+
+The row of a field serves everything that concerns the setting: the argument of a client, the environment variable,
+Django's HOGBOX, the report of `hogbox status`, and the test of the reference page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from hogbox.errors import ConfigurationError
+
+_ROW: Final = "setting"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How values of a type are read from a variable, checked, and shown."""
+
+    name: str
+    """The type, as the reference page names it."""
+    types: tuple[type, ...]
+    """What an argument may be."""
+    read: Callable[[str, str], Any]
+    """The value of a text; the second argument is the variable, for the message of a ConfigurationError."""
+    check: Callable[[str, Any], Any] = lambda _, value: value
+    """The value, checked and normalized; the first argument names the setting. Raises ConfigurationError."""
+    show: Callable[[Any], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the table. Without variables, the setting is an argument only."""
+
+    name: str
+    """The field's name."""
+    kind: Kind
+    default: Any
+    variables: tuple[str, ...]
+    """The environment variables, the preferred one first."""
+    argument: str
+    """The client's argument, or the field's name where it has none."""
+
+    def value(self, argument: Any, environment: Mapping[str, str]) -> Any:
+        """The argument, else the variable's value, else the default, unchecked. Raises ConfigurationError."""
+        if argument is not None and argument != "":
+            return argument
+        variable = self.variable_in_use(environment)
+        return self.default if variable is None else self.kind.read(environment[variable].strip(), variable)
+
+    def check(self, value: Any, label: str) -> Any:
+        """The value, checked and normalized. Raises ConfigurationError, which names the setting by the label."""
+        return value if value == self.default else self.kind.check(label, value)
+
+    def variable_in_use(self, environment: Mapping[str, str]) -> str | None:
+        """The variable that is set, if any."""
+        return next((name for name in self.variables if environment.get(name, "").strip()), None)
+
+
+def setting(default: Any, kind: Kind, *variables: str, argument: str = "", repr: bool = True) -> Any:  # noqa: A002
+    """A field of a settings class, with its row."""
+    return field(default=default, repr=repr, metadata={_ROW: (kind, variables, argument)})
+
+
+def rows(settings: type) -> tuple[Setting, ...]:
+    """The rows of a settings class, in the order of its fields."""
+    found = []
+    for one in fields(settings):
+        kind, variables, argument = one.metadata[_ROW]
+        found.append(Setting(one.name, kind, one.default, variables, argument or one.name))
+    return tuple(found)
+
+
+def read_all(settings: type, environment: Mapping[str, str], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all fields, unchecked. Raises ConfigurationError for unknown arguments and unreadable variables."""
+    table = {row.argument: row for row in rows(settings)}
+    if unknown := set(arguments) - set(table):
+        raise ConfigurationError(f"unknown setting {sorted(unknown)[0]!r}; known are {', '.join(sorted(table))}")
+    return {row.name: row.value(arguments.get(argument), environment) for argument, row in table.items()}
+
+
+def read_number(kind: type[int] | type[float]) -> Callable[[str, str], float]:
+    """Reads numbers of this type."""
+
+    def read(text: str, variable: str) -> float:
+        try:
+            return kind(text)
+        except ValueError:
+            raise ConfigurationError(f"{variable}={text!r} is not a number") from None
+
+    return read
+
+
+def require_number(variable: str, value: float, *, zero: bool) -> float:
+    """A finite number above zero, or of at least zero. Raises ConfigurationError."""
+    if (value >= 0 if zero else value > 0) and value != float("inf"):
+        return value
+    wanted = "a number of at least 0" if zero else "a positive number"
+    raise ConfigurationError(f"{variable} must be {wanted}, not {value!r}")
+
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off", ""})
+
+
+def is_true(text: str) -> bool:
+    """Whether a text means yes."""
+    return text.strip().lower() in _TRUE
+
+
+def _read_boolean(text: str, variable: str) -> bool:
+    if text.lower() in _TRUE | _FALSE:
+        return is_true(text)
+    raise ConfigurationError(f"{variable}={text!r} is neither yes nor no: use 1 or 0")
+
+
+def _positive(variable: str, value: float) -> float:
+    return require_number(variable, value, zero=False)
+
+
+def _not_negative(variable: str, value: float) -> float:
+    return require_number(variable, value, zero=True)
+
+
+def _short(value: float) -> str:
+    return f"{value:g}"
+
+
+_whole, _real = read_number(int), read_number(float)
+
+BOOLEAN: Final = Kind("yes or no", (bool,), _read_boolean, show=lambda value: str(int(value)))
+TEXT: Final = Kind("text", (str,), lambda text, _: text)
+POSITIVE: Final = Kind("number", (int, float), _real, _positive, _short)
+NOT_NEGATIVE: Final = Kind("number", (int, float), _real, _not_negative, _short)
+WHOLE: Final = Kind("whole number", (int,), _whole, _not_negative)
+POSITIVE_WHOLE: Final = Kind("whole number", (int,), _whole, _positive)

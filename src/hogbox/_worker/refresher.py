@@ -1,0 +1,266 @@
+"""Refresher: asks PostHog for a project's flag definitions and stores them, when told to or when it is due.
+
+    read what is stored -> GET, with its ETag -> interpret the answer -> store, and in the history -> note what came
+
+Nothing is held in between: of two refreshes at once, the later answer to an older question is not stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from hogbox._http.definitions import DefinitionsTransport
+from hogbox._http.response import NoReply
+from hogbox._settings.client import ClientSettings
+from hogbox._settings.polling import SWITCH_VARIABLE, polling_disabled, polling_interval
+from hogbox._store.connections.database import Database
+from hogbox._store.definition import DefinitionStore, StoredDefinitions
+from hogbox._store.history import HistoryStore
+from hogbox._wire.definitions import (
+    Circumstances,
+    DefinitionsRequest,
+    Finding,
+    Parse,
+    Reason,
+    Snapshot,
+    Status,
+    definitions_request,
+    interpret,
+    no_reply,
+    readable,
+    retry_delays,
+    worth_retrying,
+)
+from hogbox._wire.host import shorten
+from hogbox._wire.key import Secret, objection
+from hogbox._wire.library import USER_AGENT
+from hogbox._worker.process import process_name
+from hogbox.telemetry import Refreshed, Telemetry
+
+log = logging.getLogger("hogbox.refresh")
+
+RETRY_VARIABLE: Final = "POSTHOG_FLAGS_RETRY_DELAY_MS_OVERRIDE"
+
+_WELL: Final = (Status.UPDATED, Status.UNCHANGED)
+_EXIT_CODES: Final[Mapping[str, int]] = {
+    Status.UPDATED: 0,
+    Status.UNCHANGED: 0,
+    Status.ERROR: 1,
+    Status.SKIPPED: 2,
+    Status.EMPTY: 3,
+    Status.STALE: 3,
+}
+_TOGETHER: Final = 0.02
+"""A process that wakes this much after the refresh is due finds that it is."""
+
+Pause = Callable[[float], bool]
+"""Waits so many seconds; returns whether to give up instead of going on."""
+
+
+class Refresh(NamedTuple):
+    """What became of a refresh: a status, for some of them a reason, and a sentence for people."""
+
+    status: str
+    reason: str | None = None
+    detail: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """Of a command: 1 for an error, 2 where the refresh is skipped, 3 where PostHog's cache is cold, else 0."""
+        return _EXIT_CODES[self.status]
+
+    def __str__(self) -> str:
+        return f"{self.status}/{self.reason}" if self.reason else self.status
+
+
+Refresh.__module__ = "hogbox"
+
+
+class GivenUp(Exception):
+    """The process ends; nothing was stored."""
+
+
+class Refresher:
+    """Refreshes the definitions of the configured project. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: ClientSettings,
+        *,
+        parse: Parse | None = None,
+        environment: Mapping[str, str] = os.environ,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._parse = parse or _parse
+        self._environment = environment
+        self._telemetry = telemetry or Telemetry()
+        self._store = DefinitionStore(database, settings.project_token)
+        self._history = HistoryStore(database, settings.project_token)
+        self._said: str | None = None
+        self._bad_interval: str | None = None
+        self._key = settings.definitions_key
+        if self._key and (doubt := objection(self._key)):
+            log.warning("%s", doubt)
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is all that it takes to ask."""
+        return self._key is not None
+
+    def refresh(self) -> Refresh:
+        """Ask now, whenever the next refresh is due; that one is put off to an interval from now.
+
+        Takes up to a minute where PostHog is slow or busy. Raises TablesError, or what the database raises; all else is
+        in the result.
+        """
+        if self._key is None:
+            return self._skipped()
+        self._database.check()
+        self._store.move_due(process_name(), self.interval())
+        return self._refresh(self._key, _sleep, loudly=True)
+
+    def refresh_if_due(self) -> Refresh:
+        """Ask if the next refresh is due, and no other process does: what `tick` does, once, for a scheduler's job.
+
+        Takes and raises what `refresh` does.
+        """
+        if self._key is None:
+            return self._skipped()
+        if polling_disabled(self._environment):
+            return Refresh(Status.SKIPPED, Reason.DISABLED, f"{SWITCH_VARIABLE} is set")
+        self._database.check()
+        if not self._claim_first_or_due(process_name()):
+            return Refresh(Status.SKIPPED, Reason.NOT_DUE, "PostHog was asked less than an interval ago")
+        return self._refresh(self._key, _sleep, loudly=False)
+
+    def tick(self, worker: str, pause: Pause) -> float:
+        """Ask, in the name of this worker, if that is due and no other does; returns the seconds until the next look.
+
+        Raises GivenUp where `pause` says to, and what the database raises.
+        """
+        interval = self.interval()
+        if self._key is None or polling_disabled(self._environment):
+            return interval
+        if self._store.claim(worker, interval):
+            self._refresh(self._key, pause, loudly=False)
+        wait = self._store.read_wait()
+        if wait is None:
+            self._store.enter()
+            return 0.0
+        return min(max(wait, 0.0) + _TOGETHER, interval)
+
+    def interval(self) -> int:
+        """The seconds between two refreshes, as the environment says now."""
+        seconds, problem = polling_interval(self._environment)
+        if problem and problem != self._bad_interval:
+            log.warning("%s", problem)
+        self._bad_interval = problem or self._bad_interval
+        return seconds
+
+    def _claim_first_or_due(self, worker: str) -> bool:
+        interval = self.interval()
+        if self._store.claim(worker, interval):
+            return True
+        if self._store.read_wait() is not None:
+            return False
+        self._store.enter()
+        return self._store.claim(worker, interval)
+
+    def _skipped(self) -> Refresh:
+        if self._settings.disabled:
+            return Refresh(Status.SKIPPED, Reason.DISABLED, "hogbox is switched off (HOGBOX_DISABLED)")
+        missing = "POSTHOG_PERSONAL_API_KEY" if self._settings.project_token else "POSTHOG_PROJECT_TOKEN"
+        return Refresh(Status.SKIPPED, Reason.MISSING_KEYS, f"{missing} is not set")
+
+    def _refresh(self, key: Secret, pause: Pause, *, loudly: bool) -> Refresh:
+        began = time.perf_counter()
+        stored = self._store.read()
+        finding, requests = self._ask(key, stored, pause)
+        if finding.store is not None:
+            self._keep(finding.store, stored)
+        self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED, requests=requests)
+        result = Refresh(finding.status, finding.reason, finding.detail)
+        seconds = time.perf_counter() - began
+        self._telemetry.emit(Refreshed(shorten(self._settings.project_token), result.status, result.reason, seconds))
+        self._say(result, loudly)
+        return result
+
+    def _keep(self, fetched: Snapshot, over: StoredDefinitions | None) -> None:
+        """Store what was fetched, and what is stored then in the history: it may be another process's, and newer."""
+        kept = self._settings.flag_history
+        if kept and over is not None:
+            # An older hogbox kept no history, and a process may have ended before it did.
+            self._history.record()
+        self._store.store(fetched.data, fetched.etag, over)
+        if kept:
+            self._history.record()
+        self._history.trim(kept, self._settings.flag_history_bytes)
+
+    def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> tuple[Finding, int]:
+        token = self._settings.project_token
+        # Where what is stored can't be read here, or not over every encoding, it has to come again.
+        usable = stored is not None and stored.data.isascii() and readable(stored.data, self._parse)
+        etag = stored.etag if stored and usable else None
+        request = definitions_request(token, key, etag, user_agent=USER_AGENT)
+        around = Circumstances(
+            asked_for_change=etag is not None,
+            stored_age=stored.age if stored else None,
+            keep_stale=self._settings.keep_stale_definitions,
+            hide=(key.reveal(), token),
+        )
+        return self._fetch(request, around, pause)
+
+    def _fetch(self, request: DefinitionsRequest, around: Circumstances, pause: Pause) -> tuple[Finding, int]:
+        """The finding of the last answer, and the requests made: while PostHog is busy or fails, it is asked again."""
+        requests = 1
+        with DefinitionsTransport(self._settings.host) as transport:
+            try:
+                reply = transport.get(request)
+                for delay in retry_delays(self._environment.get(RETRY_VARIABLE)):
+                    if not worth_retrying(reply):
+                        break
+                    _go_on(pause, delay)
+                    requests += 1
+                    reply = transport.get(request)
+            except NoReply as error:
+                _go_on(pause, 0)
+                return no_reply(str(error), around), requests
+        _go_on(pause, 0)
+        return interpret(reply, around, self._parse), requests
+
+    def _say(self, result: Refresh, loudly: bool) -> None:
+        """Log what became of a refresh; one that the clock began only where it differs from the last."""
+        last, self._said = self._said, str(result)
+        well, was_well = result.status in _WELL, last is None or last in _WELL
+        project = shorten(self._settings.project_token)
+        facts = {"project": project, "status": result.status, "reason": result.reason}
+        if not well and (loudly or last != self._said):
+            log.warning("flag definitions of project %s: %s: %s", project, result, result.detail, extra=facts)
+        elif well and not was_well:
+            log.info("flag definitions of project %s are refreshed again", project, extra=facts)
+        elif result.status == Status.UPDATED:
+            log.info("flag definitions of project %s are updated", project, extra=facts)
+
+
+def _go_on(pause: Pause, seconds: float) -> None:
+    if pause(seconds):
+        raise GivenUp
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def _parse(document: Mapping[str, Any]) -> object:
+    # Imported when the first definitions come: most processes never refresh.
+    from hogbox.flags import FlagSet
+
+    return FlagSet.parse(document)

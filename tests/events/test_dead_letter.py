@@ -1,0 +1,81 @@
+"""Dead letters that were edited: what goes back, and what is wrong with what does not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hogbox._events.dead_letter import mend, pretty, read_event, refused_again
+from hogbox._events.event import encode, uuid_of
+from hogbox.errors import InvalidEvent
+
+UUID = "0190a0b0-0000-7000-8000-000000000001"
+OTHER = "0190a0b0-0000-7000-8000-000000000002"
+BEFORE: dict[str, Any] = {
+    "uuid": UUID,
+    "event": "paid",
+    "distinct_id": "guest",
+    "timestamp": "2026-01-31T12:00:00.000000Z",
+    "properties": {"amount": 1.10, "name": "Zoë"},
+}
+PAYLOAD = json.dumps(BEFORE)
+
+
+def edited(**changes: Any) -> str:
+    return json.dumps({**BEFORE, "distinct_id": "c-19", **changes})
+
+
+def test_p3_a_mended_event_keeps_everything_else() -> None:
+    event = mend(edited(), PAYLOAD)
+    assert event == {**BEFORE, "distinct_id": "c-19"}
+    assert next(iter(event)) == "uuid"
+    assert uuid_of(encode(event)) == UUID
+
+
+def test_what_is_shown_is_what_was_stored() -> None:
+    assert json.loads(pretty(PAYLOAD)) == BEFORE
+    assert pretty("{no json") == "{no json"
+
+
+def test_fields_of_others_are_kept() -> None:
+    assert dict(mend(edited(**{"$set": {"a": 1}}), PAYLOAD))["$set"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("{", "no JSON"),
+        ("[]", "a JSON object is needed"),
+        (edited(properties={"a": float("nan")}), "NaN is no number"),
+        (edited(event=" "), "event must be a text"),
+        (edited(distinct_id=7), "distinct_id must be a text"),
+        (edited(properties=[]), "properties must be an object"),
+        (edited(uuid="x"), "uuid must be a UUID"),
+        (edited(uuid=OTHER), "--allow-uuid"),
+        (edited(timestamp="yesterday"), "timestamp must be like"),
+        (edited(timestamp="2026-02-01T12:00:00Z"), "--allow-timestamp"),
+        (edited(distinct_id="undefined"), "PostHog would refuse or garble it still"),
+        (edited(properties={"a": "\ud800"}), "can't be sent as JSON"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, wrong: str) -> None:
+    with pytest.raises(InvalidEvent, match=wrong):
+        mend(text, PAYLOAD)
+
+
+def test_what_is_allowed_is_taken() -> None:
+    text = edited(uuid=OTHER, timestamp="2026-02-01T12:00:00Z", distinct_id="guest")
+    assert mend(text, PAYLOAD, other_uuid=True, other_timestamp=True, force=True)["uuid"] == OTHER
+
+
+def test_a_payload_that_was_no_event_can_become_one() -> None:
+    assert mend(edited(), "{no json")["distinct_id"] == "c-19"
+
+
+def test_what_would_be_refused_again() -> None:
+    assert "keeps no person for" in (refused_again(PAYLOAD) or "")
+    assert refused_again("[]") == refused_again("{") == "it is no event: no JSON object"
+    assert refused_again(edited()) is None
+    assert read_event("[]") == {}
