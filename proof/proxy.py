@@ -71,11 +71,18 @@ class Proxy:
         listening.set()
         self._loop.run_forever()
         server.close()
-        self._loop.run_until_complete(self._cut())
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._end())
         self._loop.close()
+
+    async def _end(self) -> None:
+        await self._cut()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # Transports close their sockets in the turns of the loop after this one.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     async def _cut(self) -> int:
         writers = [*self._writers]
@@ -101,6 +108,8 @@ class Proxy:
         finally:
             self._writers -= {writer, far_writer}
             self._lost -= {writer, far_writer}
+            writer.close()
+            far_writer.close()
 
     async def _forward(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False

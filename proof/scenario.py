@@ -31,7 +31,7 @@ SOON: Final = 5.0
 TAKEN_OVER: Final = 4 * LEASE
 """Seconds: a lease runs out, another worker claims the shards, and what was under way is waited for."""
 
-CUT_AGAIN: Final = 30.0
+CUT_AGAIN: Final = 20.0
 """Seconds: a connection is cut after five without an answer, and those that replace it are lost too, for a while."""
 
 
@@ -268,10 +268,11 @@ def change_isolation(stage: Stage) -> int:
 
 
 def lose_connections(stage: Stage) -> int:
-    """What the open connections between one worker and the database carry is lost, again and again; new ones work."""
+    """What the open connections between two workers and the database carry is lost, again and again; new ones work."""
     proxy = stage.ground.lever
     assert isinstance(proxy, Proxy)
-    stage.start_worker(url=stage.ground.cuttable)
+    for _ in range(2):
+        stage.start_worker(url=stage.ground.cuttable)
     stage.begin(workers=0)
     lost = 0
     for _ in stage.every(LEASE + 1.0):

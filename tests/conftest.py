@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.fixtures.process",
     "tests.fixtures.pgbouncer",
     "tests.fixtures.definitions_server",
+    "tests.fixtures.galera",
 ]
 
 

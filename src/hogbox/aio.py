@@ -241,7 +241,7 @@ class AsyncPostHog(AsyncFlagMethods):
         """
         worker = self._components.drainer()
         try:
-            return await asyncio.to_thread(worker.drain, timeout, progress)
+            return await asyncio.to_thread(self._components.drain, worker, timeout, progress)
         except asyncio.CancelledError:
             worker.stop()
             raise

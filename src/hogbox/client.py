@@ -311,9 +311,10 @@ class PostHog(FlagMethods):
             timeout: Seconds after which to leave the rest for another time; None to wait however long it takes.
             progress: Called with the number of events settled and of all that waited.
 
-        Raises TablesError. A server that fails raises nothing: what could not be delivered is counted as `waiting`.
+        Raises TablesError, or what the database raises. A server that fails raises nothing: what could not be delivered
+        is counted as `waiting`.
         """
-        return self._components.drainer().drain(timeout, progress)
+        return self._components.drain(self._components.drainer(), timeout, progress)
 
     def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
         """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 import hogbox as package
+from hogbox import PostHog
+from hogbox._operations.console import describe
 from hogbox._store.schema.table import SCHEMA_VERSION
+from hogbox.errors import TablesNewer
 from tests.cli.conftest import Ended, Hogbox
 from tests.fixtures.database import TestDatabase
 
@@ -182,3 +187,48 @@ def test_a_mistake_shows_no_traceback(hogbox_process: Hogbox) -> None:
     done = hogbox_process("worker", "-d", "sqlite:////nowhere/at/all/app.db")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "hogbox: the database fails: unable to open database file\n"
+
+
+class TestAnErrorThatIsNotForeseen:
+    """Here: a count that is a text, as SQLite lets a hand write it."""
+
+    @pytest.fixture
+    def spoiled(self, sqlite_database: TestDatabase) -> TestDatabase:
+        with PostHog(sqlite_database.url, project_token="phc_t") as posthog:
+            posthog.capture(None, "waits", distinct_id="u1")
+        sqlite_database.execute("UPDATE posthog_shards SET attempt = 'many'")
+        return sqlite_database
+
+    def test_status_says_it_in_a_sentence(self, hogbox: Hogbox, spoiled: TestDatabase) -> None:
+        done = hogbox("status", "-d", spoiled.url)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert done.stderr.startswith("hogbox: TypeError: ")
+        assert "judgement.py, line" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_so_does_every_command(self, hogbox: Hogbox, spoiled: TestDatabase) -> None:
+        spoiled.execute("UPDATE posthog_outbox SET created_at = 9000000000000000000")
+        uuid = spoiled.events()[0]["uuid"]
+        done = hogbox("event", uuid, "-d", spoiled.url)
+        assert done.returncode == 1
+        assert done.stderr.startswith("hogbox: ")
+        assert "did not foresee" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (sqlite3.OperationalError("disk I/O error"), "the database fails: disk I/O error"),
+        (OperationalError("SELECT 1", None, sqlite3.OperationalError("gone")), "the database fails: gone"),
+        (FileNotFoundError(2, "No such file or directory", "a.pem"), "[Errno 2] No such file or directory: 'a.pem'"),
+        (
+            UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+            "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+        ),
+        (TablesNewer(), str(TablesNewer())),
+    ],
+    ids=["driver", "SQLAlchemy", "file", "text", "hogbox"],
+)
+def test_every_error_is_a_sentence(error: Exception, said: str) -> None:
+    assert describe(error) == said

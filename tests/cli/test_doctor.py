@@ -169,3 +169,17 @@ def test_people_are_told_what_to_do(hogbox: Hogbox, sqlite_database: TestDatabas
     assert shown.returncode == 1
     assert "ok      tables: version 4\n" in shown.stdout
     assert "warning project token: not set here\n        set POSTHOG_PROJECT_TOKEN" in shown.stdout
+
+
+def test_a_step_that_fails_unforeseen_is_a_failed_check(
+    hogbox: Hogbox, sqlite_database: TestDatabase, emulator: Emulator, tmp_path: Path
+) -> None:
+    spoiled = "CREATE VIEW posthog_flag_definitions AS SELECT CAST(X'ff' AS TEXT) AS project"
+    sqlite_database.execute("DROP TABLE posthog_flag_definitions")
+    sqlite_database.execute(spoiled)
+    code, checks = examined(hogbox, "-d", sqlite_database.url, POSTHOG_HOST=emulator.url, POSTHOG_PROJECT_TOKEN=TOKEN)
+    assert code == 2
+    assert checks["flag definitions"][0] == "problem"
+    assert "decode" in checks["flag definitions"][1]
+    assert checks["clock"][0] == "ok", "what follows is examined all the same"
+    assert checks["host"][0] == "ok"

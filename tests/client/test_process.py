@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 from sqlalchemy.orm import Session
 
 from hogbox import PostHog
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.fork_gate import ForkGate
 from tests.client.conftest import TOKEN
-from tests.fixtures.database import TestDatabase
+from tests.fixtures.database import SharedDatabases, TestDatabase
 from tests.fixtures.waiting import wait_until
 
 
@@ -19,6 +23,7 @@ def in_child(act: Callable[[], object]) -> None:
     """Run in a forked child, which ends at once; fails where it fails."""
     child = os.fork()
     if child == 0:
+        signal.alarm(25)  # one that hangs fails
         try:
             act()
         except BaseException as error:
@@ -87,8 +92,6 @@ def test_uuids_of_parent_and_child_differ(any_database: TestDatabase) -> None:
 def test_a_child_of_a_process_with_a_worker_thread_captures_and_shuts_down(any_database: TestDatabase) -> None:
     with PostHog(any_database.url, project_token=TOKEN, host="http://127.0.0.1:9") as posthog:
         posthog.start()
-        # Forked in the middle of a call of SQLite, a child inherits its locks (docs/how-to/fork-and-gunicorn.md).
-        wait_until(lambda: _holds_all_shards(any_database), "the worker to be at rest")
 
         def act() -> None:
             posthog.capture(None, "child", distinct_id="u1")
@@ -98,10 +101,102 @@ def test_a_child_of_a_process_with_a_worker_thread_captures_and_shuts_down(any_d
     assert [event["event"] for event in any_database.events()] == ["child"]
 
 
-def _holds_all_shards(database: TestDatabase) -> bool:
-    with database.engine.connect() as connection:
-        free = connection.exec_driver_sql("SELECT count(*) FROM posthog_shards WHERE owner IS NULL").scalar()
-    return free == 0
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_p8_children_forked_while_threads_write_to_sqlite_are_not_locked_out(
+    emptied: SharedDatabases, journal: str
+) -> None:
+    database = emptied("sqlite")
+    database.execute(f"PRAGMA journal_mode = {journal}")
+    for number in range(8):
+        with PostHog(database.url, project_token=TOKEN, host="http://127.0.0.1:9") as posthog, writing(posthog):
+            posthog.start()
+            in_child(lambda client=posthog: client.capture(None, "child", distinct_id="u1"))  # type: ignore[misc]
+        assert [event["event"] for event in database.events()].count("child") == number + 1
+
+
+@contextmanager
+def writing(posthog: PostHog) -> Iterator[None]:
+    """A thread captures one event after the other meanwhile."""
+    ended, begun = threading.Event(), threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            posthog.capture(None, "parent", distinct_id="u2")
+            begun.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert begun.wait(30)
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_fork_waits_until_other_threads_are_out_of_hogboxs_connections(any_database: TestDatabase) -> None:
+    with closing(Database(any_database.url, "posthog_")) as database:
+        inside, committed = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with database.begin():
+                inside.set()
+                wait_until(lambda: bool(database.gate._forking), "the fork to begin")
+            committed.set()
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        assert inside.wait(30)
+
+        def see() -> None:
+            assert committed.is_set() or not database.gate._holders
+            with database.begin():
+                pass
+
+        in_child(see)
+        thread.join()
+        with database.begin():
+            pass
+
+
+def test_a_fork_waits_no_longer_than_its_patience() -> None:
+    gate, inside, ended = ForkGate(patience=0.01), threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with gate.passing():
+            inside.set()
+            ended.wait(30)
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    assert inside.wait(30)
+    assert not gate.close()
+    with gate.passing():  # the forking thread is not stopped by itself
+        pass
+    gate.open()
+    ended.set()
+    thread.join()
+    assert gate.close()
+    gate.open()
+
+
+def test_a_thread_that_is_inside_of_a_connection_may_open_another_while_a_fork_waits() -> None:
+    gate, forked = ForkGate(), threading.Event()
+    gate.hold(1)
+
+    def fork() -> None:
+        assert gate.close()
+        gate.open()
+        forked.set()
+
+    thread = threading.Thread(target=fork)
+    thread.start()
+    wait_until(lambda: bool(gate._forking), "the fork to begin")
+    with gate.passing():
+        pass
+    gate.release(1)
+    thread.join()
+    assert forked.is_set()
 
 
 def test_eight_threads_capture_through_one_client(any_database: TestDatabase) -> None:

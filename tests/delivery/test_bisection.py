@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hogbox._delivery.batch import Waiting
-from hogbox._delivery.bisection import Bisection, Part, after, whole
+from hogbox._delivery.bisection import Bisection, Part, after, narrowed, rotated, whole
 from hogbox._wire.verdict import Verdict
 
 ROWS = tuple(Waiting(number, 0, "a", "analytics", "{}", str(number)) for number in range(600))
@@ -123,3 +123,42 @@ def test_the_right_half_is_presumed_innocent_once_the_left_is_guilty() -> None:
         Part(ROWS[1:2], guilty_if_left_passes=True),
         Part(ROWS[2:4]),
     )
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=40),
+    st.integers(1, 50),
+    st.integers(0, 300),
+)
+def test_p4_a_narrowed_batch_has_all_events_and_each_persons_in_order(
+    events: list[tuple[int, int]], width: int, choice: int
+) -> None:
+    rows = tuple(_by_person(number, *event) for number, event in enumerate(events))
+    parts = narrowed(tuple(rotated(rows, choice)), width)
+    assert 1 <= len(parts[0].rows) <= width
+    sent = [row for part in parts for row in part.rows]
+    assert sorted(row.id for row in sent) == [row.id for row in rows]
+    for payload in {row.payload for row in rows}:
+        numbers = [row.id for row in sent if row.payload == payload]
+        assert numbers == sorted(numbers)
+
+
+def test_p4_a_bad_event_does_not_hide_that_others_of_its_shard_pass() -> None:
+    """A worker of a large fleet holds one shard: there is no other one to try."""
+    rows = tuple(_by_person(number, 0, number % 4) for number in range(12))
+    first = [rotated(rows, attempt)[0].id for attempt in range(3, 7)]
+    assert sorted(first) == [0, 1, 2, 3]
+
+
+def test_p4_a_bad_event_of_one_lane_does_not_hide_that_the_other_lane_passes() -> None:
+    rows = [_by_person(number, 0, 1)._replace(lane="ab"[number % 2]) for number in range(4)]
+    assert {rotated(rows, attempt)[0].lane for attempt in (3, 4)} == {"a", "b"}
+
+
+def test_another_shard_is_tried_before_another_person_of_the_same() -> None:
+    rows = [_by_person(number, number % 2, number) for number in range(6)]
+    assert [rotated(rows, attempt)[0].shard for attempt in range(6)] == [0, 1, 0, 1, 0, 1]
+
+
+def _by_person(number: int, shard: int, person: int) -> Waiting:
+    return Waiting(number, shard, "a", "analytics", f'{{"distinct_id":"{shard}-{person}"}}', str(number))

@@ -92,6 +92,21 @@ def test_what_was_settled_elsewhere_is_forgotten_when_it_is_due() -> None:
     assert left([], more=False, now=10, shards=[2])
 
 
+def test_p4_what_waited_behind_an_event_that_is_gone_goes_before_what_was_read_without_it() -> None:
+    """The shard was another worker's in between, which settled the event and came no further."""
+    suspects = with_suspect(event(1), until=10)
+    assert suspects.free([event(2)]) == ()
+    assert list(suspects.passed_over(10).ids) == [2]
+    later = [event(3), event(4, "bob")]
+    suspects.forget_missing(later, [1], [], more=False, now=10)
+    assert suspects.sort(later, 10).free == [event(4, "bob")]
+
+    assert not suspects.passed_over(10).ids
+    both = [event(2), event(3)]
+    suspects.forget_missing(both, [1], [], more=True, now=10)
+    assert suspects.sort(both, 10) == Sorted([], both)
+
+
 def test_where_too_many_wait_behind_one_its_shard_waits_and_others_are_passed_over_one_by_one() -> None:
     suspects = with_suspect(event(1))
     suspects.fail(event(2, "bob", shard=2), passes=0, before=0)

@@ -131,6 +131,27 @@ def test_p2_the_event_that_claimed_an_exposure_is_sent_again_after_a_crash(claim
     assert claims.claim([first, second]) == {"uuid-1"}
 
 
+@pytest.mark.parametrize("expired", [False, True])
+def test_p1_an_event_that_another_worker_claims_for_at_the_same_time_is_not_taken_for_a_repeat(
+    database: TestDatabase, expired: bool
+) -> None:
+    """The shard was taken over from a worker that is about to send, and does not any more: the event would be lost."""
+    pairs = [("a" * 64, "uuid-1"), ("a" * 64, "uuid-2")]
+    before, now = (ClaimStore(own := Database(database.engine, "posthog_"), 60) for _ in range(2))
+    if expired:
+        before.claim([("a" * 64, "uuid-0")])
+        database.execute("UPDATE posthog_exposures SET expires_at = 1")
+    pending = [pairs]
+
+    def claim_first(_: object, __: object, statement: str, *rest: object) -> None:
+        if pending and statement.startswith(("INSERT", "UPDATE")):
+            assert before.claim(pending.pop()) == {"uuid-1"}
+
+    sa.event.listen(own.engine, "before_cursor_execute", claim_first)
+    assert now.claim(pairs) == {"uuid-1"}
+    assert not pending
+
+
 def test_an_expired_claim_is_taken_by_the_next_event(claims: ClaimStore, any_kind: TestDatabase) -> None:
     claims.claim([("a" * 64, "uuid-1")])
     any_kind.execute("UPDATE posthog_exposures SET expires_at = 1")

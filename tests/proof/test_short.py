@@ -28,6 +28,7 @@ def test_p1_to_p4_hold_in_the_short_form() -> None:
         ("no-order", "server-down", "out of order"),
         ("early-delete", "server-down", "lost"),
         ("fence", "worker-stopped", "sent again behind a later one"),
+        ("credulous", "lying-200", "lost"),
     ],
 )
 def test_a_broken_build_is_noticed(broken: str, fault: str, words: str) -> None:

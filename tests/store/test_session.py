@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import socket
+import time
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,15 @@ from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import ChangeSignal, autocommit, transactional
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
+from hogbox._store.dialects.backend import Backend
 from hogbox._store.dialects.failure import is_elsewhere
 from hogbox.errors import ConfigurationError, TablesMissing
 from hogbox.schema import create_tables
+from proof.proxy import Proxy
 from tests.fixtures.database import TestDatabase, make_database
 
 INSERT = {"shard": 1, "project": "p", "lane": "analytics", "payload": '{"event":"a"}'}
+PORTS = {"postgresql": 5432, "mariadb": 3306}
 HOSTILE: dict[str, list[str]] = {
     "postgresql": [
         "default_transaction_isolation = 'serializable'",
@@ -194,6 +201,41 @@ def test_an_option_that_the_driver_refuses_is_a_sentence(url: str) -> None:
         Database(url, "posthog_").check()
 
 
+MODULES = {"mysqldb": "MySQLdb"}
+"""Of drivers with another name."""
+
+
+@pytest.mark.timeout(40)
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize(
+    "driver", ["mysql+pymysql", "mysql+mysqldb", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+pg8000"]
+)
+def test_connecting_to_a_server_that_is_frozen_ends(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = driver.partition("+")[2]
+    pytest.importorskip(MODULES.get(module, module))
+    monkeypatch.setattr(Backend, "connect_seconds", 2)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        own = Database(f"{driver}://root@127.0.0.1:{frozen.getsockname()[1]}/x", "posthog_")
+        with pytest.raises(sa.exc.OperationalError):
+            own.check()
+    gc.collect()  # pg8000 leaves its socket open
+
+
+@pytest.mark.parametrize(("backend", "driver"), [("mariadb", "pymysql"), ("postgresql", "pg8000")])
+def test_the_time_to_connect_is_no_limit_of_statements(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, driver: str
+) -> None:
+    pytest.importorskip(driver)
+    monkeypatch.setattr(Backend, "connect_seconds", 1)
+    asleep = {"postgresql": "SELECT pg_sleep(1.5)", "mariadb": "SELECT SLEEP(1.5)"}[backend]
+    with make_database(request, backend, tmp_path) as database:
+        url = sa.make_url(database.url)
+        own = Database(url.set(drivername=f"{url.get_backend_name()}+{driver}").render_as_string(False), "posthog_")
+        with own.engine.connect() as connection:
+            connection.exec_driver_sql(asleep)
+        own.close()
+
+
 @pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
 def test_a_connection_that_is_not_answered_is_cut(request: pytest.FixtureRequest, tmp_path: Path, backend: str) -> None:
     asleep = {"postgresql": "SELECT pg_sleep(60)", "mariadb": "SELECT SLEEP(60)"}[backend]
@@ -207,3 +249,93 @@ def test_a_connection_that_is_not_answered_is_cut(request: pytest.FixtureRequest
         own.guard.patience = 60.0
         assert DefinitionStore(own, "p").read_revision() == 0
         own.close()
+
+
+@pytest.mark.parametrize("ping", [True, False], ids=["ping", "no ping"])
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
+def test_one_connection_that_is_not_answered_condemns_the_idle_ones(
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str, ping: bool
+) -> None:
+    """Packets of all of them vanish: only the first one is waited for."""
+    with make_database(request, backend, tmp_path) as database:
+        url = sa.make_url(database.url)
+        with Proxy(url.host or "127.0.0.1", url.port or PORTS[backend]) as proxy:
+            through = url.set(host="127.0.0.1", port=proxy.port)
+            own = Database(sa.create_engine(through, pool_pre_ping=ping), "posthog_")
+            own.guard.patience = 2.0
+            with ExitStack() as stack:
+                idle = [stack.enter_context(own.engine.connect()) for _ in range(5)]
+            assert proxy.lose() == len(idle)
+            with nullcontext() if ping else pytest.raises(sa.exc.DBAPIError):
+                select_one(own)
+            began = time.monotonic()
+            for _ in idle:
+                select_one(own)
+            assert time.monotonic() - began < len(idle) * own.guard.patience / 2
+            own.close()
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
+def test_a_transaction_whose_end_is_lost_gives_its_locks_up(
+    request: pytest.FixtureRequest, tmp_path: Path, backend: str
+) -> None:
+    """The server never learns that the connection was cut."""
+    hurry = {"postgresql": "SET lock_timeout = '15s'", "mariadb": "SET innodb_lock_wait_timeout = 15"}[backend]
+    update = "UPDATE posthog_shards SET attempt = 1 WHERE shard = 1"
+    with make_database(request, backend, tmp_path) as database:
+        create_tables(database.engine)
+        url = sa.make_url(database.url)
+        with Proxy(url.host or "127.0.0.1", url.port or PORTS[backend]) as proxy:
+            own = Database(sa.create_engine(url.set(host="127.0.0.1", port=proxy.port)), "posthog_")
+            own.guard.patience = 2.0
+            with pytest.raises(sa.exc.DBAPIError):
+                begin_and_lose(own, proxy, update)
+            with database.engine.begin() as rival:
+                rival.exec_driver_sql(hurry)
+                assert rival.exec_driver_sql(update).rowcount == 1
+            own.close()
+
+
+def begin_and_lose(own: Database, proxy: Proxy, statement: str) -> None:
+    with own.begin() as connection:
+        connection.exec_driver_sql(statement)
+        proxy.lose()
+
+
+def test_a_wait_for_a_lock_ends_on_the_server_before_the_connection_is_cut(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """MariaDB would go on waiting for a connection that was cut, with all rows that it has locked."""
+    with make_database(request, "mariadb", tmp_path) as database:
+        create_tables(database.engine)
+        own = Database(database.url, "posthog_")
+        own.check()
+        own.guard.patience = 5.0
+        update = "UPDATE posthog_shards SET attempt = 1 WHERE shard = 1"
+        with database.engine.begin() as rival:
+            rival.exec_driver_sql(update)
+            own.guard.patience = 2.0
+            with own.engine.connect() as connection, pytest.raises(sa.exc.DBAPIError, match="1205") as raised:
+                connection.exec_driver_sql(update)
+        assert not raised.value.connection_invalidated
+        own.close()
+
+
+def test_a_handshake_that_is_not_answered_ends_and_the_time_out_with_it(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        own = Database(f"mysql+pymysql://root@127.0.0.1:{port}/none?connect_timeout=1", "posthog_")
+        with pytest.raises(sa.exc.OperationalError, match="timed out"):
+            own.check()
+    with make_database(request, "mariadb", tmp_path) as database:
+        own = Database(f"{database.url}?connect_timeout=1", "posthog_")
+        with own.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT SLEEP(1.5)").scalar() == 0
+        own.close()
+
+
+def select_one(own: Database) -> None:
+    with own.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1

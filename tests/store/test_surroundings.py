@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import pq
 
-from hogbox._operations.diagnosis import Level, judge
+from hogbox._operations.diagnosis import Level, cluster_order, judge, surroundings
 from hogbox._operations.doctor import examine
 from hogbox._settings.client import ClientSettings
 from hogbox._store.connections.database import Database
-from hogbox._store.connections.surroundings import Cluster, OldSnapshot, Surroundings, read_cluster, read_surroundings
+from hogbox._store.connections.surroundings import (
+    Cluster,
+    Horizon,
+    OldSnapshot,
+    Surroundings,
+    read_cluster,
+    read_surroundings,
+)
 from hogbox._store.inspection.status import StatusStore
 from hogbox.errors import TablesError
 from hogbox.schema import create_tables
 from proof.server import NotApplicable, own_server
 from tests.fixtures.database import SharedDatabases, TestDatabase
+from tests.fixtures.galera import PROVIDER
 from tests.fixtures.port import free_port
 from tests.fixtures.requirement import unavailable
-
-PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +87,7 @@ class TestANodeOfGalera:
         create_tables(node)
         with closing(Database(node, "posthog_")) as database:
             with database.engine.connect() as connection:
-                assert read_cluster(connection) == Cluster(0, "TOI")
+                assert read_cluster(connection) == Cluster(0, "TOI", id_step=1)
             assert findings(database)["cluster_order"] is Level.HEALTHY
         assert "wsrep_sync_wait is 0" in checks(node)["cluster"]
 
@@ -108,6 +119,18 @@ class TestANodeOfGalera:
                 connection.exec_driver_sql("SET GLOBAL wsrep_OSU_method = 'TOI'")
 
 
+def test_the_steps_of_ids_are_named() -> None:
+    assert "in steps of 3 (auto_increment_increment)" in cluster_order(Cluster(0, "TOI", id_step=3))
+
+
+def test_several_writers_without_a_cluster_are_a_finding(mariadb: TestDatabase) -> None:
+    url = sa.make_url(mariadb.url).update_query_dict({"init_command": "SET SESSION auto_increment_increment = 2"})
+    with closing(Database(url.render_as_string(hide_password=False), "posthog_")) as database:
+        with database.engine.connect() as connection:
+            assert read_surroundings(connection, database.tables) == Surroundings(id_step=2)
+        assert findings(database)["several_writers"] is Level.HEALTHY
+
+
 def test_a_server_without_a_cluster_has_none(mariadb: TestDatabase) -> None:
     with closing(Database(mariadb.url, "posthog_")) as database, database.engine.connect() as connection:
         assert read_surroundings(connection, database.tables) == Surroundings()
@@ -128,6 +151,120 @@ def test_the_oldest_transaction_is_named(postgresql: TestDatabase, isolation: st
             # Other tests of this machine may have older ones.
             assert old.age >= 0
             assert old.who.startswith(("process ", "prepared transaction "))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The URL of a PostgreSQL server of its own: replication slots belong to a whole server."""
+    options = ("-c wal_level=logical", "-c max_prepared_transactions=5", "-c fsync=off")
+    try:
+        # Not in pytest's folder, which the server's account may not enter.
+        with (
+            tempfile.TemporaryDirectory(prefix="hogbox-") as folder,
+            own_server("postgresql", Path(folder), *options) as server,
+        ):
+            create_tables(server.url)
+            yield server.url
+    except NotApplicable as reason:
+        unavailable("postgresql", str(reason))
+
+
+@pytest.fixture
+def administrator(server: str) -> Iterator[sa.Connection]:
+    url = sa.make_url(server).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+class TestWhatKeepsDeletedRowsBesideTransactions:
+    def test_a_replication_slot_and_a_standby_that_is_connected(
+        self, server: str, administrator: sa.Connection
+    ) -> None:
+        administrator.exec_driver_sql("SELECT pg_create_physical_replication_slot('nightly', true)")
+        administrator.exec_driver_sql("SELECT pg_create_logical_replication_slot('changes', 'pgoutput')")
+        with standby(server, "nightly"):
+            wait_until(
+                lambda: administrator.scalar(sa.text("SELECT xmin FROM pg_replication_slots WHERE xmin IS NOT NULL")),
+                "the slot to keep what the standby needs",
+            )
+        with closing(Database(server, "posthog_")) as database, database.engine.connect() as connection:
+            rows, system = read_surroundings(connection, database.tables).horizons
+            assert rows.who == "replication slot nightly (not in use)"
+            assert (rows.system_only, system.system_only) == (False, True)
+            assert system.who == "replication slot changes (not in use)"
+            before = rows.transactions
+            administrator.exec_driver_sql("SELECT pg_current_xact_id()")
+            rows, _ = read_surroundings(connection, database.tables).horizons
+            assert rows.transactions > before
+        for slot in ("nightly", "changes"):
+            administrator.exec_driver_sql(f"SELECT pg_drop_replication_slot('{slot}')")
+
+    def test_a_standby_without_a_slot(self, server: str, administrator: sa.Connection) -> None:
+        with standby(server, None):
+            wait_until(
+                lambda: administrator.scalar(sa.text("SELECT max(backend_xmin::text) FROM pg_stat_replication")),
+                "the standby's feedback",
+            )
+            with closing(Database(server, "posthog_")) as database, database.engine.connect() as connection:
+                (horizon,) = read_surroundings(connection, database.tables).horizons
+        assert horizon.who == "standby reports"
+
+    def test_a_prepared_transaction(self, server: str, administrator: sa.Connection) -> None:
+        administrator.exec_driver_sql("BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION 'left over'")
+        with closing(Database(server, "posthog_")) as database, database.engine.connect() as connection:
+            old = read_surroundings(connection, database.tables).old_snapshot
+        administrator.exec_driver_sql("ROLLBACK PREPARED 'left over'")
+        assert old is not None
+        assert old.who.startswith("prepared transaction left over")
+
+    def test_sessions_that_can_not_be_examined_are_counted(self, server: str, administrator: sa.Connection) -> None:
+        administrator.exec_driver_sql("CREATE ROLE plain LOGIN")
+        administrator.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO plain")
+        plain = sa.make_url(server).set(username="plain").render_as_string(hide_password=False)
+        with closing(Database(plain, "posthog_")) as database:
+            assert findings(database)["sessions_hidden"] is Level.HEALTHY
+            assert "GRANT pg_read_all_stats" in checks(plain)["sessions hidden"]
+        administrator.exec_driver_sql("GRANT pg_read_all_stats TO plain")
+        with closing(Database(plain, "posthog_")) as database:
+            assert "sessions_hidden" not in findings(database)
+            assert "sessions hidden" not in checks(plain)
+
+
+@contextmanager
+def standby(server: str, slot: str | None) -> Iterator[None]:
+    """Says what a standby with hot_standby_feedback says: that its queries need what there is now."""
+    url = sa.make_url(server)
+    wanted = f"host={url.host} port={url.port} user={url.username} application_name=reports"
+    with psycopg.connect(f"{wanted} dbname=postgres", autocommit=True) as asking:
+        oldest = int(asking.execute("SELECT pg_current_xact_id()::text").fetchone()[0])  # type: ignore[index]
+        begin = asking.execute("SELECT pg_current_wal_lsn()::text").fetchone()[0]  # type: ignore[index]
+    line = pq.PGconn.connect(f"{wanted} replication=true".encode())
+    named = f"SLOT {slot} " if slot else ""
+    line.send_query(f"START_REPLICATION {named}PHYSICAL {begin}".encode())
+    result = line.get_result()
+    assert result is not None
+    assert result.status == pq.ExecStatus.COPY_BOTH, line.error_message
+    line.put_copy_data(b"h" + struct.pack("!qIIII", 0, oldest, 0, 0, 0))
+    line.flush()
+    try:
+        yield
+    finally:
+        line.finish()
+
+
+@pytest.mark.parametrize(
+    ("horizon", "expected"),
+    [
+        (Horizon("standby reports", 100_000, False), {}),
+        (Horizon("standby reports", 100_001, False), {"old_horizon": Level.HEALTHY}),
+        (Horizon("standby reports", 1_000_001, False), {"old_horizon": Level.DEGRADED}),
+        (Horizon("replication slot changes", 1_000_001, True), {"old_catalog_horizon": Level.HEALTHY}),
+    ],
+)
+def test_a_horizon_far_back_is_a_finding_and_later_a_fault(horizon: Horizon, expected: dict[str, Level]) -> None:
+    found = surroundings(Surroundings(horizons=(horizon,)))
+    assert {one.what: one.level for one in found} == expected
 
 
 @pytest.mark.parametrize(("age", "level"), [(599.0, None), (601.0, Level.HEALTHY), (3601.0, Level.DEGRADED)])

@@ -176,3 +176,33 @@ def test_a_connection_that_sends_slowly_is_closed(
                 closed = True
         assert closed
         assert httpx2.get(f"{url}/healthz").status_code == 200
+
+
+class TestAHostThatIsAName:
+    """A page of another site can make its own name lead to this machine, and would be read as its own then."""
+
+    @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
+    @pytest.mark.parametrize("host", ["evil.example", "evil.example:9464", "localhost.evil.example", "", "[::1"])
+    def test_it_is_refused_at_a_loopback_address(self, sqlite_database: TestDatabase, host: str, path: str) -> None:
+        with served(sqlite_database, lambda: WELL) as url:
+            answer = httpx2.get(f"{url}{path}", headers={"Host": host})
+        assert answer.status_code == 403
+        assert "hogbox_" not in answer.text
+
+    @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9464", "127.0.0.1:1", "[::1]:9464", "10.0.0.7"])
+    def test_an_address_and_localhost_are_answered(self, sqlite_database: TestDatabase, host: str) -> None:
+        with served(sqlite_database, lambda: WELL) as url:
+            assert httpx2.get(f"{url}/metrics", headers={"Host": host}).status_code == 200
+
+    def test_it_is_answered_at_other_addresses(self, sqlite_database: TestDatabase) -> None:
+        with served(sqlite_database, lambda: WELL, host="0.0.0.0") as url:
+            port = urlsplit(url).port
+            answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", headers={"Host": "worker-7.example:9464"})
+        assert answer.status_code == 200
+
+    def test_who_sends_none_is_answered(self, sqlite_database: TestDatabase) -> None:
+        with served(sqlite_database, lambda: WELL) as url:
+            parts = urlsplit(url)
+            with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as connection:
+                connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                assert connection.recv(100).startswith(b"HTTP/1.0 200")

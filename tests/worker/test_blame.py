@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
+from hogbox._events.identifier import shard_of
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from tests.fixtures.database import TestDatabase
@@ -225,3 +226,24 @@ def test_p2_an_event_that_somebody_removed_holds_nobody_back(
     emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 59, timeout=30)
     posthog.shutdown()
     assert database.count("posthog_outbox") == 0
+
+
+@pytest.mark.parametrize("status", [500, 403])
+def test_p4_one_event_holds_nobody_else_back_where_a_read_is_full_of_what_waits_behind_it(
+    sqlite_database: TestDatabase, emulator: Emulator, status: int
+) -> None:
+    posthog = PostHog(sqlite_database.url, project_token="phc_test", host=emulator.url, delivery=quick(batch_events=5))
+    with sqlite_database.engine.begin() as connection:
+        shard = shard_of("phc_test", "server")
+        others = [one for one in map(str, range(500)) if shard_of("phc_test", one) == shard]
+        people = ["server"] * 20 + others
+        uuids = [
+            posthog.capture(connection, "step", distinct_id=one, properties={"n": n}) for n, one in enumerate(people)
+        ]
+    emulator.fault(status=status, body=PAGE, uuid=uuids[0])
+    posthog.start()
+    arrive(emulator, {*filter(None, uuids[20:])})
+    emulator.clear_faults()
+    arrive(emulator, {*filter(None, uuids)})
+    posthog.shutdown()
+    assert in_order(emulator)

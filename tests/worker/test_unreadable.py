@@ -9,10 +9,12 @@ from hogbox._events.identifier import shard_of
 from hogbox.emulator import Emulator
 from tests.fixtures.database import TestDatabase
 
+DEEP = "[" * 9000 + "]" * 9000
 ANYWHERE = {
     "two events": 'UPDATE posthog_outbox SET payload = \'{"event":"a"},{"event":"b"}\' WHERE id = 2',
     "more than an event": 'UPDATE posthog_outbox SET payload = \'{"event":"a"}],"api_key":"x","y":[1\' WHERE id = 2',
     "a number": "UPDATE posthog_outbox SET payload = '5' WHERE id = 2",
+    "nested too deep": f'UPDATE posthog_outbox SET payload = \'{{"uuid":"a","x":{DEEP}}}\' WHERE id = 2',
     "nothing": "UPDATE posthog_outbox SET payload = '' WHERE id = 2",
     "shard 64": "UPDATE posthog_outbox SET shard = 64 WHERE id = 2",
     "shard -1": "UPDATE posthog_outbox SET shard = -1 WHERE id = 2",
@@ -44,6 +46,15 @@ def test_p2_one_row_is_set_aside_and_all_others_are_delivered(
     delivered, (letter,) = deliver(database, emulator, ANYWHERE[name])
     assert (delivered, letter["status"]) == (9, None)
     assert ("shard" if name.startswith("shard") else "JSON object") in str(letter["reason"])
+
+
+@pytest.mark.parametrize("uuid", ["u" * 70, "ééé"])
+def test_p2_an_event_whose_uuid_fits_in_no_column_is_a_dead_letter_when_posthog_refuses_it(
+    database: TestDatabase, emulator: Emulator, uuid: str
+) -> None:
+    change = f'UPDATE posthog_outbox SET payload = \'{{"uuid":"{uuid}","distinct_id":"x"}}\' WHERE id = 2'
+    delivered, (letter,) = deliver(database, emulator, change)
+    assert (delivered, letter["event_uuid"], letter["status"]) == (9, "", 400)
 
 
 @pytest.mark.parametrize("name", ON_SQLITE)

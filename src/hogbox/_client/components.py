@@ -30,7 +30,7 @@ from hogbox.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from hogbox._worker.refresher import Refresher
-    from hogbox._worker.worker import Worker
+    from hogbox._worker.worker import Delivery, Progress, Worker
 
 
 class Components:
@@ -88,6 +88,10 @@ class Components:
         from hogbox._worker.worker import Worker
 
         return Worker(self.database, self.settings.host, self._delivery, telemetry=self.telemetry)
+
+    def drain(self, worker: Worker, timeout: float | None, progress: Progress | None) -> Delivery:
+        """Deliver what waits now, with a worker made for it."""
+        return worker.drain(self.database.await_reader(timeout), progress)
 
     def shutdown(self, timeout: float | None) -> None:
         """End the worker thread, and close connections."""

@@ -24,10 +24,7 @@ class Read(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Run a statement in the caller's transaction; where `ctx` is None, in its own.
-
-    The result is the number of rows changed.
-    """
+    """Run a statement in the caller's transaction; where `ctx` is None, in its own. The result: the rows changed."""
 
     ctx: Any
     statement: Portable

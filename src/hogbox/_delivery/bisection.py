@@ -7,10 +7,16 @@ half is known to hold the poison and is halved without being sent. One bad event
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hogbox._delivery.batch import Waiting
+from hogbox._events.event import distinct_id_of
 from hogbox._wire.verdict import Verdict
+
+_Origin = tuple[int, str, str | None]
+"""Shard, lane and person of an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,9 @@ def whole(rows: tuple[Waiting, ...]) -> tuple[Part, ...]:
     return (Part(rows),)
 
 
-def narrowed(rows: tuple[Waiting, ...], width: int, choice: int) -> tuple[Part, ...]:
-    """A batch of a project that fails: at first `width` events at most, of one shard, then more and more.
-
-    `choice` picks the shard: with each attempt another one, so that one bad event does not hide that others pass.
-    """
-    shards = sorted({row.shard for row in rows})
-    mine = [row for row in rows if row.shard == shards[choice % len(shards)]][:width]
+def narrowed(rows: tuple[Waiting, ...], width: int) -> tuple[Part, ...]:
+    """A batch of a project that fails: at first `width` events at most, of one shard, then more and more."""
+    mine = [row for row in rows if row.shard == rows[0].shard][:width]
     chosen = {row.id for row in mine}
     rest = [row for row in rows if row.id not in chosen]
     parts, begin, size = [Part(tuple(mine))], 0, width
@@ -50,6 +52,23 @@ def narrowed(rows: tuple[Waiting, ...], width: int, choice: int) -> tuple[Part, 
         parts.append(Part(tuple(rest[begin : begin + size])))
         begin, size = begin + size, 2 * size
     return tuple(parts)
+
+
+def rotated(rows: Sequence[Waiting], choice: int) -> list[Waiting]:
+    """The events of a project that fails, with those of another person and lane in front for each `choice`.
+
+    Of another shard first, then of another person of the same shards: so one bad event does not hide that others pass,
+    not even from a worker that holds one shard. Each person's events of a lane stay in their order.
+    """
+    origin = {row.id: (row.shard, row.lane, distinct_id_of(row.payload)) for row in rows}
+    seen: Counter[int] = Counter()
+    turns: list[tuple[int, int, _Origin]] = []
+    for one in dict.fromkeys(origin.values()):
+        turns.append((seen[one[0]], one[0], one))
+        seen[one[0]] += 1
+    turns.sort(key=lambda turn: turn[:2])
+    rank = {one: (number - choice) % len(turns) for number, (_, _, one) in enumerate(turns)}
+    return sorted(rows, key=lambda row: rank[origin[row.id]])
 
 
 def without(pending: tuple[Part, ...], rows: tuple[Waiting, ...]) -> tuple[Part, ...]:

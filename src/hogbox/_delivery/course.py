@@ -9,11 +9,12 @@ events wait, and one bad event is found after a few.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from hogbox._delivery.batch import Waiting
-from hogbox._delivery.bisection import Part, narrowed, whole
+from hogbox._delivery.bisection import Part, narrowed, rotated, whole
 
 MOST_FAILURES: Final = 16
 """Failures in a row in which a search ends: an outage has begun. Among 30,000 events one is found with fewer."""
@@ -103,7 +104,16 @@ class Courses:
         course = self._courses.get(rows[0].project)
         if course is None or course.width is None:
             return whole(rows)
-        return narrowed(rows, course.width, course.attempt)
+        return narrowed(rows, course.width)
+
+    def arrange(self, rows: Sequence[Waiting]) -> Sequence[Waiting]:
+        """What was read: of each project whose requests are narrow, other events first than at its last attempt."""
+        narrow = {row.project for row in rows if (course := self._courses.get(row.project)) and course.width}
+        for project in narrow:
+            attempt = self._courses[project].attempt
+            turned = iter(rotated([row for row in rows if row.project == project], attempt) if attempt else ())
+            rows = [next(turned, row) if row.project == project else row for row in rows]
+        return rows
 
     def accept(self, project: str, now: float, *, passed: bool = True) -> bool:
         """PostHog took events of the project, or accused one in its own words: let it go; whether it was put off."""

@@ -43,6 +43,8 @@ class Suspect:
     until: float | None = None
     """When it is tried again; None while its project as a whole fails, so that nothing accuses it."""
     behind: set[int] = field(default_factory=set)
+    missing: bool = False
+    """A read did not come upon it. That read left out what is behind it, so that the person waits for the next one."""
 
 
 class Suspects:
@@ -82,6 +84,11 @@ class Suspects:
                 del self._blocked[key]
                 self._block_next(key)
 
+    def attempts(self, event: int) -> int:
+        """How often an event failed alone and was not settled since."""
+        suspect = self._suspects.get(event)
+        return suspect.attempts if suspect else 0
+
     def is_accused(self, event: int) -> bool:
         """Whether the event failed alone while others passed."""
         return self._accused(event) is not None
@@ -120,10 +127,11 @@ class Suspects:
         for row in rows:
             if self._accused(row.id):
                 continue
-            if before := self._before(row):
-                before.behind.add(row.id)
-            else:
+            before = self._before(row)
+            if before is None:
                 found.append(row)
+            elif not before.missing:
+                before.behind.add(row.id)
         return tuple(found)
 
     def forget_missing(
@@ -131,6 +139,8 @@ class Suspects:
     ) -> None:
         """Forget due suspects that are in the outbox no longer: a read of their shards did not come upon them.
 
+        Another worker has settled them, or somebody removed them. Where events behind one were left out of the read,
+        it is forgotten after the next read: what was read of its person comes later than they do.
         `held`: the projects that were left out. `more`: the read ended early, so that what lies beyond its last event
         of a shard was not looked at.
         """
@@ -141,9 +151,14 @@ class Suspects:
         last: dict[int, int] = {}
         for row in rows:
             last[row.shard] = max(row.id, last.get(row.shard, 0))
-        looked_at = [one.row for one in due if one.row.shard in shards and one.row.project not in held]
-        gone = [row.id for row in looked_at if not more or row.id < last.get(row.shard, 0)]
-        self.forget([one for one in gone if one not in read])
+        looked_at = [one for one in due if one.row.shard in shards and one.row.project not in held]
+        unread = [one for one in looked_at if one.row.id not in read]
+        absent = [one for one in unread if not more or one.row.id < last.get(one.row.shard, 0)]
+        gone = [one.row.id for one in looked_at if one.missing or (one in absent and not one.behind)]
+        for one in absent:
+            one.missing = True
+            one.behind.clear()
+        self.forget(gone)
 
     def _block_next(self, key: tuple[str, str]) -> None:
         for other in self._suspects.values():

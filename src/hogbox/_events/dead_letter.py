@@ -26,7 +26,7 @@ def read_event(payload: str) -> dict[str, Any]:
     """The event of a payload; empty for a text that is none."""
     try:
         event = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}
 
@@ -51,7 +51,7 @@ def pretty(payload: str) -> str:
     """The payload to be read and edited; as it is where it is no JSON."""
     try:
         return json.dumps(json.loads(payload), indent=2, ensure_ascii=False) + "\n"
-    except ValueError:
+    except (ValueError, RecursionError):
         return payload
 
 
@@ -78,7 +78,7 @@ def mend(
 def _parse(text: str) -> dict[str, Any]:
     try:
         event = json.loads(text, parse_constant=_no_number)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidEvent(f"it is no JSON: {error}") from error
     if not isinstance(event, dict):
         raise InvalidEvent("it is no event: a JSON object is needed")

@@ -58,12 +58,16 @@ class _Person(msgspec.Struct):
 
 _ENCODER: Final = msgspec.json.Encoder()
 _UUID_FIRST: Final = '{"uuid":"'
-_UUID: Final = slice(len(_UUID_FIRST), len(_UUID_FIRST) + 36)
+_UUID_LENGTH: Final = 36
+_UUID: Final = slice(len(_UUID_FIRST), len(_UUID_FIRST) + _UUID_LENGTH)
 """Where `encode` puts it; payloads that somebody edited may have it elsewhere."""
 
 _OBJECT: Final = msgspec.json.Decoder(_Object)
 _HEAD: Final = msgspec.json.Decoder(_Head)
 _PERSON: Final = msgspec.json.Decoder(_Person)
+
+MALFORMED: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What reading a payload raises where it is not an event. A program's own may be nested deeper than Python reads."""
 
 
 def encode(event: Event) -> str:
@@ -85,24 +89,31 @@ def is_object(payload: str) -> bool:
     """Whether a payload is one JSON object, and nothing beside it: another would change the request that it is in."""
     try:
         _OBJECT.decode(payload)
-    except (msgspec.MsgspecError, UnicodeError):
+    except MALFORMED:
         return False
     return True
 
 
 def uuid_of(payload: str) -> str:
-    """The uuid inside an encoded event; empty for a text that is none, which the server then refuses by itself."""
+    """The uuid inside an encoded event; empty for a text that is none, which the server then refuses by itself.
+
+    Empty as well for what a column of uuids can't hold.
+    """
     if payload.startswith(_UUID_FIRST) and payload[_UUID.stop : _UUID.stop + 1] == '"':
-        return payload[_UUID]
+        return _storable(payload[_UUID])
     try:
-        return _HEAD.decode(payload).uuid
-    except (msgspec.MsgspecError, UnicodeError):
+        return _storable(_HEAD.decode(payload).uuid)
+    except MALFORMED:
         return ""
+
+
+def _storable(uuid: str) -> str:
+    return uuid if len(uuid) <= _UUID_LENGTH and uuid.isascii() and uuid.isprintable() else ""
 
 
 def distinct_id_of(payload: str) -> str | None:
     """The distinct id inside an encoded event; None for a text that has none."""
     try:
         return _PERSON.decode(payload).distinct_id
-    except msgspec.MsgspecError:
+    except MALFORMED:
         return None

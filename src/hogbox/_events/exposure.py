@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hogbox._events.event import MALFORMED
+
 EXPOSURE: Final = "$feature_flag_called"
 
 _MINIMAL: Final = frozenset(
@@ -109,9 +111,12 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 def exposure_id_of(project: str, payload: str) -> str | None:
     """The id of the exposure in an event's payload, which hooks may have changed; None where it names no flag."""
     try:
-        event = _EVENT.decode(payload)
-    except msgspec.MsgspecError:
+        return _exposure_in(_EVENT.decode(payload), project)
+    except MALFORMED:
         return None
+
+
+def _exposure_in(event: _Event, project: str) -> str | None:
     properties = event.properties
     if event.event != EXPOSURE or not isinstance(key := properties.get("$feature_flag"), str):
         return None

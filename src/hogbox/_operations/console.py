@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import traceback
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
+from hogbox._store.dialects.failure import is_drivers, sentence
 from hogbox._wire.printable import one_line, printable
 from hogbox.errors import HogboxError
 
@@ -32,18 +34,26 @@ def log_to_stderr(*, requests: bool) -> None:
     logging.getLogger("hogbox.http").setLevel(logging.DEBUG if requests else logging.NOTSET)
 
 
-def describe(error: HogboxError | SQLAlchemyError) -> str:
+def describe(error: Exception) -> str:
     """What went wrong, for people."""
-    told = _chain(error) if isinstance(error, HogboxError) else f"the database fails: {_sentence(error)}"
+    if isinstance(error, HogboxError):
+        told = _chain(error)
+    elif isinstance(error, SQLAlchemyError) or is_drivers(error):
+        told = f"the database fails: {sentence(error)}"
+    elif isinstance(error, OSError | UnicodeError):
+        told = sentence(error)
+    else:
+        told = f"{sentence(error)} ({_place(error)}): hogbox did not foresee this error; please report it"
     return printable(told)
 
 
 def _chain(error: BaseException) -> str:
     """The error and its causes as sentences."""
     cause = f"\n  because: {_chain(error.__cause__)}" if error.__cause__ else ""
-    return f"{_sentence(error)}{cause}"
+    return f"{sentence(error)}{cause}"
 
 
-def _sentence(error: BaseException) -> str:
-    """What a driver said, without what SQLAlchemy adds; the error's own text otherwise."""
-    return str(error.orig if isinstance(error, DBAPIError) and error.orig else error)
+def _place(error: Exception) -> str:
+    """Where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "no line is known"

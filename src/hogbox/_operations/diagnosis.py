@@ -26,6 +26,12 @@ _OLD: Final = 600.0
 _TOO_OLD: Final = 3600.0
 """Seconds after which it is a fault: deleted rows of every table of the database pile up behind it."""
 
+_BEHIND: Final = 100_000
+"""Transactions after which a replication slot or a standby is worth a line. How long ago they were is not known."""
+
+_FAR_BEHIND: Final = 1_000_000
+"""Transactions after which it is a fault: with old rows of a million deliveries polls get slow."""
+
 _LATE: Final = 300.0
 """Seconds after which a waiting event is late where nothing explains it."""
 
@@ -80,7 +86,7 @@ def judge(standing: StatusSnapshot, *, lease: float, key_given: bool) -> tuple[F
         *_late(standing, lease),
         *_dead(standing),
         *(finding for one in standing.definitions for finding in _definitions(one)),
-        *_surroundings(standing.surroundings),
+        *surroundings(standing.surroundings),
     ]
     if not standing.definitions:
         found.append(_definitions_missing(key_given))
@@ -90,19 +96,43 @@ def judge(standing: StatusSnapshot, *, lease: float, key_given: bool) -> tuple[F
 def cluster_order(cluster: Cluster) -> str:
     """What the order of events needs of a cluster's sessions."""
     return (
-        f"this is a node of a Galera cluster, and wsrep_sync_wait is {cluster.sync_wait} by default: where "
-        "applications write on several nodes, set it to 7 in their sessions, or one person's events may arrive out of "
-        "order"
+        f"this is a node of a Galera cluster, its ids go up in steps of {cluster.id_step} (auto_increment_increment), "
+        f"and wsrep_sync_wait is {cluster.sync_wait} by default: where applications write on several nodes, set it to "
+        "7 in their sessions, or one person's events may arrive out of order"
     )
 
 
-def _surroundings(around: Surroundings) -> Iterator[Finding]:
+def surroundings(around: Surroundings) -> Iterator[Finding]:
+    """What a server does beside hogbox that needs attention."""
     old = around.old_snapshot
     if old is not None and old.age > _OLD:
         text = f"{old.who} has kept a transaction open for {old.age / 60:.0f} min: PostgreSQL can't remove deleted rows"
         yield Finding("old_snapshot", Level.DEGRADED if old.age > _TOO_OLD else Level.HEALTHY, text, POSTGRESQL)
     if around.cluster is not None and not around.cluster.waits:
         yield Finding("cluster_order", Level.HEALTHY, cluster_order(around.cluster), CLUSTERS)
+    if around.id_step > 1:
+        text = (
+            f"ids go up in steps of {around.id_step} (auto_increment_increment), as where several servers are written "
+            "to: write on one of them, or one person's events may arrive out of order"
+        )
+        yield Finding("several_writers", Level.HEALTHY, text, CLUSTERS)
+    yield from _kept_rows(around)
+
+
+def _kept_rows(around: Surroundings) -> Iterator[Finding]:
+    """What keeps PostgreSQL from removing deleted rows, apart from transactions; and what can't be seen of it."""
+    for one in around.horizons:
+        if one.transactions > _BEHIND:
+            level = Level.DEGRADED if one.transactions > _FAR_BEHIND and not one.system_only else Level.HEALTHY
+            rows = "rows of the system's tables" if one.system_only else "rows"
+            text = f"{one.who} is {one.transactions} transactions behind: PostgreSQL can't remove {rows} deleted since"
+            yield Finding("old_catalog_horizon" if one.system_only else "old_horizon", level, text, POSTGRESQL)
+    if around.hidden:
+        text = (
+            f"{around.hidden} sessions of other roles can't be examined for old transactions: GRANT pg_read_all_stats "
+            "to this user"
+        )
+        yield Finding("sessions_hidden", Level.HEALTHY, text, POSTGRESQL)
 
 
 def _definitions_missing(key_given: bool) -> Finding:

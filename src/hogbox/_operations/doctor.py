@@ -5,7 +5,7 @@ Only a test event, where it is asked for, reaches PostHog; the key is tried with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,13 +13,11 @@ from enum import IntEnum
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from hogbox._events.event import Event, encode
 from hogbox._http.capture import CaptureTransport, reach
 from hogbox._http.definitions import DefinitionsTransport
 from hogbox._http.response import NoReply
-from hogbox._operations.diagnosis import CLUSTERS, cluster_order
+from hogbox._operations.diagnosis import CLUSTERS, Level, cluster_order, surroundings
 from hogbox._settings.address import shown_url
 from hogbox._settings.client import ClientSettings
 from hogbox._settings.delivery import DeliverySettings
@@ -40,6 +38,7 @@ from hogbox.telemetry import Telemetry
 _CLOCK_TOLERANCE: Final = 2.0
 _SHORTEST_BUSY_TIMEOUT: Final = 1.0
 _PATIENCE: Final = 10.0
+_REPORT: Final = "look at what the other checks say; if all of them are well, report this as an error of hogbox"
 _TOKEN_BEGINS: Final = "phc_"  # noqa: S105 - the beginning of every such token
 
 
@@ -77,6 +76,14 @@ def examine(
     )
 
 
+def _safely(name: str, checks: Callable[[], Iterable[Check]], todo: str = _REPORT) -> Iterator[Check]:
+    """The checks; where one can't be made for a reason that is not foreseen, a failed one that says so."""
+    try:
+        yield from checks()
+    except Exception as error:
+        yield Check(name, Health.PROBLEM, f"could not be examined: {said(error)}", todo)
+
+
 def worst(checks: tuple[Check, ...]) -> Health:
     """The worst of all."""
     return max((check.health for check in checks), default=Health.OK)
@@ -105,16 +112,15 @@ def _database(settings: ClientSettings) -> Iterator[Check]:
             trial = Preflight(database)
             version = trial.version()
             yield Check("database", Health.OK, f"{where} answers")
-            yield from _tables(trial, version)
+            yield from _safely("tables", lambda: _tables(trial, version))
             if version == SCHEMA_VERSION:
-                yield _definitions(settings, read_projects(database))
-            yield _clock(trial.clock_difference())
-            yield from _sqlite(trial)
-            yield from _order(trial.surroundings())
-    except (HogboxError, SQLAlchemyError) as error:
-        why = said(error) if isinstance(error, SQLAlchemyError) else str(error)
+                yield from _safely("flag definitions", lambda: [_definitions(settings, read_projects(database))])
+            yield from _safely("clock", lambda: [_clock(trial.clock_difference())])
+            yield from _safely("file", lambda: _sqlite(trial))
+            yield from _safely("server", lambda: _order(trial.surroundings()))
+    except Exception as error:
         todo = "start the database, or correct HOGBOX_DATABASE_URL (address, name, user, password)"
-        yield Check("database", Health.PROBLEM, f"{where}: {why}", todo)
+        yield Check("database", Health.PROBLEM, f"{where}: {said(error)}", todo)
 
 
 def _tables(trial: Preflight, version: int | None) -> Iterator[Check]:
@@ -146,9 +152,13 @@ def _definitions(settings: ClientSettings, stored: Sequence[str]) -> Check:
 
 
 def _order(around: Surroundings) -> Iterator[Check]:
-    """What keeps the ids of the outbox from following the time."""
+    """What keeps the ids of the outbox from following the time, and deleted rows from being removed."""
     if around.cluster is not None and not around.cluster.waits:
         yield Check("cluster", Health.WARNING, cluster_order(around.cluster), f"see {CLUSTERS}")
+    for finding in surroundings(around):
+        if finding.what != "cluster_order":
+            health = Health.OK if finding.level is Level.HEALTHY else Health.WARNING
+            yield Check(finding.what.replace("_", " "), health, finding.text, f"see {finding.page}")
     if around.sequence is not None and around.sequence.cache > 1:
         found = f"{around.sequence.name} has a cache of {around.sequence.cache}: ids do not follow the time"
         todo = f"run ALTER SEQUENCE {around.sequence.name} CACHE 1: see docs/explanation/order.md"
@@ -181,16 +191,20 @@ def _sqlite(trial: Preflight) -> Iterator[Check]:
 
 
 def _posthog(settings: ClientSettings, *, send_test_event: bool) -> Iterator[Check]:
-    host = shown_url(settings.host)
-    try:
-        yield Check("host", Health.OK, f"{host} answers (HTTP {reach(settings.host, _PATIENCE)})")
-    except NoReply as error:
-        todo = "correct POSTHOG_HOST, or see docs/how-to/when-posthog-does-not-answer.md"
-        yield Check("host", Health.PROBLEM, f"{host}: {error}", todo)
+    yield _host(settings)
     yield _token(settings.project_token)
     if send_test_event:
-        yield _test_event(settings)
-    yield from _key(settings)
+        yield from _safely("test event", lambda: [_test_event(settings)])
+    yield from _safely("key for definitions", lambda: _key(settings))
+
+
+def _host(settings: ClientSettings) -> Check:
+    host = shown_url(settings.host)
+    try:
+        return Check("host", Health.OK, f"{host} answers (HTTP {reach(settings.host, _PATIENCE)})")
+    except Exception as error:
+        todo = "correct POSTHOG_HOST, or see docs/how-to/when-posthog-does-not-answer.md"
+        return Check("host", Health.PROBLEM, f"{host}: {error if isinstance(error, NoReply) else said(error)}", todo)
 
 
 def _token(token: str) -> Check:

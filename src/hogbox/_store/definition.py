@@ -15,13 +15,16 @@ from sqlalchemy import (
     case,
     func,
     select,
+    text,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 
 from hogbox._events.escape import escape
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit
 from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.dialects.failure import is_too_large, sentence
 from hogbox._store.dialects.statement import ByDialect, milliseconds, number, upsert
 from hogbox._store.schema.table import Tables
 
@@ -167,6 +170,16 @@ def definition_age(tables: Tables) -> ColumnElement[int]:
     return epoch_ms() - case((later, refreshes.unchanged_at), else_=stored.fetched_at)
 
 
+class TooLarge(Exception):
+    """The database does not take so long a text."""
+
+    def __init__(self, size: int, why: str) -> None:
+        super().__init__(
+            f"the database does not take definitions of {size / 1_000_000:.1f} MB ({why}): raise its limit, such as "
+            "max_allowed_packet of MariaDB and MySQL"
+        )
+
+
 class StoredDefinitions(NamedTuple):
     """A project's definitions. `age` is in seconds, since PostHog last said that they are right."""
 
@@ -204,13 +217,28 @@ class DefinitionStore:
     def store(self, data: str, etag: str | None, over: StoredDefinitions | None) -> None:
         """Store definitions that were fetched after `over` was read; counts the revision where the text differs.
 
-        Where another process has stored others in the meantime, those stay: they may be newer than these.
+        Where another process has stored others in the meantime, those stay: they may be newer than these. Raises
+        TooLarge where the database does not take so long a text.
         """
         data = escape(data)
         seen = over.revision if over else 0
         revision = seen + (over is None or over.data != data)
         row = {"project": self._project, "data": data, "etag": _ascii(etag), "revision": revision, "seen": seen}
-        self._run(self._by_dialect(self._statements.store_definitions), row)
+        try:
+            self._run(self._by_dialect(self._statements.store_definitions), row)
+        except DBAPIError as error:
+            if is_too_large(error) or self._exceeds_packet(error, data):
+                raise TooLarge(len(data), sentence(error)) from error
+            raise
+
+    def _exceeds_packet(self, error: DBAPIError, data: str) -> bool:
+        """Whether MySQL or MariaDB may have hung up because the statement was too long, as they do without a word."""
+        if not error.connection_invalidated or self._database.engine.dialect.name not in ("mysql", "mariadb"):
+            return False
+        with self._connect() as connection:
+            most = connection.scalar(text("SELECT @@max_allowed_packet")) or 0
+        # Quotes and backslashes are written as two.
+        return len(data) * 2 > most
 
     def claim(self, holder: str, interval: float) -> bool:
         """Take the next refresh where it is due; the one after it is due so many seconds from now.

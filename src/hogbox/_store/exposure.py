@@ -127,8 +127,11 @@ class ClaimStore:
     def _wins(self, connection: Connection, left: dict[str, int], exposure: str, uuid: str) -> bool:
         if _EVENT + uuid in left:
             return True
-        if left.get(exposure, 0) > 0 or not self._take(connection, exposure, new=exposure not in left):
+        if left.get(exposure, 0) > 0:
             return False
+        if not self._take(connection, exposure, new=exposure not in left):
+            # By a worker that held the shard before, perhaps for this very event.
+            return connection.execute(self._statements.read_claims, {"wanted": [_EVENT + uuid]}).first() is not None
         left[exposure] = left[_EVENT + uuid] = self._lifetime
         connection.execute(self._claim, {"id": _EVENT + uuid, "lifetime": self._lifetime})
         return True

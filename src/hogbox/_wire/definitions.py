@@ -86,6 +86,9 @@ class Reason(StrEnum):
     INVALID_SHAPE = "invalid-shape"
     """The answer is JSON, but no definitions that hogbox can read."""
 
+    TOO_LARGE = "too-large"
+    """The database does not take so long a text."""
+
     KEPT_STALE = "kept-stale"
     """PostHog's cache is cold for long, and the definitions stay because `keep_stale_definitions` says so."""
 

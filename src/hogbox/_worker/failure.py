@@ -70,6 +70,8 @@ class Failures:
                 accused, pause = self._shared.courses.judge(project, failure)
         if alone and failure.of_events:
             self._failed_alone(rows[0], turn, answer, accused=accused)
+            if not accused and turn.more:
+                self._step_aside(rows[0], answer)
         elif known:
             self._put_off_event(rows[0], answer, 1)
         if pause:
@@ -117,6 +119,16 @@ class Failures:
                 answer.reason,
                 extra=facts_of([row], answer, attempt),
             )
+
+    def _step_aside(self, row: Waiting, answer: Answer) -> None:
+        """Leave out an event that failed alone again, until after the next attempt of its project.
+
+        No other one was to be tried, where a read is full of what waits behind it.
+        """
+        with self._shared.lock:
+            seconds = 2 * self._pause(answer, self._shared.courses.attempts(row.project) + 1)
+            if self._shared.suspects.attempts(row.id) >= _TWICE:
+                self._shared.suspects.put_off(row.id, time.monotonic() + seconds)
 
     def _put_off(self, rows: Sequence[Waiting], turn: Turn, answer: Answer, failure: Failure) -> None:
         """Leave the project alone for a while; the others go on."""

@@ -18,7 +18,7 @@ from hogbox._http.response import NoReply
 from hogbox._settings.client import ClientSettings
 from hogbox._settings.polling import SWITCH_VARIABLE, polling_disabled, polling_interval
 from hogbox._store.connections.database import Database
-from hogbox._store.definition import DefinitionStore, StoredDefinitions
+from hogbox._store.definition import DefinitionStore, StoredDefinitions, TooLarge
 from hogbox._store.history import HistoryStore
 from hogbox._wire.definitions import (
     Circumstances,
@@ -122,7 +122,7 @@ class Refresher:
         """
         if self._key is None:
             return self._skipped()
-        self._database.check()
+        self._database.await_writer()
         self._store.move_due(process_name(), self.interval())
         return self._refresh(self._key, _sleep, loudly=True)
 
@@ -135,7 +135,7 @@ class Refresher:
             return self._skipped()
         if polling_disabled(self._environment):
             return Refresh(Status.SKIPPED, Reason.DISABLED, f"{SWITCH_VARIABLE} is set")
-        self._database.check()
+        self._database.await_writer()
         if not self._claim_first_or_due(process_name()):
             return Refresh(Status.SKIPPED, Reason.NOT_DUE, "PostHog was asked less than an interval ago")
         return self._refresh(self._key, _sleep, loudly=False)
@@ -184,7 +184,10 @@ class Refresher:
         stored = self._store.read()
         finding, requests = self._ask(key, stored, pause)
         if finding.store is not None:
-            self._keep(finding.store, stored)
+            try:
+                self._keep(finding.store, stored)
+            except TooLarge as error:
+                finding = Finding(Status.ERROR, Reason.TOO_LARGE, str(error))
         self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED, requests=requests)
         result = Refresh(finding.status, finding.reason, finding.detail)
         seconds = time.perf_counter() - began

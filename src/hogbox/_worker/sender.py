@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from random import random
-from typing import Final
+from typing import Final, NamedTuple
 
 from hogbox._delivery.batch import Waiting, group_batches, total_bytes
 from hogbox._delivery.bisection import Part, after, without
@@ -40,11 +40,22 @@ class Outcome(Enum):
     NOTHING = "nothing"
     """There was nothing to send, or nothing that could be."""
 
+    LATE = "late"
+    """There was something to send, but the leases may have ended before an answer came: prolong them first."""
+
     SENT = "sent"
     """Events were sent, and none are left, or those that are have to wait."""
 
     MORE = "more"
     """Events were sent, and more are waiting."""
+
+
+class Finished(NamedTuple):
+    """A turn that is over, with its moments on the monotonic clock: it may be collected much later."""
+
+    outcome: Outcome
+    began: float
+    ended: float
 
 
 class Sender:
@@ -60,8 +71,10 @@ class Sender:
         stopping: Callable[[], bool],
         cipher: Cipher,
         exposures: Exposures,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._exposures = exposures
         self._transport = transport
         self._settings = settings
@@ -72,37 +85,44 @@ class Sender:
         self._settlement = Settlement(store, shared)
         self._failures = Failures(store, settings, shared, self._settlement)
 
-    def deliver(self, ready: Sequence[Ready], share: bool) -> Outcome:
+    def deliver(self, ready: Sequence[Ready], share: bool) -> Finished:
         """Deliver the shards' events until none is left, all have to wait, or the turn is over.
 
         With `share`, the turn is over as soon as there is more than one request's worth, for others to help. Errors
         of the database are raised; everything else is settled here.
         """
+        began = self._clock()
+        outcome = self._deliver(ready, share)
+        return Finished(outcome, began, self._clock())
+
+    def _deliver(self, ready: Sequence[Ready], share: bool) -> Outcome:
         turn = Turn(ready, self._leases.lapses)
         try:
             while not self._stopping() and time.monotonic() < turn.ends:
                 if not self._deliver_next(turn):
-                    return Outcome.SENT if turn.sent else Outcome.NOTHING
+                    return Outcome.SENT if turn.sent else _unsent(turn)
                 if share:
-                    return Outcome.MORE if turn.sent else Outcome.NOTHING
+                    break
         except LeaseLost:
             log.info(
                 "another worker has taken over shards of this one, and sends again what was under way; or somebody "
                 "removed events from the outbox"
             )
-        return Outcome.MORE if turn.sent else Outcome.NOTHING
+        return Outcome.MORE if turn.sent else _unsent(turn)
 
     def _deliver_next(self, turn: Turn) -> bool:
         """Read once and send what was read; whether there is likely to be more."""
         rows, more = self._read(turn)
+        turn.more = more
         opened = open_events(rows, self._cipher)
         self._give_up(opened.unreadable, turn)
         rows = self._exposures.without_repeats(opened.rows, turn.fences)
         with self._shared.lock:
             limits = self._shared.limit.now
             found = self._shared.suspects.sort(rows, time.monotonic())
+            free = self._shared.courses.arrange(found.free)
         # Suspects come last: where their project is put off, others are to show first that it is well again.
-        for batch in [*group_batches(found.free, limits), *((row,) for row in found.due)]:
+        for batch in [*group_batches(free, limits), *((row,) for row in found.due)]:
             if not self._deliver_batch(batch, turn):
                 return False
         if opened.locked:
@@ -149,6 +169,7 @@ class Sender:
             pending = self._shared.courses.parts(batch)
         while pending and (pending := self._unblocked(pending)):
             if not self._leases_outlast(turn):
+                turn.late = True
                 return False
             if not self._may_send(project, turn):
                 turn.left.add(project)
@@ -205,3 +226,7 @@ class Sender:
         now, patience = time.monotonic(), self._settings.request_timeout_seconds
         with self._shared.lock:
             return self._shared.courses.may_try(project, now, patience, turn)
+
+
+def _unsent(turn: Turn) -> Outcome:
+    return Outcome.LATE if turn.late else Outcome.NOTHING

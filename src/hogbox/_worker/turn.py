@@ -62,6 +62,10 @@ class Turn:
         self.attempts = {one.shard: one.attempt for one in ready}
         self.ends = time.monotonic() + TURN_SECONDS
         self.sent = False
+        self.late = False
+        """Whether something was left unsent because the leases end too soon."""
+        self.more = False
+        """Whether the last read may have left events out for want of room."""
         self.left: set[str] = set()
         """Projects of which nothing more is sent in this turn: what was read of them may no longer be the oldest."""
 

@@ -41,7 +41,7 @@ from hogbox._worker.poller import Poller
 from hogbox._worker.process import process_name
 from hogbox._worker.refresher import Refresher
 from hogbox._worker.retention import Retention
-from hogbox._worker.sender import Outcome, Sender
+from hogbox._worker.sender import Finished, Outcome, Sender
 from hogbox._worker.turn import Shared
 from hogbox.telemetry import LeasesChanged, Telemetry
 
@@ -60,7 +60,7 @@ _IDLE_SHARE: Final = 20
 """Times the duration of a search in vain: passing over the events of held projects costs little, however many wait."""
 
 _LONGEST_REST: Final = 5.0
-"""Seconds: a search that waited for a lost connection took long without costing anything."""
+"""Seconds: a search that itself waited for a lost connection took long without costing anything."""
 
 _WELL_AFTER: Final = 5.0
 """Seconds without a failure after which the database counts as well again, to the log: one where just writing fails
@@ -77,14 +77,7 @@ _TOGETHER: Final = 0.01
 """Shards that were put off together are due within a few milliseconds: one request serves them all."""
 
 
-class Dealt(NamedTuple):
-    """Shards that a sender has, since a moment on the monotonic clock."""
-
-    shards: frozenset[int]
-    at: float
-
-
-Submit = Callable[[Sequence[Ready], bool], "Future[Outcome]"]
+Submit = Callable[[Sequence[Ready], bool], "Future[Finished]"]
 
 
 class Delivery(NamedTuple):
@@ -136,7 +129,7 @@ class Worker:
         self._often_until = 0.0
         self._look_at = 0.0
         self._gather_until = 0.0
-        self._turns: dict[Future[Outcome], Dealt] = {}
+        self._turns: dict[Future[Finished], frozenset[int]] = {}
         self._resting: dict[int, float] = {}
         self._parallel = 1
         self._unwell = False
@@ -287,27 +280,31 @@ class Worker:
     def _collect(self) -> None:
         """Take finished turns back; shards that could not be served rest for a while."""
         for turn in [turn for turn in self._turns if turn.done()]:
-            dealt = self._turns.pop(turn)
-            error = turn.exception()
-            outcome = Outcome.NOTHING if error else turn.result()
-            self._adapt(outcome)
+            shards = self._turns.pop(turn)
             now = time.monotonic()
-            if outcome is not Outcome.NOTHING:
+            error = turn.exception()
+            outcome = Outcome.NOTHING if error else turn.result().outcome
+            self._adapt(outcome)
+            if outcome in (Outcome.SENT, Outcome.MORE):
                 self._gather_until = now + _GATHER if outcome is Outcome.SENT else 0.0
                 self._look_at = self._gather_until
                 continue
-            rest = _REST if error else self._rest(dealt, now)
-            self._resting.update(dict.fromkeys(dealt.shards, now + rest))
-            self._look_at = min(self._look_at, now + rest)
+            until = now + _REST if error else self._rest(turn.result(), now)
+            self._resting.update(dict.fromkeys(shards, until))
+            self._look_at = min(self._look_at, until)
             if isinstance(error, SQLAlchemyError):
                 raise error
             if error is not None:
                 self._puzzled(error)
 
-    def _rest(self, dealt: Dealt, now: float) -> float:
-        """Seconds to leave shards alone of which nothing could be sent; a project that is due is not kept waiting."""
-        rest = min(_LONGEST_REST, max(self._settings.poll_seconds, _IDLE_SHARE * (now - dealt.at)))
-        return min(rest, self._shared.next_due(now) - now + _TOGETHER)
+    def _rest(self, turn: Finished, now: float) -> float:
+        """Until when to leave shards alone of which nothing could be sent; a project that is due is not kept waiting.
+
+        Counted from the end of the search: this thread may collect it much later, where the database keeps it waiting.
+        """
+        cost = 0.0 if turn.outcome is Outcome.LATE else turn.ended - turn.began
+        rest = min(_LONGEST_REST, max(self._settings.poll_seconds, _IDLE_SHARE * cost))
+        return min(turn.ended + rest, self._shared.next_due(now) + _TOGETHER)
 
     def _adapt(self, outcome: Outcome) -> None:
         """More requests at once while there is a backlog; one for all shards while there is none."""
@@ -357,11 +354,11 @@ class Worker:
                 # Python is about to end, and lets pools finish first: what they have is settled, the rest waits.
                 self.stop()
                 return
-            self._turns[future] = Dealt(frozenset(one.shard for one in turn), now)
+            self._turns[future] = frozenset(one.shard for one in turn)
             future.add_done_callback(lambda _: self._wake.put(None))
 
     def _busy(self) -> set[int]:
-        return {shard for dealt in self._turns.values() for shard in dealt.shards}
+        return {shard for shards in self._turns.values() for shard in shards}
 
     def _pause(self, changes: ChangeSignal) -> float:
         """Seconds until something is due; a pulse at the latest, for what no signal tells of."""

@@ -42,7 +42,7 @@ def deliver(
     log_to_stderr(requests=verbose)
     with closing(open_database(settings)) as database, _bar() as report:
         worker = Worker(database, settings.host, DeliverySettings.load(os.environ))
-        result = worker.drain(timeout, report)
+        result = worker.drain(database.await_reader(timeout), report)
     say(f"{result.delivered} delivered, {result.dead} dead, {result.waiting} waiting")
     raise typer.Exit(1 if result.waiting else 0)
 

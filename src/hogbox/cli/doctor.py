@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from hogbox._operations.console import describe
 from hogbox._operations.doctor import Check, Health, examine, worst
 from hogbox._wire.printable import json_text
 from hogbox.cli.option import DatabaseUrl, Host, ProjectToken, TablePrefix, load_settings
 from hogbox.cli.terminal import Terminal, say
-from hogbox.errors import HogboxError
 
 SendTestEvent = Annotated[
     bool, typer.Option("--send-test-event", help="Send an event named 'hogbox doctor' to the project.")
@@ -41,8 +41,10 @@ def doctor(
     try:
         settings = load_settings(database_url, host, table_prefix, project_token)
         checks = examine(settings, os.environ, send_test_event=send_test_event)
-    except HogboxError as error:
-        checks = (Check("settings", Health.PROBLEM, str(error), "correct the setting; see docs/reference/settings.md"),)
+    except Exception as error:
+        checks = (
+            Check("settings", Health.PROBLEM, describe(error), "correct the setting; see docs/reference/settings.md"),
+        )
     if as_json:
         say(json_text(_document(checks)))
     else:

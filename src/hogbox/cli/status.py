@@ -10,7 +10,6 @@ from typing import Annotated, Final
 
 import typer
 from rich.live import Live
-from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._operations.console import describe
 from hogbox._operations.status import Status, document, read_status
@@ -20,7 +19,6 @@ from hogbox._wire.printable import json_text
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.status_page import page_of
 from hogbox.cli.terminal import Terminal, say
-from hogbox.errors import HogboxError
 
 CANNOT_BE_ASKED: Final = 3
 _PAUSE: Final = 1.0
@@ -42,7 +40,9 @@ def status(
     """
     try:
         level = _show(database_url, table_prefix, as_json, watch)
-    except (HogboxError, SQLAlchemyError) as error:
+    except BrokenPipeError:
+        raise  # by who reads the output: the command line ends quietly then
+    except Exception as error:
         say(f"hogbox: {describe(error)}", err=True)
         raise typer.Exit(CANNOT_BE_ASKED) from None
     raise typer.Exit(level)

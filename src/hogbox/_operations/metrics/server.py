@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import logging
 import socket
 import threading
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from hogbox._delivery.health import Health, hindrance, illness
 from hogbox._operations.metrics.collector import Collector
@@ -98,6 +100,17 @@ def _judged(reason: str | None) -> Answer:
     return Answer(200, "ok\n") if reason is None else Answer(503, f"{reason}\n")
 
 
+def _is_address(host: str | None) -> bool:
+    """Whether no foreign DNS server can decide where this Host leads. Who sends none is no browser."""
+    if host is None:
+        return True
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name) is not None
+    except ValueError:
+        return False
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -107,6 +120,13 @@ class _Server(ThreadingHTTPServer):
         self.paths = paths
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
+        address = str(self.server_address[0])
+        self.addresses_only = ipaddress.ip_address(address.partition("%")[0]).is_loopback
+        """Whether Host has to be an address or localhost.
+
+        On a loopback address only this machine is meant to ask, and a page of another site could have its own name
+        lead here. At other addresses Prometheus and probes ask for names that nothing here knows.
+        """
 
     def server_bind(self) -> None:
         # Not HTTPServer's: it asks the network for the name of this machine, which may take seconds.
@@ -166,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Scrapes are not worth a line each."""
 
     def _answer(self) -> Answer:
+        if self.server.addresses_only and not _is_address(self.headers.get("Host")):
+            return Answer(403, "this Host is not allowed: ask for an IP address or localhost\n")
         give = self.server.paths.get(self.path.partition("?")[0])
         if give is None:
             return Answer(404, f"there are {', '.join(self.server.paths)}\n")

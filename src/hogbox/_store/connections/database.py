@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import URL, Connection, Engine, UpdateBase, func, select
+from sqlalchemy import URL, Connection, Engine, UpdateBase, event, func, select
 
 from hogbox._events.escape import escape
 from hogbox._store.connections.address import address_of
@@ -21,14 +22,18 @@ from hogbox._store.connections.engine import (
     transactional,
     writers_turn,
 )
+from hogbox._store.connections.fork_gate import ForkGate, put_behind
 from hogbox._store.connections.guard import ConnectionGuard
 from hogbox._store.connections.session import own_engine
 from hogbox._store.dialects.failure import explain
+from hogbox._store.dialects.sqlite_lock import await_reader, begin_patiently, explain_lock
 from hogbox._store.schema.table import SCHEMA_VERSION, Tables
 from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, TablesOutdated
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+log = logging.getLogger("hogbox")
 
 _LONGEST_REASON: Final = 2000
 _ASYNC_ENGINE: Final = "sqlalchemy.ext.asyncio.engine.AsyncEngine"
@@ -47,6 +52,8 @@ class Database:
             raise ConfigurationError(f"the database must be a URL or a SQLAlchemy Engine, not {type(source).__name__}")
         self.guard = ConnectionGuard()
         """What ends connections on which nothing is answered; a worker says how long it waits."""
+        self.gate = ForkGate()
+        """What keeps other threads out of hogbox's own connections while one forks."""
         self._source = engine
         self._own: Engine | None = None
         self._opening = threading.Lock()
@@ -73,6 +80,8 @@ class Database:
             if self._own is None:
                 self._own = own_engine(source, self.guard)
                 if self._own is not source:
+                    put_behind(self.gate, self._own)
+                    event.listen(self._own, "handle_error", explain_lock)
                     # Of a client that is thrown away without a word: drivers warn of connections left open.
                     weakref.finalize(self, self._own.dispose).atexit = False
             return self._own
@@ -84,6 +93,7 @@ class Database:
         self._process = os.getpid()
         self._opening = threading.Lock()
         self.guard.reset()
+        self.gate.reset()
         for engine in {self._source, self._own} - {None}:
             engine.dispose(close=False)  # type: ignore[union-attr]
 
@@ -91,8 +101,25 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """A transaction of hogbox's own, committed at the end. Raises TablesError where the tables can't be used."""
         self.check()
-        with transactional(self.engine).begin() as connection:
+        with transactional(self.engine).connect() as connection, begin_patiently(connection):
             yield connection
+
+    def await_writer(self) -> None:
+        """Wait until this process can write. Raises what `begin` raises.
+
+        On SQLite a transaction of the calling thread may keep it from that: better said before anything is done.
+        """
+        self.check()
+        if self.engine.dialect.name == "sqlite":
+            with self.begin():
+                pass
+
+    def await_reader(self, timeout: float | None) -> float | None:
+        """Wait until this process can read, so many seconds at most; the seconds that are left then.
+
+        Raises OperationalError where it can't read by then.
+        """
+        return timeout if timeout is None else await_reader(self.engine, timeout)
 
     def check(self) -> None:
         """Raise TablesMissing, TablesOutdated or TablesNewer unless the tables are those of this version.
@@ -115,7 +142,8 @@ class Database:
     def close(self) -> None:
         """Close the pooled connections of hogbox's own."""
         if self._own is not None and self._own is not self._source:
-            self.engine.dispose()
+            with self.gate.passing():
+                self.engine.dispose()
 
 
 class WorkerStore:
@@ -149,13 +177,26 @@ def _address(source: object) -> URL | None:
 
 
 def _leave_at_fork(database: weakref.ref[Database]) -> None:
-    """Have a child leave the sockets at once: its application may use its engine there before hogbox does."""
+    """Fork while no thread uses hogbox's connections, and have a child leave the sockets at once.
+
+    Its application may use its engine there before hogbox does.
+    """
+
+    def close() -> None:
+        if (kept := database()) is not None and not kept.gate.close():
+            log.warning(
+                "a process is forked while a thread uses hogbox's connections: SQLite may be locked in the child"
+            )
+
+    def reopen() -> None:
+        if (kept := database()) is not None:
+            kept.gate.open()
 
     def leave() -> None:
         if (kept := database()) is not None:
             kept.leave_to_parent()
 
-    os.register_at_fork(after_in_child=leave)
+    os.register_at_fork(before=close, after_in_parent=reopen, after_in_child=leave)
 
 
 def read_version(connection: Connection, tables: Tables) -> int | None:

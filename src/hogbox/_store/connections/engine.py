@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Final
 
@@ -9,9 +10,10 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from hogbox._store.connections.session import OWN, TRANSACTION, file_of
+from hogbox._store.connections.fork_gate import gated
+from hogbox._store.connections.session import TRANSACTION, file_of
 from hogbox._store.dialects import BACKENDS, backend_of
-from hogbox._store.dialects.backend import Backend, SqliteModes
+from hogbox._store.dialects.backend import OWN, Backend, SqliteModes
 from hogbox._store.dialects.sqlite import wrapped
 from hogbox.errors import ConfigurationError, MissingDependency, TablesMissing
 
@@ -53,10 +55,37 @@ def open_engine(database_url: str | URL) -> Engine:
 
 def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
     """Connect. Raises ConfigurationError for options of a URL that the driver does not know."""
+    option, lift = _HANDSHAKE.get(dialect.driver, ("", None))
+    if lift is not None and option in parameters:
+        lift = None
+    if lift is not None:
+        parameters = {**parameters, option: parameters.get("connect_timeout", BACKENDS[dialect.name].connect_seconds)}
     try:
-        return dialect.connect(*arguments, **parameters)
+        connection: Any = dialect.connect(*arguments, **parameters)
     except TypeError as error:
         raise ConfigurationError(f"the driver refuses an option of the database URL: {error}") from error
+    except TimeoutError as error:
+        # pg8000's own, which SQLAlchemy would not know for an error of a database.
+        raise dialect.loaded_dbapi.OperationalError("the server accepts connections, but does not answer") from error
+    if lift is not None:
+        lift(connection)
+    return connection
+
+
+def _lift_pymysql(connection: Any) -> None:
+    connection._read_timeout = None
+
+
+def _lift_pg8000(connection: Any) -> None:
+    connection._usock.settimeout(None)
+
+
+_HANDSHAKE: Final[Mapping[str, tuple[str, Callable[[Any], None]]]] = {
+    "pymysql": ("read_timeout", _lift_pymysql),
+    "pg8000": ("timeout", _lift_pg8000),
+}
+"""Drivers that wait for a server's greeting without end: the option that limits it and all that follows, and what lifts
+the limit afterwards. The system of a frozen server still completes TCP's handshake, and connect_timeout ends there."""
 
 
 def dialect_of(name: str) -> Dialect:
@@ -202,7 +231,7 @@ class ChangeSignal:
             return True
         if self._connection is None or self._file != file_of(self._engine):
             self._open()
-        with wrapped(self._engine.dialect):
+        with gated(self._engine), wrapped(self._engine.dialect):
             (version,) = self._cursor.execute("PRAGMA data_version").fetchone()
         seen, self._seen = self._seen, int(version)
         return seen != self._seen
@@ -210,9 +239,10 @@ class ChangeSignal:
     def close(self) -> None:
         """Give the connection back."""
         if self._connection is not None:
-            with suppress(Exception):
-                self._cursor.close()
-            self._connection.close()
+            with gated(self._engine):
+                with suppress(Exception):
+                    self._cursor.close()
+                self._connection.close()
             self._connection, self._cursor = None, None
 
     def _open(self) -> None:
@@ -220,5 +250,7 @@ class ChangeSignal:
         self.close()
         self._seen = None
         self._connection = self._engine.connect()
+        # Kept open between its uses, it is no reason for a fork to wait.
+        self._connection.detach()
         self._cursor = self._connection.connection.cursor()
         self._file = file_of(self._engine)

@@ -68,6 +68,8 @@ class ConnectionGuard:
 
     def __init__(self) -> None:
         self.patience: float | None = None
+        self.cut_at = float("-inf")
+        """When, on the monotonic clock, one was cut last: the network may carry nothing of the older ones either."""
         self.reset()
 
     def reset(self) -> None:
@@ -106,4 +108,6 @@ class ConnectionGuard:
         for key, (since, wire) in list(self._used.items()):
             if patience is not None and now - since > patience:
                 self.leave(key)
+                # Before whoever waits on it can ask the pool for another one.
+                self.cut_at = now
                 wire.cut()

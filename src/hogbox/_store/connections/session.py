@@ -11,18 +11,19 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, StaticPool, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.pool import SingletonThreadPool
 
 from hogbox._store.connections.guard import ConnectionGuard, Wire, wire_of
+from hogbox._store.dialects.backend import OWN
 from hogbox._store.dialects.failure import is_elsewhere
 
 TRANSACTION: Final = "hogbox_transaction"
-OWN: Final = "hogbox_own"
 _SESSION: Final = "hogbox_session"
 
 _LONGEST_LIFE: Final = 300.0
@@ -53,6 +54,8 @@ class Session:
     file: tuple[int, int] | None
     born: float
     ends_in_words: bool
+    patience: float | None = None
+    """Of the guard, as the server was told."""
 
 
 def own_engine(source: Engine, guard: ConnectionGuard) -> Engine:
@@ -98,7 +101,7 @@ class _Preparation:
         event.listen(engine, "connect", self._connect)
         event.listen(engine, "checkout", self._check_out)
         event.listen(engine, "checkin", self._check_in)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", self._begin)
         event.listen(engine, "commit", lambda connection: _end(connection, "COMMIT"))
         event.listen(engine, "rollback", lambda connection: _end(connection, "ROLLBACK"))
         event.listen(engine, "handle_error", _notice)
@@ -127,28 +130,38 @@ class _Preparation:
             return
         if time.monotonic() - session.born > _LONGEST_LIFE:
             raise DisconnectionError("the connection is old")
+        if session.born < self._guard.cut_at:
+            raise DisconnectionError("another connection of this age was not answered")
         if session.wire is not None:
             self._guard.enter(id(record), session.wire)
-        if self._ping:
-            self._try(driver, record)
+        self._try(driver, record, session)
 
-    def _try(self, driver: Any, record: Any) -> None:
+    def _try(self, driver: Any, record: Any, session: Session) -> None:
         try:
-            self._dialect.do_ping(driver)
+            if self._ping:
+                self._dialect.do_ping(driver)
+            if self._dialect.name != "postgresql" and session.patience != self._guard.patience:
+                session.patience = self._guard.patience
+                _bound_mysql(driver, session.patience, self._dialect)
         except Exception as error:
             self._guard.leave(id(record))
-            raise DisconnectionError(f"the connection is lost: {error}") from error
+            raise InvalidatePoolError(f"the connection is lost: {error}") from error
 
     def _check_in(self, _driver: Any, record: Any) -> None:
         self._guard.leave(id(record))
 
+    def _begin(self, connection: Connection) -> None:
+        session: Session = connection.info[_SESSION]
+        if connection.get_execution_options().get(TRANSACTION):
+            connection.exec_driver_sql(session.begin + self._bound())
+        elif session.alone is not None:
+            connection.exec_driver_sql(session.alone)
 
-def _begin(connection: Connection) -> None:
-    session: Session = connection.info[_SESSION]
-    if connection.get_execution_options().get(TRANSACTION):
-        connection.exec_driver_sql(session.begin)
-    elif session.alone is not None:
-        connection.exec_driver_sql(session.alone)
+    def _bound(self) -> str:
+        patience = self._guard.patience
+        if patience is None or self._dialect.name != "postgresql":
+            return ""
+        return f"; SET LOCAL idle_in_transaction_session_timeout = '{_idle(patience)}s'"
 
 
 def _end(connection: Connection, word: str) -> None:
@@ -211,6 +224,25 @@ def _prepare_mysql(driver: Any, session: Session, dialect: Any) -> None:
         f"innodb_lock_wait_timeout = {_LOCK_WAIT}, {longest} = 0"
     )
     cursor.close()
+
+
+def _bound_mysql(driver: Any, patience: float | None, dialect: Any) -> None:
+    """Have the server give a lock up before the guard cuts the connection, and a transaction soon after.
+
+    A thread of the server that waits for a lock does not notice that it was cut, and keeps the rows that it has locked.
+    """
+    lock_wait = _LOCK_WAIT if patience is None else max(1, min(_LOCK_WAIT, int(patience) - 1))
+    settings = f"innodb_lock_wait_timeout = {lock_wait}"
+    if dialect.is_mariadb:
+        settings += f", idle_transaction_timeout = {'DEFAULT' if patience is None else _idle(patience)}"
+    cursor = driver.cursor()
+    cursor.execute(f"SET SESSION {settings}")
+    cursor.close()
+
+
+def _idle(patience: float) -> int:
+    """Seconds for which a worker's transaction may be idle: the network may have lost its end."""
+    return ceil(2 * patience)
 
 
 _PREPARE: Final = {

@@ -24,6 +24,30 @@ _OLD_SNAPSHOT: Final = text("""
     ) AS held ORDER BY held.age DESC LIMIT 1
 """)
 
+_HORIZONS: Final = text("""
+    SELECT who, transactions, system_only FROM (
+        SELECT 'replication slot ' || slot_name || CASE WHEN active THEN '' ELSE ' (not in use)' END AS who,
+            age(xmin)::bigint AS transactions, false AS system_only
+        FROM pg_replication_slots WHERE xmin IS NOT NULL
+        UNION ALL
+        SELECT 'replication slot ' || slot_name || CASE WHEN active THEN '' ELSE ' (not in use)' END,
+            age(catalog_xmin)::bigint, true
+        FROM pg_replication_slots WHERE catalog_xmin IS NOT NULL
+        UNION ALL
+        SELECT 'standby ' || coalesce(nullif(application_name, ''), host(client_addr), 'of process ' || pid),
+            age(backend_xmin)::bigint, false
+        FROM pg_stat_replication WHERE backend_xmin IS NOT NULL
+    ) AS held ORDER BY transactions DESC
+""")
+"""A slot's xmin keeps the rows of all tables, its catalog_xmin those of the system's tables."""
+
+_HIDDEN: Final = text("""
+    SELECT count(*) FROM pg_stat_activity
+    WHERE query = '<insufficient privilege>' AND usesysid IS NOT NULL
+        AND NOT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
+""")
+"""PostgreSQL shows other roles' sessions without what they hold to who may not read it."""
+
 _SEQUENCE: Final = text("""
     SELECT seqrelid::regclass::text, seqcache FROM pg_sequence
     WHERE seqrelid = pg_get_serial_sequence(:outbox, 'id')::regclass
@@ -33,7 +57,8 @@ _ALL_STATEMENTS: Final = 7
 """1: reads, 2: UPDATE and DELETE, 4: INSERT."""
 
 _CLUSTER: Final = text("""
-    SHOW VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait', 'wsrep_osu_method')
+    SHOW VARIABLES WHERE Variable_name IN
+        ('wsrep_on', 'wsrep_sync_wait', 'wsrep_osu_method', 'auto_increment_increment')
 """)
 
 
@@ -45,6 +70,16 @@ class OldSnapshot(NamedTuple):
     """Seconds."""
 
 
+class Horizon(NamedTuple):
+    """Something other than a transaction of PostgreSQL's own that keeps deleted rows from being removed."""
+
+    who: str
+    transactions: int
+    """How many transactions began since those whose rows it keeps."""
+    system_only: bool
+    """Whether it keeps those of the system's tables only."""
+
+
 class Cluster(NamedTuple):
     """A node of a Galera cluster, with the defaults of its sessions."""
 
@@ -52,6 +87,8 @@ class Cluster(NamedTuple):
     """For which statements a session waits until the node has applied what others committed: a sum of bits."""
     method: str
     """How it changes schemas: TOI or RSU."""
+    id_step: int = 1
+    """From one id that a node gives out to the next one: as many nodes as give out ids."""
 
     @property
     def waits(self) -> bool:
@@ -73,27 +110,45 @@ class Surroundings(NamedTuple):
     old_snapshot: OldSnapshot | None = None
     cluster: Cluster | None = None
     sequence: OutboxSequence | None = None
+    horizons: tuple[Horizon, ...] = ()
+    """The furthest back of each kind."""
+    hidden: int = 0
+    """Sessions of other roles on PostgreSQL whose transactions this user may not see."""
+    id_step: int = 1
+    """On MySQL and MariaDB without Galera; more than 1 where several servers are written to."""
 
 
 def read_surroundings(connection: Connection, tables: Tables) -> Surroundings:
     """Ask the server. Raises nothing for what it refuses: it counts as unknown."""
     name = connection.dialect.name
     if name == "postgresql":
-        return Surroundings(_old_snapshot(connection), sequence=_sequence(connection, tables))
+        return Surroundings(
+            _old_snapshot(connection),
+            sequence=_sequence(connection, tables),
+            horizons=_horizons(connection),
+            hidden=_hidden(connection),
+        )
     if name in ("mysql", "mariadb"):
-        return Surroundings(cluster=read_cluster(connection))
+        cluster, step = _read_writers(connection)
+        return Surroundings(cluster=cluster, id_step=1 if cluster else step)
     return Surroundings()
 
 
 def read_cluster(connection: Connection) -> Cluster | None:
     """What a node says of its cluster; None on MySQL, and where MariaDB is no node of one."""
+    return _read_writers(connection)[0]
+
+
+def _read_writers(connection: Connection) -> tuple[Cluster | None, int]:
+    """The cluster, and from one id to the next one."""
     try:
         found = {str(name).lower(): str(value) for name, value in connection.execute(_CLUSTER)}
     except SQLAlchemyError:
-        return None
+        return None, 1
+    step = int(found.get("auto_increment_increment", "1"))
     if found.get("wsrep_on") != "ON":
-        return None
-    return Cluster(int(found.get("wsrep_sync_wait", "0")), found.get("wsrep_osu_method", "TOI"))
+        return None, step
+    return Cluster(int(found.get("wsrep_sync_wait", "0")), found.get("wsrep_osu_method", "TOI"), step), step
 
 
 def _old_snapshot(connection: Connection) -> OldSnapshot | None:
@@ -102,6 +157,22 @@ def _old_snapshot(connection: Connection) -> OldSnapshot | None:
     except SQLAlchemyError:
         return None
     return None if row is None else OldSnapshot(str(row[0]), float(row[1]))
+
+
+def _horizons(connection: Connection) -> tuple[Horizon, ...]:
+    try:
+        found = [Horizon(str(who), int(age), bool(system)) for who, age, system in connection.execute(_HORIZONS)]
+    except SQLAlchemyError:
+        return ()
+    furthest = (next((one for one in found if one.system_only is system), None) for system in (False, True))
+    return tuple(one for one in furthest if one is not None)
+
+
+def _hidden(connection: Connection) -> int:
+    try:
+        return connection.scalar(_HIDDEN) or 0
+    except SQLAlchemyError:
+        return 0
 
 
 def _sequence(connection: Connection, tables: Tables) -> OutboxSequence | None:

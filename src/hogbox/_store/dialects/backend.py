@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import URL, Connection, Engine, Table
+
+OWN: Final = "hogbox_own"
+"""The execution option of engines with connections of hogbox's own."""
 
 
 class SqliteModes(NamedTuple):
@@ -26,6 +29,8 @@ class Backend:
     """The driver for a URL that names none."""
     extra: str | None = None
     """The extra that installs the driver."""
+    connect_seconds = 10
+    """How long to wait for a server that does not answer, unless the URL says otherwise."""
     isolation = "READ COMMITTED"
     """The level of transactions that see what others commit."""
     pings = True

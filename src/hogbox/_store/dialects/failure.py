@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
+
+_TOO_LARGE_STATES: Final = ("54000",)
+_TOO_LARGE_NUMBERS: Final = (1153, 2020)
+"""MySQL and MariaDB: said by the server, and by its client."""
 
 _READ_ONLY_STATES: Final = ("25006",)
 _READ_ONLY_NUMBERS: Final = (1290, 1792, 1836, 1047)
@@ -15,6 +19,14 @@ _READ_ONLY_NUMBERS: Final = (1290, 1792, 1836, 1047)
 _LOCK_WAIT: Final = 1205
 _MIGRATED_BESIDE: Final = (1050, 1060, 1061, 1062, 1213, 1684)
 """MariaDB and MySQL: what a migration meets where a lock does not reach, on another node of a cluster."""
+
+
+LOCKED: Final = (
+    "a transaction of the application or of another process holds the lock of the SQLite file; if it is the calling "
+    "thread's own, it can't end before this call does: pass its connection in the place of None, or commit it first"
+)
+
+_DRIVERS: Final = ("sqlite3", "psycopg", "psycopg2", "pymysql", "MySQLdb", "pg8000")
 
 
 class Code(NamedTuple):
@@ -41,6 +53,30 @@ def code(error: BaseException) -> Code:
         # pg8000 hands the fields of the protocol on; C is the code.
         state = first.get("C")
     return Code(state, first if isinstance(first, int) else None)
+
+
+def is_drivers(error: BaseException) -> bool:
+    """Whether an error is a driver's own, as it comes where SQLAlchemy is not in between."""
+    return any(
+        kind.__name__ == "Error" and kind.__module__.partition(".")[0] in _DRIVERS for kind in type(error).__mro__
+    )
+
+
+def sentence(error: BaseException) -> str:
+    """What went wrong, for people: the driver's words for an error of the database, its class where that is needed."""
+    cause = origin(error)
+    if isinstance(error, HogboxError | SQLAlchemyError) or is_drivers(cause):
+        return str(cause)
+    if isinstance(error, OSError | UnicodeError):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}"
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether the database says that a value or a statement is longer than it takes."""
+    cause = origin(error)
+    state, number = code(cause)
+    return state in _TOO_LARGE_STATES or number in _TOO_LARGE_NUMBERS or "too big" in str(cause)
 
 
 def is_elsewhere(error: BaseException | None) -> bool:
@@ -73,8 +109,15 @@ def hindrance(error: BaseException) -> str | None:
     """Why a migration could not run just now and may be tried again; None where another try would not help."""
     cause = origin(error)
     state, number = code(cause)
-    if state == "55P03" or number == _LOCK_WAIT or "database is locked" in str(cause):
+    if is_locked(cause):
+        return LOCKED
+    if state == "55P03" or number == _LOCK_WAIT:
         return "other transactions use hogbox's tables, such as a backup"
     if number in _MIGRATED_BESIDE:
         return "another process is migrating them"
     return None
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether an error says that a SQLite file is locked by another connection."""
+    return "database is locked" in str(error)

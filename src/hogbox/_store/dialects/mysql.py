@@ -16,7 +16,6 @@ from hogbox.errors import TablesError
 
 _LOCK_NAME: Final = "hogbox-migrate"
 _LOCK_SECONDS: Final = 2
-_CONNECT_SECONDS: Final = 10
 
 
 class MysqlBackend(Backend):
@@ -28,7 +27,7 @@ class MysqlBackend(Backend):
 
     def connect_arguments(self, url: URL) -> dict[str, Any]:
         chosen = url.get_driver_name() in ("pymysql", "mysqldb") and "connect_timeout" not in url.query
-        return {"connect_timeout": _CONNECT_SECONDS} if chosen else {}
+        return {"connect_timeout": self.connect_seconds} if chosen else {}
 
     def or_change(self, new: Any, _: Table, changes: Mapping[str, Any]) -> Any:
         return new.on_duplicate_key_update([*changes.items()])

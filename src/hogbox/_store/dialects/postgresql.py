@@ -15,7 +15,6 @@ from hogbox._store.dialects.element import epoch_ms, hexadecimal, serializable, 
 
 _LOCK_NUMBER: Final = 0x686F67626F78
 _LOCK_SECONDS: Final = 2
-_CONNECT_SECONDS: Final = 10
 
 
 class PostgresqlBackend(Backend):
@@ -30,7 +29,7 @@ class PostgresqlBackend(Backend):
         if url.get_driver_name() not in ("psycopg", "psycopg2"):
             return {}
         # In a database without an encoding, SQL_ASCII, psycopg reads bytes in the place of text otherwise.
-        chosen = {"connect_timeout": _CONNECT_SECONDS, "client_encoding": "utf8"}
+        chosen = {"connect_timeout": self.connect_seconds, "client_encoding": "utf8"}
         return {name: value for name, value in chosen.items() if name not in url.query}
 
     @contextmanager

@@ -16,6 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from hogbox._store.dialects.backend import Backend, SqliteModes
 from hogbox._store.dialects.element import epoch_ms, octets, table_exists, used_bytes
+from hogbox._store.dialects.sqlite_lock import begin_patiently
 
 _BUSY_SECONDS: Final = 30
 _SYNCHRONOUS_NORMAL: Final = 1
@@ -45,7 +46,7 @@ class SqliteBackend(Backend):
 
     @contextmanager
     def migrating(self, connection: Connection) -> Iterator[None]:
-        connection.begin()
+        begin_patiently(connection)
         driver: Any = connection.connection.driver_connection
         if driver.in_transaction:
             # The application's engine begins by itself, without the lock on writing.

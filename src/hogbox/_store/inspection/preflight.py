@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, String, Table, UpdateBase, and_, delete, insert, select, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._store.connections.database import Database, read_version
 from hogbox._store.connections.engine import require_file, sqlite_modes, transactional
 from hogbox._store.connections.surroundings import Surroundings, read_surroundings
 from hogbox._store.dialects.backend import SqliteModes
 from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.dialects.failure import sentence
 from hogbox._store.schema.table import Tables
 
 _NOBODY: Final = "hogbox-doctor"
@@ -112,6 +113,6 @@ class Preflight:
             return sqlite_modes(connection)
 
 
-def said(error: SQLAlchemyError) -> str:
-    """What the driver said, without what SQLAlchemy adds."""
-    return " ".join(str(error.orig if isinstance(error, DBAPIError) and error.orig else error).split())
+def said(error: BaseException) -> str:
+    """What went wrong, on one line; the driver's words without what SQLAlchemy adds."""
+    return " ".join(sentence(error).split())

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError  # type: ignore[import-untyped]
+from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._operations.console import log_to_stderr
 from hogbox._store.connections.database import Database
+from hogbox._store.dialects.failure import is_drivers, sentence
 from hogbox._wire.printable import printable
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
 from hogbox.integrations.django.configuration import Configuration
@@ -21,14 +23,18 @@ class HogboxCommand(BaseCommand):  # type: ignore[misc]
     """A command of hogbox's."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """As all commands, with an error of hogbox's as a sentence."""
+        """As all commands, with errors of hogbox's, the database and files as sentences."""
         log_to_terminal(options["verbosity"])
         try:
             return super().execute(*args, **options)  # type: ignore[no-any-return]
         except (TablesMissing, TablesOutdated) as error:
             raise CommandError("hogbox's tables are missing or too old: run manage.py migrate hogbox") from error
-        except HogboxError as error:
-            raise CommandError(printable(str(error))) from error
+        except (HogboxError, SQLAlchemyError, OSError, UnicodeError) as error:
+            raise CommandError(printable(sentence(error))) from error
+        except Exception as error:
+            if not is_drivers(error):
+                raise
+            raise CommandError(printable(sentence(error))) from error
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class Command(HogboxCommand):
         configured = configuration()
         with open_database(configured) as database:
             worker = Worker(database, configured.settings().host, configured.delivery)
-            result = worker.drain(options["timeout"])
+            result = worker.drain(database.await_reader(options["timeout"]))
         self.stdout.write(f"{result.delivered} delivered, {result.dead} dead, {result.waiting} waiting")
         if result.waiting:
             raise CommandError(f"{result.waiting} events still wait")
