@@ -203,7 +203,7 @@ class TestAnErrorThatIsNotForeseen:
         done = hogbox("status", "-d", spoiled.url)
         assert (done.returncode, done.stdout) == (3, "")
         assert done.stderr.startswith("hogbox: TypeError: ")
-        assert "judgement.py, line" in done.stderr
+        assert "diagnosis.py, line" in done.stderr
         assert "Traceback" not in done.stderr
 
     def test_so_does_every_command(self, hogbox: Hogbox, spoiled: TestDatabase) -> None:
