@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement, bindparam, tuple_
 
 from hogbox._delivery.batch import Waiting
 from hogbox._delivery.bisection import Part
-from hogbox._store import statement
+from hogbox._store import delivery
 from hogbox._store.delivery import DeliveryStore, LeaseLost
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 from hogbox._wire import verdict
 from hogbox._worker.failure import Failures
 from hogbox._worker.sender import Sender
@@ -29,20 +29,20 @@ def skip_the_fence() -> None:
 
     def anybodys(tables: Tables) -> ColumnElement[bool]:
         shard = tables.shards.c.shard
-        return tuple_(shard, shard).in_(bindparam("held", expanding=True))
+        return tuple_(shard, shard).in_(bindparam("fenced", expanding=True))
 
-    def held(_: DeliveryStore, shards: Collection[int], *__: object) -> dict[str, object]:
-        return {"held": [(shard, shard) for shard in shards]}
+    def fenced(_: DeliveryStore, shards: Collection[int], *__: object) -> dict[str, object]:
+        return {"fenced": [(shard, shard) for shard in shards]}
 
     def settle(self: DeliveryStore, rows: Collection[Waiting], fences: Any) -> None:
         try:
-            fenced(self, rows, fences)
+            guarded(self, rows, fences)
         except LeaseLost:
             return
 
-    fenced = DeliveryStore.settle
-    _replace(statement, "_held", anybodys)
-    _replace(DeliveryStore, "_held", held)
+    guarded = DeliveryStore.settle
+    _replace(delivery, "_fenced", anybodys)
+    _replace(DeliveryStore, "_fenced", fenced)
     _replace(DeliveryStore, "settle", settle)
     _replace(Sender, "_may_send", lambda *_: True)
     _replace(Sender, "_leases_outlast", lambda *_: True)

@@ -25,7 +25,8 @@ from benchmarks.counting import CountingServer, counting_server
 from benchmarks.place import database
 from benchmarks.sample import fill
 from hogbox._operations.status import read_status
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
+from hogbox._store.outbox import read_oldest
 from proof.ledger import LEDGER
 
 _LEASE: Final = 30.0
@@ -58,7 +59,7 @@ class Watch:
         self.statuses.append(time.monotonic() - began)
         self.most_memory = max(self.most_memory, *(worker.memory_info().rss for worker in workers))
         with self._engine.connect() as connection:
-            oldest = dict(connection.execute(self._database.statements.read_oldest).all())
+            oldest = dict(connection.execute(read_oldest(self._database.tables)).all())
         now = time.monotonic()
         for shard, event in oldest.items():
             before, since = self._oldest.get(shard, (None, now))

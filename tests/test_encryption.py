@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from hogbox import PostHog
 from hogbox._encryption import VARIABLE, Cipher, is_sealed, move_payload, new_key, open_payload
 from hogbox._events.event import Row
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._worker.worker import Worker
 from hogbox.cli.app import build_app
 from hogbox.errors import ConfigurationError, MisplacedPayload, UndecryptablePayload

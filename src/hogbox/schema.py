@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from hogbox._store.database import Database, read_version
-from hogbox._store.dialect import dialect_of
-from hogbox._store.migration import migrate, render
-from hogbox._store.table import Tables
+from hogbox._store.connections.database import Database, read_version
+from hogbox._store.connections.engine import dialect_of
+from hogbox._store.schema.migration import migrate, render
+from hogbox._store.schema.table import Tables
 
 __all__ = ["check_tables", "create_tables", "migration_sql", "migration_sql_from"]
 

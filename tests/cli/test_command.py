@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 import hogbox as package
 from hogbox import PostHog
 from hogbox._operations.console import describe
-from hogbox._store.table import SCHEMA_VERSION
+from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox.cli import main
 from hogbox.errors import InvalidEvent, TablesNewer
 from tests.cli.conftest import Ended, Hogbox

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from hogbox import PostHog
-from hogbox._store.database import Database
-from hogbox._store.dead_letter import DeadLetterStore, Selection
+from hogbox._store.connections.database import Database
+from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.person import sought
+from hogbox._store.selection import Selection
 from hogbox.cli.letter import cells, facts, in_full
 from hogbox.emulator import Emulator
 from tests.cli.conftest import TOKEN, Hogbox

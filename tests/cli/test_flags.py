@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.history import HistoryStore
 from tests.cli.conftest import TOKEN, Ended, Hogbox

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hogbox._store.table import SCHEMA_VERSION
+from hogbox._store.schema.table import SCHEMA_VERSION
 from tests.cli.conftest import Hogbox
 from tests.fixtures.database import TestDatabase
 

@@ -386,7 +386,7 @@ class Blocked(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Blocked())
 from hogbox import PostHog
-from hogbox._store.handle import KINDS
+from hogbox._store.handles.handle import KINDS
 from hogbox.errors import MissingDependency
 try:
     PostHog({url!r}, project_token="phc_x")

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
-from hogbox._store.status import StatusStore
+from hogbox._store.inspection.status import StatusStore
 from hogbox.emulator import Emulator
 from tests.client.conftest import TOKEN
 from tests.emulator.flag_case import definitions, flag, where

@@ -9,7 +9,7 @@ import pytest
 
 from hogbox import PostHog
 from hogbox._events.exposure import exposure_id
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.delivery import DeliveryStore
 from hogbox.emulator import Emulator
 from hogbox.errors import MissingDistinctId

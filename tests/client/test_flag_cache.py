@@ -9,8 +9,8 @@ import pytest
 from hogbox._client.effect import Compute, Effect, Flow, Read
 from hogbox._client.flag_cache import FlagCache, Sight, Stamp
 from hogbox._client.local_flags import LocalFlags
-from hogbox._store.portable import SQLITE
-from hogbox._store.table import Tables
+from hogbox._store.handles.portable import SQLITE
+from hogbox._store.schema.table import Tables
 
 MAX_AGE = 10.0
 

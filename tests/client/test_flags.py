@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from hogbox import PostHog
-from hogbox._store.dialect import transactional
+from hogbox._store.connections.engine import transactional
 from hogbox.errors import (
     AsyncHandle,
     ConfigurationError,

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from hogbox import PostHog
-from hogbox._store.database import Database
-from hogbox._store.fork_gate import ForkGate
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.fork_gate import ForkGate
 from tests.client.conftest import TOKEN
 from tests.fixtures.database import SharedDatabases, TestDatabase
 from tests.fixtures.waiting import wait_until

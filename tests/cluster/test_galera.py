@@ -26,9 +26,9 @@ from hogbox._events.identifier import SHARDS
 from hogbox._operations.diagnosis import judge
 from hogbox._operations.doctor import examine
 from hogbox._settings.client import ClientSettings
-from hogbox._store.database import Database
-from hogbox._store.status import StatusStore
-from hogbox._store.table import SCHEMA_VERSION, Tables
+from hogbox._store.connections.database import Database
+from hogbox._store.inspection.status import StatusStore
+from hogbox._store.schema.table import SCHEMA_VERSION, Tables
 from hogbox.emulator import Emulator
 from tests.emulator.flag_case import definitions, flag
 from tests.fixtures.database import TestDatabase

@@ -19,7 +19,7 @@ from hogbox import Event, PostHog, errors
 from hogbox._settings.client import ClientSettings
 from hogbox._settings.setting import Setting
 from hogbox._settings.setting import rows as settings
-from hogbox._store.table import Tables
+from hogbox._store.schema.table import Tables
 from hogbox.cli.app import build_app
 from hogbox.emulator import Emulator, Fault, ReceivedEvent, ReceivedRequest
 from hogbox.emulator import Settings as EmulatorSettings

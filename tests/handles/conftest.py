@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 
 from hogbox import PostHog
-from hogbox._store.async_handle import AsyncWriter
-from hogbox._store.handle import Writer
+from hogbox._store.handles.async_handle import AsyncWriter
+from hogbox._store.handles.handle import Writer
 from tests.fixtures.database import SharedDatabases, TestDatabase
 from tests.handles.application import TOKEN, Application, NewClient
 from tests.handles.async_opened import ASYNC_OPENERS, ASYNC_PAIRS

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from hogbox import PostHog
 from hogbox._events.event import EXPOSURES
-from hogbox._store.claim import ClaimStore
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
+from hogbox._store.exposure import ClaimStore
 from hogbox.emulator import Emulator
 from hogbox.telemetry import EventsSettled
 from tests.emulator.flag_case import definitions, flag

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from hogbox import PostHog
-from hogbox._store.flag_statement import NEW_EXPOSURE, FlagStatements
-from hogbox._store.portable import Portable
-from hogbox._store.table import Tables
+from hogbox._store.exposure import NEW_EXPOSURE, ExposureStatements
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
 from tests.fixtures.database import TestDatabase
 from tests.handles.application import NewClient
@@ -74,7 +74,7 @@ def test_p1_in_a_transaction_that_failed_the_databases_own_error_comes_through(
 def test_the_rows_counted_say_whether_a_statement_changed_anything(
     opened: Opened, database: TestDatabase, write: Callable[..., int]
 ) -> None:
-    statements = FlagStatements(Tables("posthog_"))
+    statements = ExposureStatements(Tables("posthog_"))
     insert = Portable(statements.claim_exposure, NEW_EXPOSURE)
     renew = Portable(statements.renew_claim, ("lifetime", "wanted"))
     assert write(opened.handle, insert, ("one", -1000)) == 1

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import AsyncPostHog, PostHog
-from hogbox._store.dialect import open_engine
+from hogbox._store.connections.engine import open_engine
 from hogbox.errors import ConfigurationError
 from tests.fixtures.database import BACKENDS, SharedDatabases, TestDatabase
 from tests.fixtures.stored import store

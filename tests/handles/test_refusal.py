@@ -27,8 +27,8 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelAsyncSession
 
 from hogbox import AsyncPostHog, PostHog
-from hogbox._store.async_handle import ASYNC_KINDS
-from hogbox._store.handle import ASYNC, KINDS
+from hogbox._store.handles.async_handle import ASYNC_KINDS
+from hogbox._store.handles.handle import ASYNC, KINDS
 from hogbox.errors import AsyncHandle, SyncHandle, UnsupportedHandle, UsageError
 from tests.fixtures.database import SharedDatabases
 from tests.fixtures.stored import store

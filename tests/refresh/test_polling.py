@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hogbox import PostHog
 from hogbox._settings.client import ClientSettings
 from hogbox._settings.polling import POLLING_SECONDS, polling_disabled, polling_interval
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._worker.refresher import GivenUp, Refresher
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.definitions_server import DefinitionsServer

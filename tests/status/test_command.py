@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 from hogbox import PostHog
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
-from hogbox._store.delivery import DeliveryStore, Done
+from hogbox._store.delivery import DeliveryStore
+from hogbox._store.shards.lease import Done
 from tests.fixtures.database import TestDatabase
 from tests.status.conftest import Run
 

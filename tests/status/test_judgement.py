@@ -7,26 +7,34 @@ from typing import Any
 import pytest
 
 from hogbox._operations.diagnosis import Level, judge, overall
-from hogbox._store.status import Backlog, DeadReason, Definitions, Hold, Shard, Standing, WorkerRow
+from hogbox._store.inspection.snapshot import (
+    BacklogSummary,
+    DeadReason,
+    DefinitionsRow,
+    HoldRow,
+    ShardRow,
+    StatusSnapshot,
+    WorkerRow,
+)
 
-NOBODY = Shard(0, None, -1e9, 0.0, 0, None, None, False)
+NOBODY = ShardRow(0, None, -1e9, 0.0, 0, None, None, False)
 WORKER = WorkerRow("w1", "host", 7, "0.1", 500.0, 1.0, 10, 0, 60)
-FRESH = Definitions("phc_a_project", 3, 10.0, True, 50.0, "w1", "unchanged", None, 10.0, 9, 27)
+FRESH = DefinitionsRow("phc_a_project", 3, 10.0, True, 50.0, "w1", "unchanged", None, 10.0, 9, 27)
 
 
-def owned(left: float = 29.0, **changes: Any) -> Shard:
+def owned(left: float = 29.0, **changes: Any) -> ShardRow:
     return NOBODY._replace(owner="w1", lease_left=left, **changes)
 
 
-def standing(**changes: Any) -> Standing:
-    return Standing(Backlog(0, {}, None, False), (owned(),), (WORKER,), (), (), ())._replace(**changes)
+def standing(**changes: Any) -> StatusSnapshot:
+    return StatusSnapshot(BacklogSummary(0, {}, None, False), (owned(),), (WORKER,), (), (), ())._replace(**changes)
 
 
-def waiting(oldest: float, *projects: str) -> Backlog:
-    return Backlog(len(projects), dict.fromkeys(projects, 1), oldest, False)
+def waiting(oldest: float, *projects: str) -> BacklogSummary:
+    return BacklogSummary(len(projects), dict.fromkeys(projects, 1), oldest, False)
 
 
-def found(facts: Standing) -> list[tuple[str, Level]]:
+def found(facts: StatusSnapshot) -> list[tuple[str, Level]]:
     """What is wrong; without what is only said."""
     findings = judge(facts, lease=30, key_given=False)
     return [(finding.what, finding.level) for finding in findings if finding.level is not Level.HEALTHY]
@@ -72,7 +80,7 @@ def test_a_worker_is_silent_by_its_own_lease(silent: float, left: float, expecte
 
 
 def test_a_hold_without_events_is_of_the_past() -> None:
-    hold = Hold("phc_wrong", 100.0, -50.0, 3, 403, "no")
+    hold = HoldRow("phc_wrong", 100.0, -50.0, 3, 403, "no")
     assert found(standing(holds=(hold,), backlog=waiting(5, "phc_right"))) == []
     assert found(standing(holds=(hold,), backlog=waiting(5, "phc_wrong"))) == [("project_held", Level.BROKEN)]
 
@@ -82,7 +90,7 @@ def test_an_outage_is_worse_the_longer_it_lasts(attempt: int, level: Level) -> N
     failing = owned(attempt=attempt, waiting=True, last_error="HTTP 503")
     assert found(standing(shards=(failing,), backlog=waiting(900, "phc_a"))) == [("event_fails", level)]
     assert found(standing(shards=(failing._replace(waiting=False),))) == []
-    hold = Hold("phc_a", 100.0, 5.0, attempt, 503, "HTTP 503")
+    hold = HoldRow("phc_a", 100.0, 5.0, attempt, 503, "HTTP 503")
     assert found(standing(holds=(hold,), backlog=waiting(900, "phc_a"))) == [("posthog_fails", level)]
     assert found(standing(holds=(hold,), backlog=waiting(5, "phc_b"))) == []
 
@@ -99,7 +107,7 @@ def test_an_outage_is_worse_the_longer_it_lasts(attempt: int, level: Level) -> N
     ],
 )
 def test_a_project_that_is_put_off_is_told_with_what_is_wrong(status: int | None, what: str, words: str) -> None:
-    facts = standing(holds=(Hold("phc_a", 9.0, 5.0, 1, status, "so it said"),), backlog=waiting(9, "phc_a"))
+    facts = standing(holds=(HoldRow("phc_a", 9.0, 5.0, 1, status, "so it said"),), backlog=waiting(9, "phc_a"))
     finding = judge(facts, lease=30, key_given=False)[0]
     assert finding.what == what
     assert words in finding.text
@@ -122,7 +130,7 @@ def test_definitions(changes: dict[str, Any], expected: list[tuple[str, Level]])
 
 
 def test_the_worst_comes_first() -> None:
-    hold = Hold("phc_wrong", 100.0, 50.0, 3, 403, "no phc_wrong_or_right")
+    hold = HoldRow("phc_wrong", 100.0, 50.0, 3, 403, "no phc_wrong_or_right")
     facts = standing(holds=(hold,), backlog=waiting(5, "phc_wrong"), dead=(DeadReason("says phc_wrong", 400, 1, 9.0),))
     findings = judge(facts, lease=30, key_given=True)
     assert [finding.what for finding in findings] == ["project_held", "dead_letters", "definitions_missing"]

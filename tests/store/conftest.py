@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from hogbox._store.database import Database
+from hogbox._store.capture import CaptureStatements
+from hogbox._store.connections.database import Database
 from hogbox._store.delivery import DeliveryStore
 from tests.fixtures.database import BACKENDS, SharedDatabases, TestDatabase
 
@@ -53,7 +54,7 @@ def write(database: TestDatabase, own: Database) -> WriteEvents:
             for name in names:
                 payload = msgspec.json.encode({"uuid": f"uuid of {name}", "event": name}).decode()
                 values = {"shard": shard, "project": project, "lane": "analytics", "payload": payload}
-                connection.execute(own.statements.insert_event, values)
+                connection.execute(CaptureStatements(own.tables).insert_event, values)
         return [row["id"] for row in database.rows("posthog_outbox")][-len(names) :]
 
     return write

@@ -9,9 +9,10 @@ from threading import Barrier
 from sqlalchemy import select
 
 from hogbox._events.event import Row
-from hogbox._store.database import Database
-from hogbox._store.dead_letter import DeadLetter, DeadLetterStore, Selection
-from hogbox._store.dialect import epoch_ms
+from hogbox._store.connections.database import Database
+from hogbox._store.dead_letter import DeadLetterStore
+from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.selection import DeadLetterRow, Selection
 from tests.fixtures.database import TestDatabase, use_wal
 
 DAY = 86_400
@@ -38,7 +39,7 @@ def clock(database: TestDatabase) -> int:
         return connection.scalar(select(epoch_ms())) or 0
 
 
-def names(letters: list[DeadLetter]) -> list[str]:
+def names(letters: list[DeadLetterRow]) -> list[str]:
     return [letter.event_uuid for letter in letters]
 
 

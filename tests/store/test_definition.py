@@ -10,9 +10,9 @@ import pytest
 import time_machine
 
 from hogbox._events.escape import unescape
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore, StoredDefinitions
-from hogbox._store.dialect import epoch_ms
+from hogbox._store.dialects.element import epoch_ms
 from tests.fixtures.database import TestDatabase
 
 MINUTE = 60.0

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from hogbox._delivery.batch import Waiting
 from hogbox._events.escape import unescape
-from hogbox._store.database import Database
+from hogbox._store.capture import CaptureStatements
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.engine import transactional
 from hogbox._store.delivery import DeliveryStore, LeaseLost
-from hogbox._store.dialect import transactional
 from hogbox.schema import create_tables
 from tests.fixtures.database import TestDatabase, make_database
 from tests.store.conftest import StoreOf, WriteEvents
@@ -122,7 +123,7 @@ class TestReading:
     def test_uncommitted_events_are_not_read(self, store: DeliveryStore, own: Database, write: WriteEvents) -> None:
         values = {"shard": 1, "project": "p", "lane": "analytics", "payload": "{}"}
         with transactional(own.engine).connect() as connection:
-            connection.execute(own.statements.insert_event, values)
+            connection.execute(CaptureStatements(own.tables).insert_event, values)
             assert read(store, 1) == []
             assert store.count_backlog() == (0, 0)
 
@@ -133,7 +134,7 @@ class TestReading:
             pytest.skip("SQLite has one writer at a time: nothing commits late")
         values = {"shard": 1, "project": "p", "lane": "analytics", "payload": '{"event":"early"}'}
         with transactional(own.engine).connect() as connection:
-            connection.execute(own.statements.insert_event, values)
+            connection.execute(CaptureStatements(own.tables).insert_event, values)
             write(1, "late")
             assert names(read(store, 1)) == ["late"]
             connection.commit()
@@ -238,12 +239,12 @@ class TestSettling:
         store.claim([1], lease=60)
         values = {"shard": 1, "project": "p", "lane": "analytics", "payload": '{"event":"a"}'}
         with own.begin() as connection:
-            connection.execute(own.statements.insert_event, values)
+            connection.execute(CaptureStatements(own.tables).insert_event, values)
         rows = read(store, 1)
         with engine.connect() as application:
-            application.execute(own.statements.insert_event, values)
+            application.execute(CaptureStatements(own.tables).insert_event, values)
             store.settle(rows, {1: 1})
-            application.execute(own.statements.insert_event, values)
+            application.execute(CaptureStatements(own.tables).insert_event, values)
             application.commit()
         assert len(read(store, 1)) == 2
         engine.dispose()

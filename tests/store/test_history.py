@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.history import HistoryStore
 from tests.fixtures.database import TestDatabase

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
-from hogbox._store.delivery import DeliveryStore, Done
+from hogbox._store.delivery import DeliveryStore
+from hogbox._store.shards.lease import Done
 from tests.fixtures.database import TestDatabase
 from tests.store.conftest import StoreOf
 
@@ -27,14 +28,14 @@ def test_any_worker_may_let_a_project_go_once_it_has_heard_of_the_hold(
 ) -> None:
     one, other = store_of("w1"), store_of("w2")
     one.hold("phc_wrong", 60, 1, 403, "no")
-    assert one.held == {"phc_wrong"}
-    assert not other.held
+    assert one.on_hold == {"phc_wrong"}
+    assert not other.on_hold
     other.heartbeat(lease=30, forget_after=60)
-    assert other.held == {"phc_wrong"}
+    assert other.on_hold == {"phc_wrong"}
     other.release("phc_wrong")
     one.heartbeat(lease=30, forget_after=60)
-    assert not one.held
-    assert not other.held
+    assert not one.on_hold
+    assert not other.on_hold
     assert database.rows("posthog_holds", "project") == []
 
 
@@ -43,7 +44,7 @@ def test_a_hold_that_nobody_renews_is_forgotten(database: TestDatabase, store: D
     store.hold("phc_new", 60, 1, 403, "no")
     database.execute("UPDATE posthog_holds SET until = until - 180000 WHERE project = 'phc_old'")
     store.heartbeat(lease=30, forget_after=60)
-    assert store.held == {"phc_new"}
+    assert store.on_hold == {"phc_new"}
 
 
 @pytest.mark.parametrize(

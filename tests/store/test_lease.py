@@ -12,7 +12,7 @@ import pytest
 import time_machine
 
 from hogbox._store.delivery import DeliveryStore
-from hogbox._store.dialect import epoch_ms
+from hogbox._store.dialects.element import epoch_ms
 from tests.fixtures.database import TestDatabase
 from tests.store.conftest import StoreOf, WriteEvents
 

@@ -13,11 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.delivery import DeliveryStore
-from hogbox._store.mark import MarkStore
-from hogbox._store.measure import MeasureStore
-from hogbox._store.status import StatusStore
+from hogbox._store.inspection.measure import MeasureStore
+from hogbox._store.inspection.status import StatusStore
+from hogbox._store.shards.mark import MarkStore
 from hogbox.emulator import Emulator
 from hogbox.schema import create_tables
 from tests.fixtures.database import SharedDatabases, TestDatabase, make_database

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.delivery import DeliveryStore
-from hogbox._store.table import SCHEMA_VERSION
+from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox.emulator import Emulator
 from hogbox.errors import TablesError, TablesMissing, TablesNewer, TablesOutdated
 from hogbox.schema import check_tables, create_tables

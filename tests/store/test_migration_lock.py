@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hogbox._store import migration
-from hogbox._store.table import SCHEMA_VERSION, Tables
+from hogbox._store.schema import migration
+from hogbox._store.schema.table import SCHEMA_VERSION, Tables
 from hogbox.errors import TablesError
 from hogbox.schema import create_tables
 from tests.fixtures.database import TestDatabase, make_database

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hogbox._store.database import Database
-from hogbox._store.definition import DefinitionStore
+from hogbox._store.connections.database import Database
+from hogbox._store.definition import DefinitionStatements, DefinitionStore
 from hogbox._store.delivery import DeliveryStore
-from hogbox._store.flag_statement import FlagStatements
-from hogbox._store.status import StatusStore
-from hogbox._store.table import Tables
+from hogbox._store.exposure import ExposureStatements
+from hogbox._store.inspection.status import StatusStore
+from hogbox._store.schema.table import Tables
 from hogbox.schema import create_tables
 from tests.fixtures.database import BACKENDS, TestDatabase, make_database
 
@@ -179,7 +179,8 @@ def test_refreshes_find_their_project_by_its_key(flags: TestDatabase, name: str)
 
 @pytest.mark.parametrize("name", FLAG_READS)
 def test_reads_of_flags_and_exposures_find_their_row_by_its_key(flags: TestDatabase, name: str) -> None:
-    statement = getattr(FlagStatements(Tables("posthog_")), name)
+    tables = Tables("posthog_")
+    statement = {**vars(DefinitionStatements(tables)), **vars(ExposureStatements(tables))}[name]
     compiled = statement.compile(flags.engine)
     parameters = compiled.construct_params(FLAG_READS[name])
     given = [parameters[key] for key in compiled.positiontup] if compiled.positional else parameters

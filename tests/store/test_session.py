@@ -14,12 +14,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from hogbox._store import dialect
-from hogbox._store.database import Database
+from hogbox._store.capture import CaptureStatements
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.engine import ChangeSignal, autocommit, transactional
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
-from hogbox._store.dialect import ChangeSignal, autocommit, transactional
-from hogbox._store.failure import is_elsewhere
+from hogbox._store.dialects.backend import Backend
+from hogbox._store.dialects.failure import is_elsewhere
 from hogbox.errors import ConfigurationError, TablesMissing
 from hogbox.schema import create_tables
 from proof.proxy import Proxy
@@ -69,11 +70,11 @@ def test_p1_p8_settings_of_the_server_do_not_reach_hogboxs_own_statements(
         store.announce("host", 1, "0.1.0")
         store.claim(range(64), lease=60)
         with own.begin() as connection:
-            connection.execute(own.statements.insert_event, INSERT)
+            connection.execute(CaptureStatements(own.tables).insert_event, INSERT)
         with database.engine.connect() as open_elsewhere:
             open_elsewhere.execution_options(isolation_level="READ COMMITTED")
             if "read_only" not in setting:
-                open_elsewhere.execute(own.statements.insert_event, INSERT)
+                open_elsewhere.execute(CaptureStatements(own.tables).insert_event, INSERT)
             (row,) = store.read_events([1], (), 10, 10_000)
         store.bury(row, {1: 1}, "HTTP 400", 400)
         assert store.heartbeat(60, 120)
@@ -154,12 +155,12 @@ def test_a_server_that_takes_no_writes_empties_the_pool(
             if backend == "mariadb":
                 connection.commit()
             with pytest.raises(sa.exc.DBAPIError) as raised:
-                connection.execute(own.statements.insert_event, INSERT)
+                connection.execute(CaptureStatements(own.tables).insert_event, INSERT)
         assert is_elsewhere(raised.value)
         assert raised.value.connection_invalidated
         with own.begin() as connection:
             assert connection.connection.driver_connection is not before
-            connection.execute(own.statements.insert_event, INSERT)
+            connection.execute(CaptureStatements(own.tables).insert_event, INSERT)
         own.close()
 
 
@@ -212,7 +213,7 @@ MODULES = {"mysqldb": "MySQLdb"}
 def test_connecting_to_a_server_that_is_frozen_ends(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = driver.partition("+")[2]
     pytest.importorskip(MODULES.get(module, module))
-    monkeypatch.setattr(dialect, "_CONNECT_SECONDS", 2)
+    monkeypatch.setattr(Backend, "connect_seconds", 2)
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         own = Database(f"{driver}://root@127.0.0.1:{frozen.getsockname()[1]}/x", "posthog_")
         with pytest.raises(sa.exc.OperationalError):
@@ -225,7 +226,7 @@ def test_the_time_to_connect_is_no_limit_of_statements(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, driver: str
 ) -> None:
     pytest.importorskip(driver)
-    monkeypatch.setattr(dialect, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(Backend, "connect_seconds", 1)
     asleep = {"postgresql": "SELECT pg_sleep(1.5)", "mariadb": "SELECT SLEEP(1.5)"}[backend]
     with make_database(request, backend, tmp_path) as database:
         url = sa.make_url(database.url)

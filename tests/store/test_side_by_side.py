@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
-from hogbox._store.table import SCHEMA_VERSION
+from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox.emulator import Emulator
 from hogbox.schema import create_tables
 from tests.fixtures.database import TestDatabase, use_wal

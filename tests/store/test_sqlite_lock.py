@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from hogbox import PostHog
-from hogbox._store import migration
+from hogbox._store.schema import migration
 from hogbox.errors import TablesError
 from tests.fixtures.database import SharedDatabases, TestDatabase
 

@@ -7,11 +7,12 @@ import sqlalchemy as sa
 
 from hogbox._operations.diagnosis import Level
 from hogbox._operations.status import read_status
-from hogbox._store import status as status_module
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
-from hogbox._store.delivery import DeliveryStore, Done
-from hogbox._store.status import StatusStore
+from hogbox._store.delivery import DeliveryStore
+from hogbox._store.inspection import status as status_module
+from hogbox._store.inspection.status import StatusStore
+from hogbox._store.shards.lease import Done
 from hogbox.errors import TablesMissing
 from tests.fixtures.database import TestDatabase
 from tests.store.conftest import WriteEvents

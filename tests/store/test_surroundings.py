@@ -17,9 +17,16 @@ from psycopg import pq
 from hogbox._operations.diagnosis import Level, cluster_order, judge, surroundings
 from hogbox._operations.doctor import examine
 from hogbox._settings.client import ClientSettings
-from hogbox._store.database import Database
-from hogbox._store.status import StatusStore
-from hogbox._store.surroundings import Cluster, Horizon, OldSnapshot, Surroundings, read_cluster, read_surroundings
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.surroundings import (
+    Cluster,
+    Horizon,
+    OldSnapshot,
+    Surroundings,
+    read_cluster,
+    read_surroundings,
+)
+from hogbox._store.inspection.status import StatusStore
 from hogbox.errors import TablesError
 from hogbox.schema import create_tables
 from proof.server import NotApplicable, own_server

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from hogbox._store.migration import render
-from hogbox._store.table import SCHEMA_VERSION, Tables
+from hogbox._store.schema.migration import render
+from hogbox._store.schema.table import SCHEMA_VERSION, Tables
 from hogbox.errors import TablesNewer
 from hogbox.schema import create_tables
 from tests.fixtures.database import TestDatabase

@@ -15,8 +15,8 @@ from hogbox._operations.metrics.family import METRICS, Kind
 from hogbox._operations.metrics.gauge import Gauges, families_of
 from hogbox._operations.metrics.meter import Meter
 from hogbox._operations.metrics.text import render
-from hogbox._store.database import Database
-from hogbox._store.measure import Backlog, Measures, MeasureStore
+from hogbox._store.connections.database import Database
+from hogbox._store.inspection.measure import Measures, MeasureStore, ProjectBacklog
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import (
@@ -199,7 +199,7 @@ def test_labels_do_not_grow_without_end() -> None:
 
 
 def test_projects_that_look_the_same_when_shortened_are_one() -> None:
-    backlog = [Backlog("phc_same_1", 3, 5.0), Backlog("phc_same_2", 4, 9.0)]
+    backlog = [ProjectBacklog("phc_same_1", 3, 5.0), ProjectBacklog("phc_same_2", 4, 9.0)]
     nothing = Measures(backlog, 7, {}, 64, 0, 0, 0, 0, {})
     page = render(families_of(nothing, ()))
     assert 'hogbox_backlog_events{project="phc_same…"} 7\n' in page

@@ -23,7 +23,7 @@ from hogbox._delivery.health import Health
 from hogbox._operations.metrics.collector import Collector
 from hogbox._operations.metrics.family import METRICS
 from hogbox._operations.metrics.server import MetricsServer
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.emulator import Emulator
 from hogbox.telemetry import Telemetry
 from tests.cli.conftest import Hogbox, environment, hogbox  # noqa: F401 - fixtures

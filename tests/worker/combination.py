@@ -19,7 +19,8 @@ from hogbox import PostHog
 from hogbox._encryption import VARIABLE, Cipher
 from hogbox._events.event import ANALYTICS, EXPOSURES, HISTORICAL, to_row
 from hogbox._events.identifier import shard_of
-from hogbox._store.database import Database
+from hogbox._store.capture import CaptureStatements
+from hogbox._store.connections.database import Database
 from hogbox.settings import DeliverySettings
 from tests.fixtures.database import TestDatabase
 from tests.worker.fleet import KEY, Clock, Member
@@ -183,7 +184,7 @@ class World:
             lane,
         )
         payload = Cipher.load({VARIABLE: KEY} if sealed else {}).seal(row.payload, row)
-        connection.execute(self._store.statements.insert_event, row._replace(payload=payload)._asdict())
+        connection.execute(CaptureStatements(self._store.tables).insert_event, row._replace(payload=payload)._asdict())
         number = next(self._numbers)
         return Known(identity, project, person, lane, begun, number, flag if lane == EXPOSURES else None)
 
@@ -233,7 +234,9 @@ class World:
         row = {"project": self.random.choice(PROJECTS), "payload": self.random.choice(GARBAGE)}
         shard = shard_of(row["project"], self.random.choice(self._people))
         with self.database.engine.begin() as connection:
-            connection.execute(self._store.statements.insert_event, {**row, "shard": shard, "lane": ANALYTICS})
+            connection.execute(
+                CaptureStatements(self._store.tables).insert_event, {**row, "shard": shard, "lane": ANALYTICS}
+            )
 
     def hire(self) -> None:
         """One more worker; one in six has no keys."""

@@ -12,9 +12,10 @@ from typing import Any, Final
 from hogbox._delivery.batch import Limits
 from hogbox._delivery.limit import SizeLimit
 from hogbox._encryption import VARIABLE, Cipher, new_key
-from hogbox._store.claim import ClaimStore
-from hogbox._store.database import Database
-from hogbox._store.delivery import DeliveryStore, Ready
+from hogbox._store.connections.database import Database
+from hogbox._store.delivery import DeliveryStore
+from hogbox._store.exposure import ClaimStore
+from hogbox._store.outbox import Ready
 from hogbox._worker.exposure import Exposures
 from hogbox._worker.lease import Leases
 from hogbox._worker.sender import Sender
@@ -42,7 +43,8 @@ def clock_in_workers(clock: Clock) -> Iterator[None]:
     found = [
         module
         for name, module in sys.modules.items()
-        if name.startswith(("hogbox._worker.", "hogbox._store.mark_keeper")) and getattr(module, "time", None) is time
+        if name.startswith(("hogbox._worker.", "hogbox._store.shards.mark_keeper"))
+        and getattr(module, "time", None) is time
     ]
     try:
         for module in found:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from tests.fixtures.database import TestDatabase
 from tests.worker.combination import World
 from tests.worker.fleet import clock_in_workers

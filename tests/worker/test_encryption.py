@@ -14,7 +14,8 @@ from hogbox import PostHog
 from hogbox._encryption import VARIABLE, Cipher, new_key
 from hogbox._events.dead_letter import read_event
 from hogbox._events.limit import MAX_EVENT_BYTES
-from hogbox._store.dead_letter import DeadLetterStore, Selection
+from hogbox._store.dead_letter import DeadLetterStore
+from hogbox._store.selection import Selection
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from hogbox.testing import CapturedEvents

@@ -11,9 +11,9 @@ import pytest
 from hogbox import PostHog
 from hogbox._delivery.schedule import Finished, Outcome
 from hogbox._http.capture import CaptureTransport
-from hogbox._store.claim import ClaimStore
-from hogbox._store.database import Database
-from hogbox._store.delivery import Ready
+from hogbox._store.connections.database import Database
+from hogbox._store.exposure import ClaimStore
+from hogbox._store.outbox import Ready
 from hogbox._worker.exposure import Exposures
 from hogbox._worker.sender import Sender
 from hogbox._worker.worker import Worker

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from hogbox._store.database import Database
-from hogbox._store.dialect import epoch_ms
-from hogbox._store.table import Tables
+from hogbox._store.connections.database import Database
+from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.schema.table import Tables
 from hogbox._worker.worker import Worker
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from hogbox import PostHog
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._worker.worker import Delivery, Worker
 from hogbox.emulator import Emulator
 from hogbox.errors import ConfigurationError

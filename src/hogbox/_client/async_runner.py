@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from hogbox._client.effect import Ask, Effect, Flow, Pause, Read, Write
 from hogbox._client.runner import Runner
 from hogbox._http.flags import AsyncFlagsTransport
-from hogbox._store.async_handle import AsyncWriter
-from hogbox._store.portable import Portable
+from hogbox._store.handles.async_handle import AsyncWriter
+from hogbox._store.handles.portable import Portable
 
 T = TypeVar("T")
 

@@ -14,9 +14,9 @@ from hogbox._client.effect import Flow, Read
 from hogbox._client.recorder import Entry
 from hogbox._delivery.condition import Condition
 from hogbox._events.capacity import DEAD_LETTER, Bounds, Full, full_disk, full_outbox
-from hogbox._store.portable import Portable
-from hogbox._store.room_statement import COUNTED, RoomStatements
-from hogbox._store.table import Tables
+from hogbox._store.capacity import COUNTED, CapacityStatements
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 from hogbox.errors import OutboxFull
 
 log = logging.getLogger("hogbox")
@@ -30,7 +30,7 @@ class Capacity:
     """Admits entries to the outbox. Safe to share between threads and across a fork."""
 
     def __init__(self, tables: Tables, bounds: Bounds, policy: str) -> None:
-        statements = RoomStatements(tables)
+        statements = tables.once(CapacityStatements)
         self._measure = Portable(statements.measure, ())
         self._count = Portable(statements.count_up_to, COUNTED)
         self._bounds = bounds

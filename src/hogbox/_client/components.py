@@ -25,7 +25,7 @@ from hogbox._events.hook import BeforeSend
 from hogbox._http.flags import FlagsTransport
 from hogbox._settings.client import ClientSettings
 from hogbox._settings.delivery import DeliverySettings
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Components:
         self.capacity = Capacity(self.database.tables, bounds, settings.outbox_full) if any(bounds) else None
         """What keeps the outbox within its bounds, where there are any."""
         self.recorder = Recorder(settings, before_send)
-        self.outbox = Outbox(self.database.statements, Cipher.load(os.environ))
+        self.outbox = Outbox(self.database.tables, Cipher.load(os.environ))
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
         self.runner = Runner(self.database, self.transport)
         self.thread = WorkerThread(self._make_worker)
@@ -79,7 +79,7 @@ class Components:
 
     def create_tables(self) -> None:
         """Create hogbox's tables, or bring older ones up to date."""
-        from hogbox._store.migration import migrate
+        from hogbox._store.schema.migration import migrate
 
         migrate(self.database.engine, self.database.tables)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from hogbox._store.portable import Portable
+from hogbox._store.handles.portable import Portable
 from hogbox._wire.flags import FlagsRequest
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from hogbox._client.outbox import Outbox
 from hogbox._client.recorder import Recorder
 from hogbox._events.exposure import FlagFacts, exposure_id, exposure_properties, is_minimal
 from hogbox._settings.client import ClientSettings
-from hogbox._store.flag_statement import EXPOSURE, NEW_EXPOSURE, FlagStatements
-from hogbox._store.portable import Portable
-from hogbox._store.table import Tables
+from hogbox._store.exposure import EXPOSURE, NEW_EXPOSURE, ExposureStatements
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 
 _SHARED: Final = 32
 """Hexadecimal digits of an exposure's id with which all notes of it begin; the event's uuid follows."""
@@ -45,7 +45,7 @@ class Exposures:
         lifetime: float,
         capacity: Capacity | None = None,
     ) -> None:
-        statements = FlagStatements(tables)
+        statements = tables.once(ExposureStatements)
         self._recorder = recorder
         self._outbox = outbox
         self._capacity = capacity

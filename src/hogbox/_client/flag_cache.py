@@ -23,9 +23,9 @@ from typing import Any, Final, NamedTuple
 
 from hogbox._client.effect import Compute, Flow, Read
 from hogbox._client.local_flags import LocalFlags
-from hogbox._store.flag_statement import PROJECT, FlagStatements
-from hogbox._store.portable import Portable
-from hogbox._store.table import Tables
+from hogbox._store.definition import PROJECT, DefinitionStatements
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 from hogbox.errors import DefinitionsError
 from hogbox.flags import FlagSet
 
@@ -98,7 +98,7 @@ class FlagCache:
         max_age: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        statements = FlagStatements(tables)
+        statements = tables.once(DefinitionStatements)
         self.tables = tables
         self._project = (project,)
         self._timezone = timezone

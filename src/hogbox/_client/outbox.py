@@ -7,14 +7,16 @@ from typing import Any
 from hogbox._client.recorder import Entry
 from hogbox._encryption import Cipher
 from hogbox._events.escape import escape
-from hogbox._store.portable import Portable
-from hogbox._store.statement import DEAD_LETTER_VALUES, EVENT_VALUES, Statements
+from hogbox._store.capture import DEAD_LETTER_VALUES, EVENT_VALUES, CaptureStatements
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
 
 
 class Outbox:
     """Where entries go, in one set of tables; payloads get their stored form here, the last thing before the INSERT."""
 
-    def __init__(self, statements: Statements, cipher: Cipher) -> None:
+    def __init__(self, tables: Tables, cipher: Cipher) -> None:
+        statements = tables.once(CaptureStatements)
         self._cipher = cipher
         self._insert_event = Portable(statements.insert_event, EVENT_VALUES)
         self._insert_dead_letter = Portable(statements.insert_dead_letter, DEAD_LETTER_VALUES)

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 from hogbox._client.effect import Ask, Compute, Effect, Flow, Pause, Read, Transact, Write
 from hogbox._http.flags import FlagsTransport
-from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit
-from hogbox._store.handle import Writer, explained
-from hogbox._store.portable import Portable, Rows
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.engine import autocommit
+from hogbox._store.handles.handle import Writer, explained
+from hogbox._store.handles.portable import Portable, Rows
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import traceback
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from hogbox._store.failure import is_drivers, sentence
+from hogbox._store.dialects.failure import is_drivers, sentence
 from hogbox._wire.printable import one_line, printable
 from hogbox.errors import HogboxError
 

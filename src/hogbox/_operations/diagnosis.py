@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from hogbox._store.status import Definitions, Hold, Shard, Standing, WorkerRow
-from hogbox._store.surroundings import Cluster, Surroundings
+from hogbox._store.connections.surroundings import Cluster, Surroundings
+from hogbox._store.inspection.snapshot import DefinitionsRow, HoldRow, ShardRow, StatusSnapshot, WorkerRow
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import what_is_refused
 
@@ -74,7 +74,7 @@ class Finding:
     page: str
 
 
-def judge(standing: Standing, *, lease: float, key_given: bool) -> tuple[Finding, ...]:
+def judge(standing: StatusSnapshot, *, lease: float, key_given: bool) -> tuple[Finding, ...]:
     """What is wrong, the worst first. `lease` is for workers of which nothing tells how long theirs is.
 
     `key_given`: a key for definitions is set where this is asked, so that some should be there.
@@ -152,18 +152,18 @@ def overall(findings: tuple[Finding, ...]) -> Level:
     return max((finding.level for finding in findings), default=Level.HEALTHY)
 
 
-def lease_of(worker: WorkerRow, shards: tuple[Shard, ...], default: float) -> float:
+def lease_of(worker: WorkerRow, shards: tuple[ShardRow, ...], default: float) -> float:
     """How long this worker's leases are: each heartbeat prolongs them to that, so that its own shards tell."""
     left = [shard.lease_left + worker.silent for shard in shards if shard.owner == worker.id]
     return max(left) if left else default
 
 
-def alive(worker: WorkerRow, shards: tuple[Shard, ...], default: float) -> bool:
+def alive(worker: WorkerRow, shards: tuple[ShardRow, ...], default: float) -> bool:
     """Whether a worker was heard of within its lease."""
     return worker.silent <= lease_of(worker, shards, default)
 
 
-def _workers(standing: Standing, lease: float) -> Iterator[Finding]:
+def _workers(standing: StatusSnapshot, lease: float) -> Iterator[Finding]:
     living = [worker for worker in standing.workers if alive(worker, standing.shards, lease)]
     for worker in standing.workers:
         owned = [shard for shard in standing.shards if shard.owner == worker.id]
@@ -180,14 +180,14 @@ def _workers(standing: Standing, lease: float) -> Iterator[Finding]:
         yield Finding("no_worker", level, "events wait, and no worker is alive to deliver them", RUN_A_WORKER)
 
 
-def _held(standing: Standing) -> Iterator[Finding]:
+def _held(standing: StatusSnapshot) -> Iterator[Finding]:
     for hold in standing.holds:
         # Without events this is of the past: they were given another token, or purged.
         if waiting := standing.backlog.by_project.get(hold.project):
             yield _of_project(hold, waiting, hide_tokens(hold.reason, standing))
 
 
-def _of_project(hold: Hold, waiting: int, why: str) -> Finding:
+def _of_project(hold: HoldRow, waiting: int, why: str) -> Finding:
     project = shorten(hold.project)
     if refused := what_is_refused(hold.status):
         text = f"{_REFUSED[refused].format(project)} ({why}): {waiting} of its events are held back"
@@ -200,7 +200,7 @@ def _of_project(hold: Hold, waiting: int, why: str) -> Finding:
     return Finding("posthog_fails", level, text, SERVER_DOWN)
 
 
-def _retries(standing: Standing) -> Iterator[Finding]:
+def _retries(standing: StatusSnapshot) -> Iterator[Finding]:
     failing = failing_shards(standing)
     if not failing:
         return
@@ -214,12 +214,12 @@ def _retries(standing: Standing) -> Iterator[Finding]:
     yield Finding("event_fails", level, text, SERVER_DOWN)
 
 
-def failing_shards(standing: Standing) -> list[Shard]:
+def failing_shards(standing: StatusSnapshot) -> list[ShardRow]:
     """The shards whose events wait because their delivery failed."""
     return [shard for shard in standing.shards if shard.attempt and shard.waiting]
 
 
-def _late(standing: Standing, lease: float) -> Iterator[Finding]:
+def _late(standing: StatusSnapshot, lease: float) -> Iterator[Finding]:
     """Events that wait for long, where nothing else says why."""
     backlog = standing.backlog
     working = any(alive(worker, standing.shards, lease) for worker in standing.workers)
@@ -229,7 +229,7 @@ def _late(standing: Standing, lease: float) -> Iterator[Finding]:
         yield Finding("late", Level.DEGRADED, text, RUN_A_WORKER)
 
 
-def _dead(standing: Standing) -> Iterator[Finding]:
+def _dead(standing: StatusSnapshot) -> Iterator[Finding]:
     if standing.dead:
         count, most = sum(reason.events for reason in standing.dead), standing.dead[0]
         why = hide_tokens(most.reason, standing)
@@ -241,7 +241,7 @@ def _dead(standing: Standing) -> Iterator[Finding]:
         )
 
 
-def _definitions(one: Definitions) -> Iterator[Finding]:
+def _definitions(one: DefinitionsRow) -> Iterator[Finding]:
     """What is wrong with one project's definitions: without any that are good no flag is known, which is worse."""
     whose = f"flag definitions of {shorten(one.project)}"
     if one.last_reason == "quota" or one.last_status == "empty":
@@ -260,7 +260,7 @@ def _definitions(one: Definitions) -> Iterator[Finding]:
         yield Finding("definitions_stopped", Level.DEGRADED, text, DEFINITIONS)
 
 
-def overdue_by(one: Definitions) -> float:
+def overdue_by(one: DefinitionsRow) -> float:
     """The seconds since a refresh was due that nobody makes; 0 where one may still come.
 
     The interval is the time between the last refresh and the next one.
@@ -271,7 +271,7 @@ def overdue_by(one: Definitions) -> float:
     return -one.due if -one.due > _OVERDUE_INTERVALS * interval else 0.0
 
 
-def hide_tokens(text: str, standing: Standing) -> str:
+def hide_tokens(text: str, standing: StatusSnapshot) -> str:
     """What a server said, without the tokens of projects that it may have repeated."""
     holders = {hold.project for hold in standing.holds}
     for project in {*standing.backlog.by_project, *holders, *(one.project for one in standing.definitions)}:

@@ -22,11 +22,11 @@ from hogbox._settings.address import shown_url
 from hogbox._settings.client import ClientSettings
 from hogbox._settings.delivery import DeliverySettings
 from hogbox._settings.polling import SWITCH_VARIABLE, polling_disabled, polling_interval
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.surroundings import Surroundings
 from hogbox._store.definition import read_projects
-from hogbox._store.surroundings import Surroundings
-from hogbox._store.table import SCHEMA_VERSION
-from hogbox._store.trial import Trial, said
+from hogbox._store.inspection.preflight import Preflight, said
+from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox._wire.definitions import Circumstances, Reason, Status, definitions_request, interpret
 from hogbox._wire.host import require_token, shorten
 from hogbox._wire.key import Secret, objection
@@ -109,7 +109,7 @@ def _database(settings: ClientSettings) -> Iterator[Check]:
     where = shown_url(settings.database_url)
     try:
         with closing(Database(settings.database_url, settings.table_prefix)) as database:
-            trial = Trial(database)
+            trial = Preflight(database)
             version = trial.version()
             yield Check("database", Health.OK, f"{where} answers")
             yield from _safely("tables", lambda: _tables(trial, version))
@@ -123,7 +123,7 @@ def _database(settings: ClientSettings) -> Iterator[Check]:
         yield Check("database", Health.PROBLEM, f"{where}: {said(error)}", todo)
 
 
-def _tables(trial: Trial, version: int | None) -> Iterator[Check]:
+def _tables(trial: Preflight, version: int | None) -> Iterator[Check]:
     if version is None:
         yield Check("tables", Health.PROBLEM, "there are none", "run `hogbox migrate`, or correct HOGBOX_TABLE_PREFIX")
         return
@@ -173,7 +173,7 @@ def _clock(difference: float) -> Check:
     return Check("clock", Health.WARNING, found, todo)
 
 
-def _sqlite(trial: Trial) -> Iterator[Check]:
+def _sqlite(trial: Preflight) -> Iterator[Check]:
     modes = trial.sqlite_modes()
     if modes is None:
         return

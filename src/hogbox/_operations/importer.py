@@ -19,7 +19,7 @@ from hogbox._events.builder import library_properties
 from hogbox._events.event import Row
 from hogbox._events.historical import derived_uuid, read_row, without_mark
 from hogbox._events.limit import MAX_STORED_BYTES
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.importing import ImportStore
 from hogbox._wire.library import VERSION
 from hogbox.errors import InvalidEvent

@@ -7,9 +7,10 @@ from typing import Any
 
 from hogbox._operations.diagnosis import Finding, Level, alive, failing_shards, hide_tokens, judge, overall
 from hogbox._settings.report import SettingInForce
-from hogbox._store.database import Database
-from hogbox._store.status import DEAD_COUNTED, Definitions, Hold, Shard, Standing, StatusStore, WorkerRow
-from hogbox._store.table import SCHEMA_VERSION
+from hogbox._store.connections.database import Database
+from hogbox._store.inspection.snapshot import DefinitionsRow, HoldRow, ShardRow, StatusSnapshot, WorkerRow
+from hogbox._store.inspection.status import DEAD_COUNTED, StatusStore
+from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox._wire.host import shorten
 
 
@@ -17,7 +18,7 @@ from hogbox._wire.host import shorten
 class Status:
     """How things stand, and the findings about it, the worst first. `lease` is the lease of this process' settings."""
 
-    standing: Standing
+    standing: StatusSnapshot
     findings: tuple[Finding, ...]
     settings: tuple[SettingInForce, ...]
     lease: float
@@ -107,7 +108,7 @@ def _worker(worker: WorkerRow, status: Status) -> dict[str, Any]:
     }
 
 
-def _owned(standing: Standing) -> dict[str, int]:
+def _owned(standing: StatusSnapshot) -> dict[str, int]:
     counts: dict[str, int] = {}
     for shard in standing.shards:
         if shard.owner is not None:
@@ -115,7 +116,7 @@ def _owned(standing: Standing) -> dict[str, int]:
     return counts
 
 
-def _put_off(shard: Shard, standing: Standing) -> dict[str, Any]:
+def _put_off(shard: ShardRow, standing: StatusSnapshot) -> dict[str, Any]:
     return {
         "shard": shard.number,
         "attempt": shard.attempt,
@@ -125,7 +126,7 @@ def _put_off(shard: Shard, standing: Standing) -> dict[str, Any]:
     }
 
 
-def _last_error(standing: Standing) -> dict[str, Any] | None:
+def _last_error(standing: StatusSnapshot) -> dict[str, Any] | None:
     """What went wrong last with any shard that has not been forgotten since."""
     failed = [shard for shard in standing.shards if shard.last_error and shard.failed is not None]
     if not failed:
@@ -134,11 +135,11 @@ def _last_error(standing: Standing) -> dict[str, Any] | None:
     return {"seconds": last.failed, "error": hide_tokens(last.last_error or "", standing)}
 
 
-def _hold(hold: Hold, standing: Standing) -> dict[str, Any]:
+def _hold(hold: HoldRow, standing: StatusSnapshot) -> dict[str, Any]:
     return {
         "project": shorten(hold.project),
         "waiting": standing.backlog.by_project.get(hold.project, 0),
-        "held_seconds": hold.held,
+        "held_seconds": hold.since,
         "again_in_seconds": hold.wait,
         "attempt": hold.attempt,
         "status": hold.status,
@@ -146,7 +147,7 @@ def _hold(hold: Hold, standing: Standing) -> dict[str, Any]:
     }
 
 
-def _dead(standing: Standing) -> dict[str, Any]:
+def _dead(standing: StatusSnapshot) -> dict[str, Any]:
     events = sum(one.events for one in standing.dead)
     reasons = [
         {"reason": hide_tokens(one.reason, standing), "status": one.status, "events": one.events, "seconds": one.since}
@@ -155,7 +156,7 @@ def _dead(standing: Standing) -> dict[str, Any]:
     return {"events": events, "at_least": events >= DEAD_COUNTED, "reasons": reasons}
 
 
-def _definitions(one: Definitions) -> dict[str, Any]:
+def _definitions(one: DefinitionsRow) -> dict[str, Any]:
     return {
         "project": shorten(one.project),
         "revision": one.revision,

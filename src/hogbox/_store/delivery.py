@@ -1,207 +1,198 @@
-"""A worker's operations on the database: leases, waiting events, and what became of them."""
+"""Delivery: what becomes of events that were sent: they leave the outbox, are tried again, or become dead letters.
+
+What takes events away or changes a shard's retry state is guarded by the shard's fence: it touches nothing once another
+worker has taken the shard over. Each operation is one statement that commits by itself, so that a worker which is
+frozen or cut off never leaves locks behind; moving an event to the dead letters takes two.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final
 
-from sqlalchemy import Connection, UpdateBase
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Insert,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from hogbox._delivery.batch import Waiting
-from hogbox._delivery.share import Lease
 from hogbox._events.dead_letter import read_event
-from hogbox._events.escape import escape
 from hogbox._events.identifier import SHARDS, shard_of
-from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit, forgettable, is_undecodable, transactional, writers_turn
-from hogbox._store.event_reader import EventReader
-from hogbox._store.hold_statement import HoldStatements
-from hogbox._store.mark import MarkStore
-from hogbox._store.mark_keeper import MarkKeeper
+from hogbox._store.connections.database import Database, storable
+from hogbox._store.connections.engine import transactional
+from hogbox._store.dialects.element import epoch_ms, hexadecimal
+from hogbox._store.dialects.statement import delete_by_id, milliseconds, number
+from hogbox._store.exposure import ExposureStatements
+from hogbox._store.hold import HoldStore
+from hogbox._store.outbox import OutboxStore
+from hogbox._store.schema.table import Tables
+from hogbox._store.shards.lease import NOTHING_DONE, Done
 
 log = logging.getLogger("hogbox.delivery")
+
 
 Fences = Mapping[int, int]
 """Per shard, the fence under which the worker claimed it."""
 
-_LONGEST_REASON: Final = 2000
-_FOR_EVER: Final = 1 << 53
 _STRAY: Final = "its shard is none of 0 to 63: another program wrote it"
+_STRAYS: Final = 32
+"""Strays that are looked for at a time."""
 
 
 class LeaseLost(Exception):
     """Another worker has taken the shard over; nothing was changed."""
 
 
-class Ready(NamedTuple):
-    """A shard of this worker that holds events. `wait` is in seconds: not before it is zero."""
+class DeliveryStatements:
+    """What ends the waiting of events, and what is noted of attempts that failed."""
 
-    shard: int
-    fence: int
-    attempt: int
-    wait: float
-    oldest: int
-
-
-class Paused(NamedTuple):
-    """A project that some worker puts off, as of the last heartbeat. `left` is in seconds."""
-
-    project: str
-    left: float
-    attempt: int
-    status: int | None
+    def __init__(self, tables: Tables) -> None:
+        self.settle = _settle(tables)
+        self.clear_retry = _clear_retry(tables)
+        self.postpone = _postpone(tables)
+        self.note_error = _note_error(tables)
+        self.bury = _bury(tables)
+        self.bury_stray = _bury_stray(tables)
+        self.bury_unreadable = _bury_unreadable(tables)
+        self.read_strays = _read_strays(tables)
+        self.remove_event = _remove_event(tables)
 
 
-class Done(NamedTuple):
-    """What a worker has done: events delivered, events that are dead letters, and events settled a minute lately."""
-
-    delivered: int
-    dead: int
-    per_minute: int
-
-
-NOTHING_DONE: Final = Done(0, 0, 0)
+def _settle(tables: Tables) -> Delete:
+    """Take events out of the outbox, where their shards are still leased under these fences."""
+    outbox = tables.outbox.c
+    fenced = select(tables.shards.c.shard).where(_fenced(tables))
+    wanted = outbox.id.in_(bindparam("ids", expanding=True))
+    return delete_by_id(tables.outbox).where(wanted, (outbox.shard + 0).in_(fenced))
 
 
-class DeliveryStore:
+def _clear_retry(tables: Tables) -> Update:
+    """Forget that deliveries of shards failed."""
+    return (
+        update(tables.shards)
+        .where(_fenced(tables))
+        .values(attempt=0, not_before=0, last_error=None, last_error_at=None)
+    )
+
+
+def _postpone(tables: Tables) -> Update:
+    """Try shards again after so many milliseconds, and count the attempt."""
+    return (
+        update(tables.shards)
+        .where(_fenced(tables))
+        .values(
+            attempt=tables.shards.c.attempt + 1,
+            not_before=epoch_ms() + number("delay"),
+            last_error=bindparam("error"),
+            last_error_at=epoch_ms(),
+        )
+    )
+
+
+def _note_error(tables: Tables) -> Update:
+    """Keep what last went wrong with shards, for those who look."""
+    return update(tables.shards).where(_fenced(tables)).values(last_error=bindparam("error"), last_error_at=epoch_ms())
+
+
+def _bury(tables: Tables) -> Insert:
+    """Copy one event to the dead letters, with the reason; `settle` then takes it from the outbox."""
+    outbox = tables.outbox.c
+    return _copy_to_dead_letters(tables, outbox.shard, outbox.project, outbox.lane, outbox.payload)
+
+
+def _bury_stray(tables: Tables) -> Insert:
+    """The same of an event whose row says wrongly where it belongs."""
+    return _copy_to_dead_letters(tables, *_place(tables), tables.outbox.c.payload)
+
+
+def _bury_unreadable(tables: Tables) -> Insert:
+    """The same of an event that a driver can't read: what it holds is kept in hexadecimal."""
+    return _copy_to_dead_letters(tables, *_place(tables), hexadecimal(tables.outbox.c.payload))
+
+
+def _place(tables: Tables) -> list[ColumnElement[Any]]:
+    dead = tables.dead_letters.c
+    return [bindparam(f"its_{name}", type_=dead[name].type) for name in ("shard", "project", "lane")]
+
+
+def _copy_to_dead_letters(tables: Tables, *event: ColumnElement[Any]) -> Insert:
+    names = ["shard", "project", "lane", "payload", "created_at", "event_uuid", "reason", "status", "died_at"]
+    dead, outbox = tables.dead_letters.c, tables.outbox.c
+    copy = select(
+        *event,
+        outbox.created_at,
+        bindparam("uuid", type_=dead.event_uuid.type),
+        bindparam("why", type_=dead.reason.type),
+        bindparam("code", type_=dead.status.type),
+        epoch_ms(),
+    ).where(outbox.id == bindparam("event"))
+    return insert(tables.dead_letters).inline().from_select(names, copy)
+
+
+def _read_strays(tables: Tables) -> tuple[Select[int], ...]:
+    """The ids of some events whose shard is none: no worker would ever read them.
+
+    Two statements, each of them over one end of the index: of one over both PostgreSQL makes a walk along all of it.
+    """
+    outbox = tables.outbox.c
+    beyond = (outbox.shard < 0, outbox.shard >= SHARDS)
+    return tuple(select(outbox.id).where(end).order_by(outbox.shard, outbox.id).limit(_STRAYS) for end in beyond)
+
+
+def _remove_event(tables: Tables) -> Delete:
+    """Take one event out of the outbox, whoever holds its shard."""
+    return delete_by_id(tables.outbox).where(tables.outbox.c.id == bindparam("event"))
+
+
+def _fenced(tables: Tables) -> ColumnElement[bool]:
+    """That shards are still this worker's, under the fences that it claimed: pairs of shard and fence."""
+    shards = tables.shards.c
+    pairs = tuple_(shards.shard, shards.fence).in_(bindparam("fenced", expanding=True))
+    return and_(shards.owner == bindparam("worker"), pairs)
+
+
+class DeliveryStore(OutboxStore, HoldStore):
     """What one worker, `worker`, does with the outbox and its shards. Safe to use from several threads."""
 
     def __init__(self, database: Database, worker: str) -> None:
-        self._database = database
-        self._statements = database.statements
-        self._holds = HoldStatements(database.tables)
-        self._marks = MarkKeeper(MarkStore(database, worker))
-        self._worker = worker
-        self._turn = writers_turn(database.engine)
-        self._reader = EventReader(database)
-        self.held: frozenset[str] = frozenset()
-        """The projects that some worker put off at the last heartbeat."""
-        self.paused: tuple[Paused, ...] = ()
-        """The same, and for how long."""
-
-    def announce(self, host: str, pid: int, version: str) -> None:
-        """Enter this worker among those alive."""
-        named = host[:255].encode("ascii", "replace").decode()
-        row = {"id": self._worker, "host": named, "pid": pid, "version": version}
-        self._run(self._statements.announce_worker, row)
+        super().__init__(database, worker)
+        self._statements = database.tables.once(DeliveryStatements)
+        self._exposures = database.tables.once(ExposureStatements)
 
     def heartbeat(self, lease: float, forget_after: float, done: Done = NOTHING_DONE) -> bool:
         """Stay alive and keep the leases for so many seconds; False where this worker is no longer listed.
 
-        What was written before the database's clock was set back is corrected, so that nothing waits until the clock
-        has caught up. Workers that were silent for `forget_after` seconds are removed from the list, and
-        exposures that expired as long ago are forgotten, as are holds that nobody renewed.
+        Strays are moved to the dead letters. Exposures that expired `forget_after` seconds ago are forgotten, as are
+        holds that ended as long ago and that nobody renewed.
         """
-        known = self._run(self._statements.touch_worker, {"worker": self._worker, **done._asdict()})
-        self._run(self._statements.renew_leases, {"worker": self._worker, "lease": _ms(lease)})
-        self._run(self._statements.correct_leases, {"lease": _ms(lease)})
-        self._run(self._statements.correct_workers, {})
-        self._run(self._statements.forget_dead_workers, {"silence": _ms(forget_after)})
+        known = self.stay_alive(lease, forget_after, done)
+        grace = {"grace": milliseconds(forget_after)}
         self._run(self._holds.correct_holds, {})
-        self._run(self._holds.forget_holds, {"grace": _ms(forget_after)})
+        self._run(self._holds.forget_holds, grace)
         self.bury_strays()
         with self._connect() as connection:
-            rows = connection.execute(self._holds.read_held).all()
-            expired = connection.scalars(self._statements.read_expired_exposures, {"grace": _ms(forget_after)}).all()
+            self._read_holds(connection)
+            expired = connection.scalars(self._exposures.read_expired_exposures, grace).all()
         if expired:
-            self._run(self._statements.forget_exposures, {"ids": expired})
-        self.paused = tuple(Paused(project, left / 1000, attempt, status) for project, left, attempt, status in rows)
-        self.held = frozenset(one.project for one in self.paused)
-        return bool(known)
-
-    def hold(self, project: str, delay: float, attempt: int, status: int | None, reason: str) -> None:
-        """Say that the project's requests fail or are refused, and that it is left alone for so many seconds."""
-        why = {"project": project, "attempt": attempt, "status": status, "reason": _storable(reason)}
-        dialect = self._database.engine.dialect.name
-        self._run(self._holds.hold_project[dialect], {**why, "delay": _ms(delay)})
-        self.held |= {project}
-
-    def release(self, project: str) -> None:
-        """Say that the project's events are taken again, whichever worker had put it off."""
-        self._run(self._holds.release_project, {"held": project})
-        self.held -= {project}
-
-    def read_leases(self, alive_within: float) -> tuple[list[str], list[Lease]]:
-        """The workers seen within so many seconds, and every shard's lease."""
-        alive = self._read_live_workers(alive_within)
-        with self._connect() as connection:
-            leases = connection.execute(self._statements.read_leases).all()
-        found = [Lease(shard, owner, left / 1000) for shard, owner, left in leases]
-        return alive, found if len(found) >= SHARDS else found + self._restore_shards(found)
-
-    def _restore_shards(self, found: Collection[Lease]) -> list[Lease]:
-        """The shards whose rows somebody removed, put back: their events would wait for ever."""
-        missing = sorted({*range(SHARDS)}.difference(lease.shard for lease in found))
-        for shard in missing:
-            self._run(self._statements.restore_shard[self._database.engine.dialect.name], {"shard": shard})
-        return [Lease(shard, None, 0.0) for shard in missing]
-
-    def _read_live_workers(self, alive_within: float) -> list[str]:
-        try:
-            with self._connect() as connection:
-                found = connection.scalars(self._statements.read_live_workers, {"silence": _ms(alive_within)})
-                return list(found.all())
-        except (SQLAlchemyError, UnicodeError) as error:
-            if not is_undecodable(error):
-                raise
-        # One of the names can't be read. Those who are alive enter themselves again at their next heartbeat.
-        self._run(self._statements.forget_dead_workers, {"silence": -_FOR_EVER})
-        return []
-
-    def claim(self, shards: Collection[int], lease: float) -> None:
-        """Take those of the shards that are free, for so many seconds."""
-        claim = {"worker": self._worker, "wanted": list(shards), "lease": _ms(lease)}
-        self._run(self._statements.claim_shards, claim)
-        self._marks.claimed()
-
-    def give_back(self, shards: Collection[int]) -> None:
-        """Make these shards free for other workers."""
-        self._run(self._statements.give_back_shards, {"worker": self._worker, "wanted": list(shards)})
-
-    def leave(self, shards: Collection[int]) -> None:
-        """Give these shards back and end."""
-        self._marks.leave()
-        self.give_back(shards)
-        self._run(self._statements.forget_worker, {"worker": self._worker})
-
-    def read_ready(self) -> list[Ready]:
-        """This worker's shards that hold events."""
-        self._marks.keep()
-        with self._connect() as connection:
-            rows = connection.execute(self._statements.read_ready, {"worker": self._worker}).all()
-        return [
-            Ready(shard, fence, attempt, max(0, wait) / 1000, oldest) for shard, fence, attempt, wait, oldest in rows
-        ]
-
-    def read_oldest(self) -> dict[int, int]:
-        """The id of the oldest event of every shard that holds any, whoever owns it."""
-        with self._connect() as connection:
-            return dict(connection.execute(self._statements.read_oldest).all())
+            self._run(self._exposures.forget_exposures, {"ids": expired})
+        return known
 
     def count_backlog(self) -> tuple[int, int]:
         """The id of the newest event that waits, and how many wait; without those that no worker would find."""
         self.bury_strays()
         self.read_leases(alive_within=0)  # puts the rows of shards back that somebody removed
-        self._marks.keep()
-        with self._connect() as connection:
-            last = connection.scalar(self._statements.read_last_id) or 0
+        last = self._read_last_id()
         return last, self.count_waiting(last)
-
-    def count_waiting(self, last: int) -> int:
-        """How many events wait, up to and with this id."""
-        with self._connect() as connection:
-            return connection.scalar(self._statements.count_waiting, {"last": last}) or 0
-
-    def read_events(
-        self, shards: Collection[int], held: Collection[str], events: int, size: int, skipped: Collection[int] = ()
-    ) -> list[Waiting]:
-        """The oldest events of these shards, each shard's in order, without those of held projects and the skipped.
-
-        So many events at most, or as soon as they have so many bytes. An event that can't be read has a fault.
-        """
-        return self._reader.read(shards, held, events, size, skipped)
 
     def settle(self, rows: Collection[Waiting], fences: Fences) -> None:
         """Take events out of the outbox: they are delivered.
@@ -209,20 +200,20 @@ class DeliveryStore:
         Raises LeaseLost where another worker has taken one of their shards over: what it holds is sent again by it.
         """
         ids = [row.id for row in rows]
-        held = self._held({row.shard for row in rows}, fences)
-        if self._run(self._statements.settle, {**held, "ids": ids}) < len(ids):
+        fenced = self._fenced({row.shard for row in rows}, fences)
+        if self._run(self._statements.settle, {**fenced, "ids": ids}) < len(ids):
             raise LeaseLost
 
     def bury(self, row: Waiting, fences: Fences, reason: str, status: int | None) -> None:
         """Move one event to the dead letters. Raises LeaseLost, and moves nothing, where the shard was taken over."""
-        held = self._held([row.shard], fences)
-        why = {"uuid": row.uuid, "why": _storable(reason), "code": status, "event": row.id}
+        fenced = self._fenced([row.shard], fences)
+        why = {"uuid": row.uuid, "why": storable(reason), "code": status, "event": row.id}
         with self._turn, transactional(self._database.engine).begin() as connection:
             if row.fault and not row.payload:
                 connection.execute(self._statements.bury_unreadable, {**why, **_instead(row)})
             else:
                 connection.execute(self._statements.bury, why)
-            if connection.execute(self._statements.settle, {**held, "ids": [row.id]}).rowcount != 1:
+            if connection.execute(self._statements.settle, {**fenced, "ids": [row.id]}).rowcount != 1:
                 raise LeaseLost
 
     def bury_strays(self) -> int:
@@ -254,40 +245,21 @@ class DeliveryStore:
 
     def clear_retry(self, shards: Collection[int], fences: Fences) -> None:
         """Forget that deliveries of these shards failed."""
-        self._run(self._statements.clear_retry, self._held(shards, fences))
+        self._run(self._statements.clear_retry, self._fenced(shards, fences))
 
     def postpone(self, shards: Collection[int], fences: Fences, delay: float, error: str) -> None:
         """Try these shards again after so many seconds, and count the attempt."""
-        retry = {**self._held(shards, fences), "delay": _ms(delay), "error": _storable(error)}
+        retry = {**self._fenced(shards, fences), "delay": milliseconds(delay), "error": storable(error)}
         self._run(self._statements.postpone, retry)
 
     def note_error(self, shards: Collection[int], fences: Fences, error: str) -> None:
         """Keep what is wrong with these shards, for those who look."""
-        self._run(self._statements.note_error, {**self._held(shards, fences), "error": _storable(error)})
+        self._run(self._statements.note_error, {**self._fenced(shards, fences), "error": storable(error)})
 
-    def _held(self, shards: Collection[int], fences: Fences) -> dict[str, object]:
-        return {"worker": self._worker, "held": [(shard, fences[shard]) for shard in shards]}
-
-    def _connect(self) -> Connection:
-        return autocommit(self._database.engine).connect()
-
-    def _run(self, statement: UpdateBase, values: Mapping[str, object]) -> int:
-        """Run one statement, committed by itself; the number of rows that it changed."""
-        with self._turn, self._connect() as connection, forgettable(connection):
-            # Committed in words too: an application's engine may begin transactions whatever the isolation level says.
-            with connection.begin():
-                return connection.execute(statement, values).rowcount
+    def _fenced(self, shards: Collection[int], fences: Fences) -> dict[str, object]:
+        return {"worker": self._worker, "fenced": [(shard, fences[shard]) for shard in shards]}
 
 
 def _instead(row: Waiting) -> dict[str, object]:
     """What a dead letter says of where an event belongs, in the place of what its row says."""
     return {"its_shard": row.shard, "its_project": row.project, "its_lane": row.lane}
-
-
-def _storable(text: str) -> str:
-    """What a server or a library said, as every database takes it: of bounded length, without NUL, in ASCII."""
-    return escape(text[:_LONGEST_REASON].replace("\0", "\N{REPLACEMENT CHARACTER}"))
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

@@ -5,23 +5,130 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._delivery.batch import Waiting, total_bytes
 from hogbox._delivery.portion import Portion
 from hogbox._events.event import ANALYTICS, uuid_of
-from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit, is_undecodable
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.engine import autocommit
+from hogbox._store.dialects.element import octets
+from hogbox._store.dialects.failure import is_undecodable
+from hogbox._store.schema.table import Tables
+from hogbox._store.schema.waiting import (
+    FIRST_ID,
+    from_lowest_mark,
+    from_mark,
+    oldest_event,
+    shards_mark,
+)
 
 _MANY_SHARDS: Final = 12
 """From so many on their events are so close together that reading them along the primary key passes over few others."""
 
 _UNREADABLE: Final = "the row can't be read as text: its payload is kept in hexadecimal"
+
 _UNKNOWN: Final = "unreadable"
+
+_SAMPLE: Final = 32
+"""Events whose average size stands for that of others: enough, and few even where each is as large as can be."""
+
 
 _Limits = Mapping[str, Any]
 _Read = Select[int, int, str, str, str]
+
+
+class EventStatements:
+    """The reads of events that wait: many at once, and one by one."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.read_average_size = _read_average_size(tables)
+        self.read_events = _read_events(tables)
+        self.read_shard_events = _read_shard_events(tables)
+        self.read_ids = _read_ids(tables)
+        self.read_event = _read_event(tables)
+
+
+def _read_average_size(tables: Tables) -> Select[Any]:
+    """The average size of a few of the events that wait longest, in bytes."""
+    outbox = tables.outbox.c
+    oldest = select(outbox.payload).where(outbox.id >= FIRST_ID, from_lowest_mark(tables))
+    some = oldest.order_by(outbox.id).limit(_SAMPLE).subquery()
+    return select(func.avg(octets(some.c.payload)))
+
+
+def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
+    """The oldest events of many shards, in order: so many, or so many bytes, but at least one; not of projects on hold.
+
+    Nor those that wait behind an event that fails alone, which are `skipped`.
+    Read along the primary key: events that were written together lie together, and leave together when they are
+    settled. `shard + 0` keeps the index on shards out of it, which would fetch every event from a page of its own.
+    Where to begin is found in the same statement: between two, an earlier event of somebody could be committed.
+    """
+    outbox = tables.outbox.c
+    wanted: BindParameter[Any] = bindparam("wanted", expanding=True)
+    shard = tables.shards.c.shard
+    each = select(oldest_event(tables).label("oldest")).where(shard.in_(wanted)).subquery()
+    first = select(func.min(each.c.oldest)).scalar_subquery()
+    return _within_limits(tables, outbox.id >= first, (outbox.shard + 0).in_(wanted))
+
+
+def _read_shard_events(tables: Tables) -> Select[int, int, str, str, str]:
+    """The same of one shard, by the index on shards: for few shards, beside which many events of others may wait."""
+    shard: BindParameter[int] = bindparam("wanted", type_=tables.shards.c.shard.type)
+    return _within_limits(tables, tables.outbox.c.shard == shard, from_mark(tables, shard, shards_mark(tables, shard)))
+
+
+def _within_limits(tables: Tables, *conditions: ColumnElement[bool]) -> Select[int, int, str, str, str]:
+    outbox = tables.outbox.c
+    first = (
+        select(outbox.id, outbox.shard, outbox.project, outbox.lane, outbox.payload)
+        .where(
+            *conditions,
+            outbox.project.not_in(bindparam("on_hold", expanding=True)),
+            outbox.id.not_in(bindparam("skipped", expanding=True)),
+        )
+        .order_by(outbox.id)
+        .limit(bindparam("events"))
+        .subquery()
+    )
+    size = octets(first.c.payload)
+    before = (func.sum(size).over(order_by=first.c.id, rows=(None, 0)) - size).label("bytes_before")
+    running = select(first, before).subquery()
+    read = select(running.c.id, running.c.shard, running.c.project, running.c.lane, running.c.payload)
+    return read.where(running.c.bytes_before < bindparam("bytes")).order_by(running.c.id)
+
+
+def _read_ids(tables: Tables) -> Select[int, int]:
+    """Id and shard of the oldest events of some shards, for a driver that can't read what `read_events` finds."""
+    outbox, shard = tables.outbox.c, tables.shards.c.shard
+    wanted: BindParameter[Any] = bindparam("wanted", expanding=True)
+    each = select(oldest_event(tables).label("oldest")).where(shard.in_(wanted)).subquery()
+    first = select(func.min(each.c.oldest)).scalar_subquery()
+    found = select(outbox.id, outbox.shard).where(
+        outbox.id >= first,
+        (outbox.shard + 0).in_(wanted),
+        outbox.project.not_in(bindparam("on_hold", expanding=True)),
+        outbox.id.not_in(bindparam("skipped", expanding=True)),
+    )
+    return found.order_by(outbox.id).limit(bindparam("events"))
+
+
+def _read_event(tables: Tables) -> Select[int, int, str, str, str]:
+    """One event, by its id."""
+    outbox = tables.outbox.c
+    columns = (outbox.id, outbox.shard, outbox.project, outbox.lane, outbox.payload)
+    return select(*columns).where(outbox.id == bindparam("event"))
 
 
 class EventReader:
@@ -29,17 +136,17 @@ class EventReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = database.statements
+        self._statements = database.tables.once(EventStatements)
         self._portion: Portion | None = None
 
     def read(
-        self, shards: Collection[int], held: Collection[str], events: int, size: int, skipped: Collection[int] = ()
+        self, shards: Collection[int], on_hold: Collection[str], events: int, size: int, skipped: Collection[int] = ()
     ) -> list[Waiting]:
-        """The oldest events of these shards, each shard's in order, without those of held projects and the skipped.
+        """The oldest events of these shards, each shard's in order, without those of projects on hold and the skipped.
 
         So many events at most, or as soon as they have so many bytes. An event that can't be read has a fault.
         """
-        limits = {"held": list(held), "skipped": list(skipped), "events": events, "bytes": size}
+        limits = {"on_hold": list(on_hold), "skipped": list(skipped), "events": events, "bytes": size}
         with autocommit(self._database.engine).connect() as connection:
             if self._portion is None:
                 average = connection.scalar(self._statements.read_average_size)
@@ -70,8 +177,8 @@ class EventReader:
         for shard in shards:
             if events <= 0 or size <= 0:
                 break
-            room = {**limits, "events": events, "bytes": size}
-            read = self._run(connection, self._statements.read_shard_events, room, shard)
+            rest = {**limits, "events": events, "bytes": size}
+            read = self._run(connection, self._statements.read_shard_events, rest, shard)
             found += read
             events, size = events - len(read), size - total_bytes(read)
         return found
@@ -86,7 +193,7 @@ class EventReader:
 
     def _read_singly(self, shards: Collection[int], limits: _Limits) -> list[Waiting]:
         """The same, one after the other: which events they are is still read in one statement."""
-        wanted = {name: limits[name] for name in ("held", "skipped", "events")} | {"wanted": [*shards]}
+        wanted = {name: limits[name] for name in ("on_hold", "skipped", "events")} | {"wanted": [*shards]}
         with autocommit(self._database.engine).connect() as connection:
             rows = connection.execute(self._statements.read_ids, wanted).all()
         found: list[Waiting] = []

@@ -7,21 +7,79 @@ the shard of the old one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select
+from sqlalchemy import Column, Delete, Select, Table, Update, bindparam, delete, or_, select, update
 
-from hogbox._encryption import open_payload
+from hogbox._encryption import SEALED, open_payload
 from hogbox._events.dead_letter import person_pattern, read_event
 from hogbox._events.mention import spellings, without
-from hogbox._store.database import Database
-from hogbox._store.dialect import autocommit
-from hogbox._store.person_statement import MessageColumn, PersonStatements, message_columns
-from hogbox._store.search_statement import SearchStatements
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.engine import autocommit
+from hogbox._store.schema.table import Tables
+from hogbox._store.schema.waiting import (
+    newest_id,
+    next_id,
+)
 from hogbox.errors import UndecryptablePayload
 
 _SCANNED_AT_ONCE: Final = 50_000
 _READ_AT_ONCE: Final = 200
+
+
+class PersonStatements:
+    """A person's events in the outbox."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.read_events_with = _read_events_with(tables)
+        self.remove_event = _remove_event(tables)
+
+
+def _read_events_with(tables: Tables) -> Select[int, str, str]:
+    """So many events between two ids whose payload has a text in it, or is encrypted, in order."""
+    outbox = tables.outbox.c
+    text = bindparam("text", type_=outbox.payload.type)
+    return (
+        select(outbox.id, outbox.project, outbox.payload)
+        .where(outbox.id.between(bindparam("first"), bindparam("last")))
+        .where(outbox.payload.like(text, escape="~") | outbox.payload.like(SEALED))
+        .order_by(outbox.id)
+        .limit(bindparam("portion"))
+    )
+
+
+def _remove_event(tables: Tables) -> Delete:
+    """Remove one event from the outbox, whoever holds its shard. One at a time: no worker is ever locked out by two."""
+    return delete(tables.outbox).where(tables.outbox.c.id == bindparam("event"))
+
+
+class MessageColumn:
+    """A column with messages about errors, and the column that identifies its row."""
+
+    def __init__(self, table: Table, key: Column[Any], text: Column[Any]) -> None:
+        self._key, self._text = key, text
+        before = bindparam("text_before", type_=text.type)
+        self.replace: Update = (
+            update(table)
+            .where(key == bindparam("key_given", type_=key.type), text == before)
+            .values({text: bindparam("text_after", type_=text.type)})
+        )
+        """Replace a message, unless it has changed since it was read."""
+
+    def read(self, parts: Iterable[str]) -> Select[Any, str]:
+        """The messages in which one of the parts stands, in whatever case, with their rows' keys."""
+        contains = [self._text.contains(part.replace("\0", ""), autoescape=True) for part in parts]
+        return select(self._key, self._text).where(or_(*contains))
+
+
+def message_columns(tables: Tables) -> tuple[MessageColumn, ...]:
+    """Everywhere that a server's or a library's words are stored."""
+    shards, holds, dead = tables.shards, tables.holds, tables.dead_letters
+    return (
+        MessageColumn(shards, shards.c.shard, shards.c.last_error),
+        MessageColumn(holds, holds.c.project, holds.c.reason),
+        MessageColumn(dead, dead.c.id, dead.c.reason),
+    )
 
 
 class Sought(NamedTuple):
@@ -45,9 +103,10 @@ class PersonStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = PersonStatements(database.tables)
+        self._statements = database.tables.once(PersonStatements)
+        self._newest_id = newest_id(database.tables)
         self._columns = message_columns(database.tables)
-        self._next_id = SearchStatements(database.tables).read_next_id
+        self._next_id = next_id(database.tables)
 
     def find(self, distinct_id: str, project: str | None) -> Iterator[Sought]:
         """The person's events, of those that wait when it begins, and those that can't be opened.
@@ -55,7 +114,7 @@ class PersonStore:
         In one project, or in all.
         """
         self._database.check()
-        newest, past = self._scalar(self._database.statements.read_last_id), 0
+        newest, past = self._scalar(self._newest_id), 0
         while 0 < (first := self._scalar(self._next_id, after=past)) <= newest:
             past = min(first + _SCANNED_AT_ONCE - 1, newest)
             rows = self._read(person_pattern(distinct_id), first, past)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from hogbox._delivery.batch import Waiting
 from hogbox._events.event import ANALYTICS, EXPOSURES
 from hogbox._events.exposure import exposure_id_of
-from hogbox._store.claim import ClaimStore
 from hogbox._store.delivery import DeliveryStore, Fences
+from hogbox._store.exposure import ClaimStore
 from hogbox._wire.host import shorten
 from hogbox.telemetry import REPEATED, EventsSettled, Telemetry
 

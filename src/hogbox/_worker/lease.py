@@ -11,7 +11,8 @@ from typing import Final
 
 from hogbox._delivery.share import choose_shards
 from hogbox._delivery.throughput import Throughput
-from hogbox._store.delivery import DeliveryStore, Done
+from hogbox._store.delivery import DeliveryStore
+from hogbox._store.shards.lease import Done
 from hogbox._wire.library import VERSION
 from hogbox._wire.printable import one_line
 

@@ -18,7 +18,7 @@ from hogbox._http.definitions import DefinitionsTransport
 from hogbox._http.response import NoReply
 from hogbox._settings.client import ClientSettings
 from hogbox._settings.polling import SWITCH_VARIABLE, polling_disabled, polling_interval
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore, StoredDefinitions, TooLarge
 from hogbox._store.history import HistoryStore
 from hogbox._wire.definitions import (

@@ -18,7 +18,8 @@ from hogbox._encryption import VARIABLE, Cipher
 from hogbox._events.event import HISTORICAL
 from hogbox._http.capture import CaptureTransport
 from hogbox._settings.delivery import DeliverySettings
-from hogbox._store.delivery import DeliveryStore, LeaseLost, Ready
+from hogbox._store.delivery import DeliveryStore, LeaseLost
+from hogbox._store.outbox import Ready
 from hogbox._wire.backoff import delay
 from hogbox._wire.verdict import Answer, Verdict
 from hogbox._worker.exposure import Exposures

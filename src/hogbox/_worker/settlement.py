@@ -64,7 +64,7 @@ class Settlement:
             self._shared.limit.accept(total_bytes(rows), now)
             recovered = self._shared.host_fails.end(now)
             clean = set(turn.fences) - self._shared.suspects.shards(turn.fences)
-        if taken_back or project in self._store.held:
+        if taken_back or project in self._store.on_hold:
             self._store.release(project)
         if taken_back:
             self._store.clear_retry(clean, turn.fences)

@@ -12,7 +12,8 @@ from hogbox._delivery.condition import OVER_AFTER, Condition
 from hogbox._delivery.course import Courses
 from hogbox._delivery.limit import SizeLimit
 from hogbox._delivery.suspect import Suspects
-from hogbox._store.delivery import Paused, Ready
+from hogbox._store.hold import Paused
+from hogbox._store.outbox import Ready
 from hogbox._wire.verdict import what_is_refused
 from hogbox.telemetry import Telemetry
 

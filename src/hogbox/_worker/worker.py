@@ -29,11 +29,12 @@ from hogbox._delivery.schedule import REST, Finished, Schedule
 from hogbox._encryption import Cipher
 from hogbox._http.capture import CaptureTransport
 from hogbox._settings.delivery import DeliverySettings
-from hogbox._store.claim import ClaimStore
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
+from hogbox._store.connections.engine import ChangeSignal, can_write_within, most_writers, require_shared
 from hogbox._store.dead_letter import DeadLetterStore
-from hogbox._store.delivery import DeliveryStore, Ready
-from hogbox._store.dialect import ChangeSignal, can_write_within, most_writers, require_shared
+from hogbox._store.delivery import DeliveryStore
+from hogbox._store.exposure import ClaimStore
+from hogbox._store.outbox import Ready
 from hogbox._wire.host import without_password
 from hogbox._wire.printable import one_line
 from hogbox._worker.exposure import Exposures

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from hogbox._events.dead_letter import refused_again
-from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
+from hogbox._store.dead_letter import DeadLetterStore
+from hogbox._store.selection import DeadLetterRow
 from hogbox._wire.printable import one_line
 from hogbox.cli.edit import edit
 from hogbox.cli.letter import HEAD, cells, facts, in_full, payload_of
@@ -129,7 +130,7 @@ def retry(
     )
     hopeless = 0
 
-    def hopeful(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
+    def hopeful(letters: Iterator[DeadLetterRow]) -> Iterator[DeadLetterRow]:
         nonlocal hopeless
         for letter in letters:
             if not force and (why := refused_again(letter.text)):

@@ -19,7 +19,8 @@ from hogbox._encryption import Cipher
 from hogbox._events.dead_letter import mend, pretty
 from hogbox._events.event import Event, to_row
 from hogbox._events.historical import without_mark
-from hogbox._store.dead_letter import DeadLetter, DeadLetterStore
+from hogbox._store.dead_letter import DeadLetterStore
+from hogbox._store.selection import DeadLetterRow
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import select_letters
 from hogbox.cli.terminal import say
@@ -86,7 +87,7 @@ def _edited(path: Path, before: str, accept: Callable[[str], Event]) -> Event | 
             _offer(error, path)
 
 
-def _one(store: DeadLetterStore, which: str) -> DeadLetter:
+def _one(store: DeadLetterStore, which: str) -> DeadLetterRow:
     letters = list(store.find(select_letters([which])))
     if not letters:
         raise UsageError(f"there is no dead letter {which}: hogbox dead list shows what there is")
@@ -95,7 +96,7 @@ def _one(store: DeadLetterStore, which: str) -> DeadLetter:
     return letters[0]
 
 
-def _write(letter: DeadLetter) -> Path:
+def _write(letter: DeadLetterRow) -> Path:
     """A new file with the event, which nobody else may read."""
     handle, name = tempfile.mkstemp(prefix=f"hogbox-dead-letter-{letter.id}-", suffix=".json")
     with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -12,9 +12,10 @@ import typer
 from hogbox._delivery.wait_reason import why_waiting
 from hogbox._events.dead_letter import read_event
 from hogbox._events.identifier import parse_uuid
-from hogbox._store.database import Database
-from hogbox._store.dead_letter import DeadLetter, DeadLetterStore, Selection
-from hogbox._store.search import EventSearch, WaitingEvent
+from hogbox._store.connections.database import Database
+from hogbox._store.dead_letter import DeadLetterStore
+from hogbox._store.inspection.search import EventSearch, WaitingEvent
+from hogbox._store.selection import DeadLetterRow, Selection
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
@@ -92,7 +93,7 @@ def _waiting(search: EventSearch, found: WaitingEvent) -> dict[str, Any]:
     }
 
 
-def _letter(letter: DeadLetter) -> dict[str, Any]:
+def _letter(letter: DeadLetterRow) -> dict[str, Any]:
     return {
         "id": letter.id,
         "died_at": moment_of(letter.died_at),

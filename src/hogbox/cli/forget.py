@@ -9,8 +9,9 @@ from typing import Annotated, NamedTuple
 import typer
 
 from hogbox._encryption import VARIABLE
-from hogbox._store.dead_letter import DeadLetterStore, Selection
+from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.person import PersonStore, Sought, sought
+from hogbox._store.selection import Selection
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.terminal import say
 

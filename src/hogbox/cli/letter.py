@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hogbox._events.dead_letter import pretty, read_event
-from hogbox._store.dead_letter import DeadLetter
+from hogbox._store.selection import DeadLetterRow
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
 from hogbox.cli.table import age_of, cut, moment_of
@@ -14,7 +14,7 @@ HEAD: Final = ("ID", "DIED", "STATUS", "PROJECT", "EVENT", "DISTINCT ID", "UUID"
 """Of the list."""
 
 
-def cells(letter: DeadLetter) -> tuple[str, ...]:
+def cells(letter: DeadLetterRow) -> tuple[str, ...]:
     """A row of the list."""
     event = read_event(letter.text)
     return (
@@ -29,7 +29,7 @@ def cells(letter: DeadLetter) -> tuple[str, ...]:
     )
 
 
-def facts(letter: DeadLetter) -> dict[str, Any]:
+def facts(letter: DeadLetterRow) -> dict[str, Any]:
     """What there is to know but for the event, for JSON."""
     event = read_event(letter.text)
     return {
@@ -47,12 +47,12 @@ def facts(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def payload_of(letter: DeadLetter) -> Any:
+def payload_of(letter: DeadLetterRow) -> Any:
     """The event; the text where it is none."""
     return read_event(letter.text) or letter.text
 
 
-def in_full(letter: DeadLetter) -> str:
+def in_full(letter: DeadLetterRow) -> str:
     """All of it, to be read."""
     names = ("id", "uuid", "project", "status", "reason", "created_at", "died_at")
     told = facts(letter)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hogbox._settings.client import ClientSettings
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.errors import ConfigurationError
 
 DatabaseUrl = Annotated[

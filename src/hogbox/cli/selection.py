@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from hogbox._events.identifier import parse_uuid
-from hogbox._store.dead_letter import Selection
+from hogbox._store.selection import Selection
 from hogbox.errors import UsageError
 
 _AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")

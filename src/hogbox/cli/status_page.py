@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hogbox._operations.diagnosis import Level
 from hogbox._operations.status import Status, document
-from hogbox._store.status import Backlog
+from hogbox._store.inspection.snapshot import BacklogSummary
 from hogbox._wire.printable import one_line
 
 _COLOURS: Final = {Level.HEALTHY: "green", Level.DEGRADED: "yellow", Level.BROKEN: "red"}
@@ -70,7 +70,7 @@ def _backlog(status: Status, by_project: Sequence[dict[str, object]]) -> Iterabl
     yield _table(["project", "events"], ([one["project"], one["events"]] for one in by_project[:_MOST]))
 
 
-def _count(backlog: Backlog, events: int) -> str:
+def _count(backlog: BacklogSummary, events: int) -> str:
     return f"about {events}" if backlog.estimated else str(events)
 
 

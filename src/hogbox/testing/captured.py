@@ -11,12 +11,12 @@ from uuid import UUID
 
 from hogbox._events.identity import resolve
 from hogbox._settings.client import ClientSettings, require_prefix
-from hogbox._store.async_handle import AsyncWriter
-from hogbox._store.database import Database
-from hogbox._store.handle import Writer, find_named
-from hogbox._store.inspection_statement import InspectionStatements
-from hogbox._store.portable import Portable, Rows
-from hogbox._store.table import Tables
+from hogbox._store.connections.database import Database
+from hogbox._store.handles.async_handle import AsyncWriter
+from hogbox._store.handles.handle import Writer, find_named
+from hogbox._store.handles.portable import Portable, Rows
+from hogbox._store.inspection.content import ContentStatements
+from hogbox._store.schema.table import Tables
 from hogbox.errors import AsyncHandle, SyncHandle
 from hogbox.testing.row import CapturedEvent, DeadLetter, to_dead_letter, to_event
 
@@ -84,7 +84,7 @@ class _Tables:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = require_prefix(prefix)
-        statements = InspectionStatements(Tables(self._prefix))
+        statements = ContentStatements(Tables(self._prefix))
         self.outbox = Portable(statements.read_outbox, ())
         self.dead_letters = Portable(statements.read_dead_letters, ())
 

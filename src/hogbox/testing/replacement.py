@@ -18,8 +18,8 @@ from hogbox._client.flag_cache import FlagCache, Sight, Stamp
 from hogbox._client.flag_reader import REMOTE, FlagReader, Result, require_fallback
 from hogbox._client.local_flags import Person
 from hogbox._client.snapshot import exposure_of
-from hogbox._store.inspection_statement import InspectionStatements
-from hogbox._store.portable import Portable
+from hogbox._store.handles.portable import Portable
+from hogbox._store.inspection.content import ContentStatements
 from hogbox._wire.flags import FlagsAnswer, RemoteFlag
 from hogbox.errors import ConfigurationError, TablesMissing
 from hogbox.flags import FlagResult
@@ -97,7 +97,7 @@ def _view(real: Callable[..., Flow[Sight]], flags: FlagOverrides) -> Method:
 
 def _is_there(cache: FlagCache, handle: Any) -> Flow[bool]:
     """Whether there is a table of definitions. On PostgreSQL a look at one that is missing ends the transaction."""
-    rows = yield Read(handle, Portable(InspectionStatements(cache.tables).find_definitions, ()), ())
+    rows = yield Read(handle, Portable(ContentStatements(cache.tables).find_definitions, ()), ())
     return bool(rows[0][0])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction  # type: ignore[import-untyped]
 
-from hogbox._store.dialect import require_shared
+from hogbox._store.connections.engine import require_shared
 from hogbox.errors import ConfigurationError, UnsupportedDatabase
 from hogbox.integrations.django import posthog
 from hogbox.integrations.django.engine import open_engine

@@ -14,7 +14,7 @@ from django.core.management import call_command  # type: ignore[import-untyped]
 from django.db.migrations.loader import MigrationLoader  # type: ignore[import-untyped]
 from django.test import override_settings  # type: ignore[import-untyped]
 
-from hogbox._store.table import SCHEMA_VERSION, Tables
+from hogbox._store.schema.table import SCHEMA_VERSION, Tables
 from hogbox.errors import TablesNewer
 from hogbox.integrations.django import posthog
 from hogbox.integrations.django.operation import MigrateTables

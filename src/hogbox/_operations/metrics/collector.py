@@ -7,8 +7,8 @@ from typing import Final
 from hogbox._operations.metrics.family import Family
 from hogbox._operations.metrics.gauge import Gauges
 from hogbox._operations.metrics.meter import Meter
-from hogbox._store.database import Database
-from hogbox._store.measure import MeasureStore
+from hogbox._store.connections.database import Database
+from hogbox._store.inspection.measure import MeasureStore
 from hogbox.telemetry import Telemetry
 
 MAX_AGE: Final = 10.0

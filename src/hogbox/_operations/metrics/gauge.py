@@ -25,7 +25,7 @@ from hogbox._operations.metrics.family import (
     Metric,
     Sample,
 )
-from hogbox._store.measure import Measures, MeasureStore
+from hogbox._store.inspection.measure import Measures, MeasureStore
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
 
@@ -80,8 +80,8 @@ def families_of(measures: Measures, projects: Iterable[str]) -> list[Family]:
         _single(BACKLOG_SPAN, measures.span),
         _by_project(OLDEST_AGE, nothing | _largest((one.project, one.age) for one in measures.backlog)),
         _by_project(DEAD_LETTERS, _summed((project, float(count)) for project, count in measures.dead_letters.items())),
-        _single(LEASES_HELD, measures.held),
-        _single(LEASES_FREE, measures.shards - measures.held),
+        _single(LEASES_HELD, measures.leased),
+        _single(LEASES_FREE, measures.shards - measures.leased),
         _single(SHARDS_RETRYING, measures.retrying),
         _single(PROJECTS_PUT_OFF, measures.put_off),
         _single(WORKERS, measures.workers),

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from hogbox._delivery.health import Health, hindrance, illness
 from hogbox._operations.metrics.collector import Collector
 from hogbox._operations.metrics.text import CONTENT_TYPE, render
-from hogbox._store.database import Database
+from hogbox._store.connections.database import Database
 from hogbox.errors import ConfigurationError
 from hogbox.telemetry import Telemetry
 

@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError  # type: ignor
 from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._operations.console import log_to_stderr
-from hogbox._store.database import Database
-from hogbox._store.failure import is_drivers, sentence
+from hogbox._store.connections.database import Database
+from hogbox._store.dialects.failure import is_drivers, sentence
 from hogbox._wire.printable import printable
 from hogbox.errors import HogboxError, TablesMissing, TablesOutdated
 from hogbox.integrations.django.configuration import Configuration

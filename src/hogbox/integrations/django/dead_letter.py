@@ -9,11 +9,11 @@ from django.db import connections, transaction  # type: ignore[import-untyped]
 from django.db.models import F  # type: ignore[import-untyped]
 
 from hogbox._events.dead_letter import refused_again
-from hogbox._store.dead_letter import DeadLetter as Letter
 from hogbox._store.dead_letter import PutBack
-from hogbox._store.handle import Writer
-from hogbox._store.portable import Portable
-from hogbox._store.table import Tables
+from hogbox._store.handles.handle import Writer
+from hogbox._store.handles.portable import Portable
+from hogbox._store.schema.table import Tables
+from hogbox._store.selection import DeadLetterRow as Letter
 from hogbox.integrations.django.configuration import configuration, table_prefix
 from hogbox.integrations.django.models import DeadLetter
 

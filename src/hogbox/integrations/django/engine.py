@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import connections  # type: ignore[import-untyped]
 from sqlalchemy import URL, Engine, NullPool, Pool, QueuePool, create_engine
 
-from hogbox._store.dialect import SUPPORTED
+from hogbox._store.dialects import SUPPORTED
 from hogbox.errors import UnsupportedDatabase
 
 _DJANGOS_OWN: Final = ("conv", "context", "cursor_factory", "detect_types")

@@ -10,8 +10,8 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import DropTable
 
-from hogbox._store.migration import migrate, render
-from hogbox._store.table import Tables
+from hogbox._store.schema.migration import migrate, render
+from hogbox._store.schema.table import Tables
 from hogbox.errors import UnsupportedDatabase
 from hogbox.integrations.django.configuration import table_prefix
 from hogbox.integrations.django.engine import open_engine

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hogbox._operations.status import Status, read_status
-from hogbox._store.status import Definitions
+from hogbox._store.inspection.snapshot import DefinitionsRow
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
 from hogbox.integrations.django.command import HogboxCommand, open_database
@@ -49,7 +49,7 @@ def _told(status: Status, now: datetime) -> dict[str, Any]:
     }
 
 
-def _definitions(one: Definitions, now: datetime) -> dict[str, Any]:
+def _definitions(one: DefinitionsRow, now: datetime) -> dict[str, Any]:
     return {
         "project": shorten(one.project),
         "revision": one.revision,

@@ -1,0 +1,1 @@
+"""The shards: who owns them, and from which event on they are read."""
