@@ -109,10 +109,13 @@ class FlagReader:
         known = {} if properties is None else properties
         if type(known) is not dict:
             return None
-        result = flag_set.evaluate_plain(
-            key, distinct_id, known, self.usual.properties_complete if complete is None else complete
+        result = flag_set.evaluate(
+            key,
+            distinct_id=distinct_id,
+            person_properties=known,
+            properties_complete=self.usual.properties_complete if complete is None else complete,
         )
-        if self._handlers and result is not None:
+        if self._handlers:
             self._telemetry.emit(self._one_inconclusive if result.value is None else self._one_local)
         return result
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from hogbox._events.exposure import FlagFacts
+from hogbox._flags.decision import Decision
 from hogbox.flags import FlagResult, FlagSet, Reason
-from hogbox.flags.decision import Decision
 
 
 class Person(NamedTuple):

@@ -1,0 +1,33 @@
+"""PostHog's feature flags, evaluated here: definitions in, answers with reasons out.
+
+Pure and usable alone: no database, no network, no client.
+
+    flag_set = FlagSet.parse(definitions)
+    flag_set.evaluate("new-checkout", distinct_id="u1", person_properties={"plan": "pro"}).value
+"""
+
+from __future__ import annotations
+
+from typing import Any as Any  # type hints of the classes below are looked up in their module, which is this one
+
+from hogbox._flags.flag_set import FlagSet
+from hogbox._flags.reason import Reason
+from hogbox._flags.result import FlagResult
+from hogbox._flags.value import MISSING
+from hogbox._flags.words.explanation import ConditionExplanation, Explanation, RolloutExplanation
+from hogbox._flags.words.filter_explanation import FilterExplanation
+
+__all__ = [
+    "MISSING",
+    "ConditionExplanation",
+    "Explanation",
+    "FilterExplanation",
+    "FlagResult",
+    "FlagSet",
+    "Reason",
+    "RolloutExplanation",
+]
+
+# What users see in tracebacks, in `repr` and in pickles is where they import it from.
+for _public in (ConditionExplanation, Explanation, FilterExplanation, FlagResult, FlagSet, Reason, RolloutExplanation):
+    _public.__module__ = __name__
