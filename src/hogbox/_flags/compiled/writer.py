@@ -17,8 +17,9 @@ from hogbox._flags.compiled.filter_source import FilterSource, GroupSource, need
 from hogbox._flags.condition import FlagCondition
 from hogbox._flags.decision import Decision
 from hogbox._flags.evaluator import FastPath
+from hogbox._flags.filter import PropertyFilter
 from hogbox._flags.flag import PERSONS, Flag
-from hogbox._flags.person import EvaluatedPerson, Value
+from hogbox._flags.person import FLAG_STEPS, EvaluatedPerson, Value
 from hogbox._flags.reason import Reason
 from hogbox._flags.result import FlagResult
 
@@ -91,6 +92,10 @@ def goes_without_person(flag: Flag) -> bool:
 def _is_simple(flag: Flag) -> bool:
     special = flag.enrollment or flag.holdout or flag.super_condition or flag.dependencies
     if special or flag.bucketing.by != "distinct_id" or len(flag.conditions) > _MOST_CONDITIONS:
+        return False
+    # Fast paths count no steps: they are only for flags that the plain evaluator does not give up.
+    filters = [item for condition in flag.conditions for item in condition.filters]
+    if sum(item.price for item in filters if isinstance(item, PropertyFilter)) > FLAG_STEPS:
         return False
     return all(
         (condition.audience == PERSONS or condition.audience.type_name is not None)
