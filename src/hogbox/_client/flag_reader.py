@@ -15,6 +15,7 @@ from hogbox._client.remote import Remote
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._client.step import Plan
 from hogbox._events.exposure import FlagFacts
+from hogbox._flags.flag_set import fast_answer
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
 from hogbox._wire.host import shorten
 from hogbox.errors import RemoteEvaluationError, UsageError
@@ -109,13 +110,10 @@ class FlagReader:
         known = {} if properties is None else properties
         if type(known) is not dict:
             return None
-        result = flag_set.evaluate(
-            key,
-            distinct_id=distinct_id,
-            person_properties=known,
-            properties_complete=self.usual.properties_complete if complete is None else complete,
+        result = fast_answer(
+            flag_set, key, distinct_id, known, self.usual.properties_complete if complete is None else complete
         )
-        if self._handlers:
+        if self._handlers and result is not None:
             self._telemetry.emit(self._one_inconclusive if result.value is None else self._one_local)
         return result
 

@@ -41,14 +41,21 @@ class Evaluator(Protocol):
     """Decides the flags of one definitions document."""
 
     @property
-    def fast_paths(self) -> Mapping[str, FastPath]:
-        """For flags that were evaluated before, and have a chance without a person; there need be none."""
+    def fast_paths(self) -> Mapping[str, FastPath | None]:
+        """Looked up by any key; None for one that has no chance without a person."""
 
     def evaluate(self, key: str, person: EvaluatedPerson) -> FlagResult:
         """What a flag is for a person."""
 
     def evaluate_all(self, person: EvaluatedPerson) -> dict[str, FlagResult]:
         """What every flag is, in the order of the document."""
+
+
+class _NoFastPaths(dict[str, None]):
+    """Finds nothing. A dict, because what is in one is found without a call of a Python function."""
+
+    def __missing__(self, key: str) -> None:
+        return None
 
 
 class PlainEvaluator:
@@ -59,14 +66,14 @@ class PlainEvaluator:
 
     def __init__(self, definitions: FlagDefinitions) -> None:
         self.definitions = definitions
-        self.fast_paths: Mapping[str, FastPath] = {}
+        self.fast_paths: Mapping[str, FastPath | None] = _NoFastPaths()
         self._flags: dict[str, Flag] = {}
 
     def evaluate(self, key: str, person: EvaluatedPerson) -> FlagResult:
         """What a flag is for a person; inconclusive where there is no such flag."""
         flag = self.prepare(key, person)
         if flag is None:
-            return FlagResult(key, _UNKNOWN_FLAG, None)
+            return unknown_flag(key)
         return flag.result(flag.decide(person, flag.examine(person)))
 
     def evaluate_all(self, person: EvaluatedPerson) -> dict[str, FlagResult]:
@@ -100,6 +107,11 @@ class PlainEvaluator:
                 target = self.flag(key)
                 person.begin_flag()
                 person.targets[key] = target.decide(person, target.examine(person)).values
+
+
+def unknown_flag(key: str) -> FlagResult:
+    """The result for a key that no flag has."""
+    return FlagResult(key, _UNKNOWN_FLAG, None)
 
 
 def prerequisites(flag: Flag, flag_of: Callable[[str], Flag]) -> tuple[str, ...]:

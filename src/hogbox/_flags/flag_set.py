@@ -74,16 +74,14 @@ class FlagSet:
         """
         # The usual arguments may take a fast path; the others are checked first.
         if (
-            (fast_path := self._fast_paths.get(key)) is not None
-            and type(distinct_id) is str
+            type(distinct_id) is str
             and type(person_properties) is dict
             and (groups is None or type(groups) is dict)
             and group_properties is None
             and device_id is None
             and now is None
-            and (identifier := identifier_of(distinct_id)) is not None
         ):
-            result = fast_path(person_properties, identifier, properties_complete, None)
+            result = fast_answer(self, key, distinct_id, person_properties, properties_complete)
             if result is not None:
                 return result
         person = person_of(
@@ -149,6 +147,16 @@ class FlagSet:
         )
         flag = self._plain.prepare(key, person)
         return explain_unknown(key) if flag is None else explain_flag(flag, person)
+
+
+def fast_answer(
+    flag_set: FlagSet, key: str, distinct_id: str, person_properties: dict[str, Any], properties_complete: bool
+) -> FlagResult | None:
+    """What `evaluate` answers, for arguments that are checked already; None where it has to be asked."""
+    fast_path = flag_set._fast_paths[key]
+    if fast_path is None or (identifier := identifier_of(distinct_id)) is None:
+        return None
+    return fast_path(person_properties, identifier, properties_complete, None)
 
 
 def _fastest(plain: PlainEvaluator) -> Evaluator:

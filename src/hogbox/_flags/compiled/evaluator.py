@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import partial
 from types import CodeType
 
 from hogbox._flags.compiled.batch import BatchEvaluator
-from hogbox._flags.compiled.writer import CompilerInput, goes_without_person, write_fast_path
-from hogbox._flags.evaluator import FastPath, PlainEvaluator
+from hogbox._flags.compiled.writer import CompilerInput, fixed_path, goes_without_person, write_fast_path
+from hogbox._flags.evaluator import FastPath, PlainEvaluator, unknown_flag
 from hogbox._flags.person import EvaluatedPerson
 from hogbox._flags.result import FlagResult
 
@@ -20,10 +20,9 @@ class CompiledEvaluator:
         self._plain = plain
         self._keys = plain.definitions.flags
         self._paths: dict[str, FastPath] = {}
-        self._without_person: dict[str, FastPath] = {}
-        self.fast_paths: Mapping[str, FastPath] = self._without_person
         self._codes: dict[str, CodeType] = {}
         self._batches: BatchEvaluator | None = None
+        self.fast_paths: Mapping[str, FastPath | None] = _FastPaths(self._path_without_person, self._keys)
 
     def evaluate(self, key: str, person: EvaluatedPerson) -> FlagResult:
         """What a flag is for a person; inconclusive where there is no such flag."""
@@ -44,11 +43,27 @@ class CompiledEvaluator:
     def _path(self, key: str) -> FastPath:
         path = self._paths.get(key)
         if path is None:
-            given = self._input(key)
-            path = self._paths[key] = write_fast_path(given, self._codes)
-            if goes_without_person(given.flag):
-                self._without_person[key] = path
+            path = self._paths[key] = write_fast_path(self._input(key), self._codes)
         return path
+
+    def _path_without_person(self, key: str) -> FastPath | None:
+        return self._path(key) if goes_without_person(self._plain.flag(key)) else None
 
     def _input(self, key: str) -> CompilerInput:
         return CompilerInput(self._plain.flag(key), partial(self._plain.evaluate, key))
+
+
+class _FastPaths(dict[str, FastPath | None]):
+    """Those that go without a person, each written when it is first looked up."""
+
+    def __init__(self, path_of: Callable[[str], FastPath | None], keys: Container[str]) -> None:
+        super().__init__()
+        self._path_of = path_of
+        self._keys = keys
+
+    def __missing__(self, key: str) -> FastPath | None:
+        # A key that no flag has is not remembered: anything may be asked for.
+        if key not in self._keys:
+            return fixed_path(unknown_flag(key))
+        path = self[key] = self._path_of(key)
+        return path

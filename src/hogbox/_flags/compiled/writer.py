@@ -48,8 +48,7 @@ def write_fast_path(given: CompilerInput, codes: dict[str, CodeType]) -> FastPat
     """
     flag, slow_path = given
     if flag.settled is not None:
-        result = flag.result(flag.settled)
-        return cast(FastPath, lambda _properties, _identifier, _complete, _person: result)
+        return fixed_path(flag.result(flag.settled))
     if not _is_simple(flag):
         return cast(FastPath, lambda _properties, _identifier, _complete, person: person and slow_path(person))
     writer = _Writer(shared=False)
@@ -78,6 +77,11 @@ def write_batch(inputs: Sequence[CompilerInput]) -> Batch:
             writer.write_flag(2, given, f"{leave}; break", f"{leave}; break")
     code = _code_of(writer.source("batch(properties, identifier, complete, person, results)"))
     return cast(Batch, FunctionType(code, writer.names))
+
+
+def fixed_path(result: FlagResult) -> FastPath:
+    """The fast path of what has the same result for everybody."""
+    return cast(FastPath, lambda _properties, _identifier, _complete, _person: result)
 
 
 def goes_without_person(flag: Flag) -> bool:

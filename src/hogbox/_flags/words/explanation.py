@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hogbox._flags.bucket import HOLDOUT_PREFIX, Identity, digest, fraction
 from hogbox._flags.condition import ConditionFinding, FlagCondition
-from hogbox._flags.decision import Decision
+from hogbox._flags.evaluator import unknown_flag
 from hogbox._flags.flag import Flag
 from hogbox._flags.person import EvaluatedPerson, Value
 from hogbox._flags.reason import Reason, all_of
@@ -90,8 +90,7 @@ class Explanation:
 
 def explain_unknown(key: str) -> Explanation:
     """For a key that no flag has."""
-    result = FlagResult(key, Decision(None, Reason.UNKNOWN_FLAG), None)
-    return Explanation(result, None, (), None, (), f"There is no flag {key!r} in the definitions.")
+    return Explanation(unknown_flag(key), None, (), None, (), f"There is no flag {key!r} in the definitions.")
 
 
 def explain_flag(flag: Flag, person: EvaluatedPerson) -> Explanation:
