@@ -1,4 +1,4 @@
-"""The short ways (written functions) give what the long way gives, for one flag and for all."""
+"""Fast paths (written functions) give what the plain evaluator gives, for one flag and for all."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hogbox.flags import FlagResult, FlagSet
 from tests.flags import world
 
 
-def _long_way(flag_set: FlagSet, key: str, call: dict[str, Any]) -> FlagResult:
+def _plain(flag_set: FlagSet, key: str, call: dict[str, Any]) -> FlagResult:
     defaults = {"device_id": None, "properties_complete": False, "now": datetime(2024, 6, 1, tzinfo=UTC)}
     return flag_set._plain.evaluate(key, person_of(**{**defaults, **call}))
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_shortcuts_agree_with_the_long_way(seed: int) -> None:
+def test_fast_paths_agree_with_the_plain_evaluator(seed: int) -> None:
     dice = random.Random(seed)
     flag_set = FlagSet.parse(world.definitions(dice, 20))
     # Enough people for the batches to be written on the way.
@@ -35,11 +35,11 @@ def test_shortcuts_agree_with_the_long_way(seed: int) -> None:
         }
         results = flag_set.evaluate_all(**call)
         for key, result in results.items():
-            assert result == _long_way(flag_set, key, call)
+            assert result == _plain(flag_set, key, call)
             assert flag_set.evaluate(key, **call) == result
             assert flag_set.explain(key, **call).result == result
             without = flag_set.evaluate(key, **alone)
-            assert without == _long_way(flag_set, key, {**alone, "groups": None, "group_properties": None})
+            assert without == _plain(flag_set, key, {**alone, "groups": None, "group_properties": None})
 
 
 def test_results_are_the_same_before_and_after_batches_are_written() -> None:

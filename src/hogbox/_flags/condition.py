@@ -66,7 +66,7 @@ class ConditionFinding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FlagCondition:
-    """A compiled condition."""
+    """A condition, ready to be examined."""
 
     filters: tuple[Filter, ...]
     rollout: Rollout

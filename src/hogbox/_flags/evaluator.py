@@ -59,9 +59,9 @@ class _NoFastPaths(dict[str, None]):
 
 
 class PlainEvaluator:
-    """Decides any flag, each compiled when it is first asked for.
+    """Decides any flag, each read from its definition when it is first asked for.
 
-    Threads may share it: what two of them compile at the same time is the same.
+    Threads may share it: what two of them read at the same time is the same.
     """
 
     def __init__(self, definitions: FlagDefinitions) -> None:

@@ -1,4 +1,4 @@
-"""One flag, compiled: all its parts, and the decision that they give for a person."""
+"""One flag, read from its definition: all its parts, and the decision that they give for a person."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNSUPPORTED = Decision(None, Reason.UNSUPPORTED_DEFINITION)
 
 
 class Flag:
-    """A compiled flag; what cannot be understood is in `problem`, and then the flag is inconclusive."""
+    """A flag, ready to be decided; what cannot be understood is in `problem`, and then the flag is inconclusive."""
 
     __slots__ = (
         "_results",

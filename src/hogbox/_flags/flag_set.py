@@ -17,9 +17,9 @@ from hogbox.errors import ConfigurationError
 
 
 class FlagSet:
-    """The flags of one definitions document, each compiled when it is first asked for.
+    """The flags of one definitions document, each read when it is first asked for.
 
-    A set never changes, and threads may share one: what two of them compile at the same time is the same.
+    A set never changes, and threads may share one.
     """
 
     def __init__(self, definitions: FlagDefinitions) -> None:
@@ -32,14 +32,14 @@ class FlagSet:
     def parse(cls, document: bytes | bytearray | str | Mapping[str, Any], *, timezone: str | tzinfo = "UTC") -> FlagSet:
         """Reads a definitions document, as `GET /flags/definitions` answers it (bytes, text or decoded).
 
-        A decoded document must not be changed afterwards: flags are compiled from it when they are first
+        A decoded document must not be changed afterwards: flags are read from it when they are first
         asked for. `timezone` is the project's, an IANA name or a tzinfo: dates without an offset are meant in
         it.
 
         Raises DefinitionsError for what is no such document, and ConfigurationError for an unknown time zone.
         A flag that cannot be understood raises nothing: it alone is inconclusive.
         """
-        return cls(FlagDefinitions.read(document, _zone(timezone)))
+        return cls(FlagDefinitions.read(document, zone_of(timezone)))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -172,7 +172,8 @@ def _clock() -> datetime:
     return datetime.now(UTC)
 
 
-def _zone(timezone: str | tzinfo) -> tzinfo:
+def zone_of(timezone: str | tzinfo) -> tzinfo:
+    """A time zone by its name. Raises ConfigurationError for one that this machine does not know."""
     if timezone == "UTC":
         return UTC
     if isinstance(timezone, tzinfo):

@@ -55,7 +55,7 @@ class FlagResult:
 
         Text that is not JSON is given as it is; None where there is no payload.
         """
-        return _decode(self._payload) if isinstance(self._payload, str) else self._payload
+        return _decode(self._payload)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FlagResult):
@@ -74,6 +74,11 @@ class FlagResult:
         return (self.key, self.value, self.reason, self.condition_index, self._payload)
 
 
+def decoded_copy(payload: Any) -> Any:
+    """A payload of a definition, decoded from its JSON text; what is decoded already is copied."""
+    return _decode(_text(payload))
+
+
 def _text(payload: Any) -> Any:
     """The payload as the text that it is decoded from; itself where it cannot be one."""
     if isinstance(payload, str | None):
@@ -84,13 +89,15 @@ def _text(payload: Any) -> Any:
         return payload
 
 
-def _decode(text: str) -> Any:
-    if not text:
+def _decode(payload: Any) -> Any:
+    if not isinstance(payload, str):
+        return payload
+    if not payload:
         return None
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(payload, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        return text
+        return payload
 
 
 def _refuse_constant(name: str) -> NoReturn:
