@@ -13,7 +13,9 @@ import pytest
 
 import hogbox
 from hogbox._flags.compiled.evaluator import CompiledEvaluator
+from hogbox._flags.evaluator import PlainEvaluator
 from hogbox.flags import FlagSet
+from tests.flags.samples import document, flag
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +36,15 @@ def _start(path: Path, environment: dict[str, str] | None) -> subprocess.Popen[b
 
 def test_flag_sets_are_compiled_as_a_rule() -> None:
     assert isinstance(FlagSet.parse({"flags": []})._evaluator, CompiledEvaluator)
+
+
+def test_a_flag_set_without_a_compiler_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hogbox._flags.compiled.evaluator", None)
+    flag_set = FlagSet.parse(document(flag("on")))
+    assert isinstance(flag_set._evaluator, PlainEvaluator)
+    assert flag_set.evaluate("on", distinct_id="u1", person_properties={}).value is True
+    assert flag_set.evaluate_all(distinct_id="u1")["on"].value is True
+    assert flag_set.evaluate("off", distinct_id="u1", person_properties={}).reason == "unknown_flag"
 
 
 @pytest.mark.timeout(900)

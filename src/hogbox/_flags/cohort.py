@@ -58,7 +58,7 @@ class CohortFilter:
         return opposite(outcome) if self.inverted else outcome
 
 
-class Negated:
+class NegatedEntry:
     """An entry of a cohort with `negation: true`."""
 
     __slots__ = ("entry",)
@@ -93,7 +93,7 @@ class Combination:
         return conjunction if unknown is None else unknown
 
 
-Entry: TypeAlias = PropertyFilter | CohortFilter | Negated | Combination
+Entry: TypeAlias = PropertyFilter | CohortFilter | NegatedEntry | Combination
 
 
 class Cohort:
@@ -192,7 +192,7 @@ class _CohortReader:
         if not isinstance(negation, bool | None):
             raise _UnreadableError("a negation in it is neither true nor false")
         entry = self._filter(raw)
-        return Negated(entry) if negation else entry
+        return NegatedEntry(entry) if negation else entry
 
     def _filter(self, raw: dict[str, Any]) -> PropertyFilter | CohortFilter:
         kind, key, operator = raw.get("type"), raw.get("key"), raw.get("operator")

@@ -22,7 +22,7 @@ from hogbox._flags.value import is_number
 from hogbox.errors import DefinitionsInvalid, DefinitionsUnparsable
 
 
-class FlagDefinitions(NamedTuple):
+class DefinitionsDocument(NamedTuple):
     """A definitions document, taken apart."""
 
     flags: dict[str, Mapping[str, Any]]
@@ -35,7 +35,7 @@ class FlagDefinitions(NamedTuple):
     matching: Matching
 
     @classmethod
-    def read(cls, document: object, zone: tzinfo) -> FlagDefinitions:
+    def read(cls, document: object, zone: tzinfo) -> DefinitionsDocument:
         """Takes the document apart; raises DefinitionsUnparsable or DefinitionsInvalid."""
         body = _decode(document) if isinstance(document, bytes | bytearray | str) else document
         if not isinstance(body, Mapping):
@@ -125,7 +125,7 @@ def objects_of(raw: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     return values
 
 
-def audience_of(raw: Mapping[str, Any], definitions: FlagDefinitions) -> Audience:
+def audience_of(raw: Mapping[str, Any], definitions: DefinitionsDocument) -> Audience:
     """The aggregation of a flag's filters or of a condition."""
     index = raw.get("aggregation_group_type_index")
     if index is None:
@@ -165,7 +165,7 @@ def holdout_of(filters: Mapping[str, Any]) -> Holdout | None:
 
 
 def condition_of(
-    raw: Mapping[str, Any], audience: Audience, bucketing: Bucketing, definitions: FlagDefinitions
+    raw: Mapping[str, Any], audience: Audience, bucketing: Bucketing, definitions: DefinitionsDocument
 ) -> FlagCondition:
     """One condition; its own aggregation goes before the flag's where it is present, null included (G5)."""
     if "aggregation_group_type_index" in raw:
@@ -185,7 +185,7 @@ def condition_of(
     )
 
 
-def filter_of(raw: Mapping[str, Any], audience: Audience, definitions: FlagDefinitions) -> Filter:
+def filter_of(raw: Mapping[str, Any], audience: Audience, definitions: DefinitionsDocument) -> Filter:
     """One filter of a condition: where it looks goes by its own type, not by the condition's (G1)."""
     kind, key, operator = raw.get("type"), raw.get("key"), raw.get("operator")
     if not isinstance(operator, str | None):
@@ -209,5 +209,5 @@ def filter_of(raw: Mapping[str, Any], audience: Audience, definitions: FlagDefin
     return GroupFilter(key, kind, operator, raw.get("value"), definitions.matching, name)
 
 
-def _group_type(index: int, definitions: FlagDefinitions) -> str | None:
+def _group_type(index: int, definitions: DefinitionsDocument) -> str | None:
     return definitions.group_types.get(str(index)) if abs(index) < 2**64 else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, overload
 
 from hogbox._flags.decision import Decision
-from hogbox._flags.definition import FlagDefinitions
+from hogbox._flags.definition import DefinitionsDocument
 from hogbox._flags.flag import Flag
 from hogbox._flags.graph import GraphTooLargeError, order
 from hogbox._flags.person import EvaluatedPerson
@@ -64,7 +64,7 @@ class PlainEvaluator:
     Threads may share it: what two of them read at the same time is the same.
     """
 
-    def __init__(self, definitions: FlagDefinitions) -> None:
+    def __init__(self, definitions: DefinitionsDocument) -> None:
         self.definitions = definitions
         self.fast_paths: Mapping[str, FastPath | None] = _NoFastPaths()
         self._flags: dict[str, Flag] = {}

@@ -9,7 +9,7 @@ from hogbox._flags.bucket import Holdout, Variants
 from hogbox._flags.condition import Audience, Bucketing, ConditionFinding, FlagCondition
 from hogbox._flags.decision import Decision, Tally
 from hogbox._flags.definition import (
-    FlagDefinitions,
+    DefinitionsDocument,
     MalformedError,
     audience_of,
     condition_of,
@@ -53,7 +53,7 @@ class Flag:
         "super_condition",
     )
 
-    def __init__(self, raw: Mapping[str, Any], definitions: FlagDefinitions) -> None:
+    def __init__(self, raw: Mapping[str, Any], definitions: DefinitionsDocument) -> None:
         self.key: str = raw["key"]
         self.active = bool(raw.get("active")) and raw.get("deleted") is not True
         self.problem: str | None = None
@@ -75,7 +75,7 @@ class Flag:
         except MalformedError as malformed:
             self.problem = str(malformed)
 
-    def _read(self, raw: Mapping[str, Any], definitions: FlagDefinitions) -> None:
+    def _read(self, raw: Mapping[str, Any], definitions: DefinitionsDocument) -> None:
         if self.key in definitions.repeated:
             raise MalformedError("several flags have its key")
         filters = filters_of(raw)
@@ -96,7 +96,7 @@ class Flag:
             [item for condition in conditions for item in condition.filters if isinstance(item, FlagFilter)]
         )
 
-    def _read_super(self, filters: Mapping[str, Any], definitions: FlagDefinitions) -> FlagCondition | None:
+    def _read_super(self, filters: Mapping[str, Any], definitions: DefinitionsDocument) -> FlagCondition | None:
         """The first of the legacy `super_groups`, if it has filters; only a person's (section 3, step 5)."""
         groups = [] if filters.get("super_groups") is None else objects_of(filters, "super_groups")
         if self.enrollment or not groups or not groups[0].get("properties"):

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hogbox._flags.bucket import identifier_of
-from hogbox._flags.definition import FlagDefinitions
+from hogbox._flags.definition import DefinitionsDocument
 from hogbox._flags.evaluator import Evaluator, PlainEvaluator
 from hogbox._flags.person import person_of
 from hogbox._flags.result import FlagResult
@@ -22,7 +22,7 @@ class FlagSet:
     A set never changes, and threads may share one.
     """
 
-    def __init__(self, definitions: FlagDefinitions) -> None:
+    def __init__(self, definitions: DefinitionsDocument) -> None:
         self._definitions = definitions
         self._plain = PlainEvaluator(definitions)
         self._evaluator = _fastest(self._plain)
@@ -39,7 +39,7 @@ class FlagSet:
         Raises DefinitionsError for what is no such document, and ConfigurationError for an unknown time zone.
         A flag that cannot be understood raises nothing: it alone is inconclusive.
         """
-        return cls(FlagDefinitions.read(document, zone_of(timezone)))
+        return cls(DefinitionsDocument.read(document, zone_of(timezone)))
 
     @property
     def keys(self) -> tuple[str, ...]:

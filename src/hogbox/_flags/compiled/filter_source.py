@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from hogbox._flags.cohort import CohortFilter, Combination, Entry, Negated
+from hogbox._flags.cohort import CohortFilter, Combination, Entry, NegatedEntry
 from hogbox._flags.compiled.inline import inline_of
 from hogbox._flags.condition import Filter
 from hogbox._flags.filter import GroupFilter, PropertyFilter
@@ -37,7 +37,7 @@ def _small_tree(item: CohortFilter) -> Combination | None:
         return None
     entries = list(_entries(root))
     simple = len(entries) <= _MOST_ENTRIES and all(
-        isinstance(entry, Combination | Negated)
+        isinstance(entry, Combination | NegatedEntry)
         or (isinstance(entry, PropertyFilter) and not needs_person(entry) and entry.check.cost is None)
         for entry in entries
     )
@@ -48,7 +48,7 @@ def _entries(entry: Entry) -> Iterator[Entry]:
     yield entry
     for inner in entry.entries if isinstance(entry, Combination) else ():
         yield from _entries(inner)
-    if isinstance(entry, Negated):
+    if isinstance(entry, NegatedEntry):
         yield entry.entry
 
 
@@ -105,7 +105,7 @@ class FilterSource:
         tree = _small_tree(item) if isinstance(item, CohortFilter) else None
         if isinstance(item, Combination):
             self._combination(depth, item, outcome)
-        elif isinstance(item, Negated):
+        elif isinstance(item, NegatedEntry):
             self.line(depth, f"{outcome} = opposite({self.filter(depth, item.entry)})")
         elif isinstance(item, CohortFilter) and tree is not None:
             member = self.filter(depth, tree)

@@ -8,9 +8,9 @@ from datetime import UTC
 from typing import Any
 
 from hogbox._flags.bucket import EVERYBODY, NOBODY
-from hogbox._flags.cohort import Cohort, CohortFilter, Entry, Negated
+from hogbox._flags.cohort import Cohort, CohortFilter, Entry, NegatedEntry
 from hogbox._flags.condition import Audience, Filter, FlagCondition
-from hogbox._flags.definition import FlagDefinitions
+from hogbox._flags.definition import DefinitionsDocument
 from hogbox._flags.evaluator import prerequisites
 from hogbox._flags.filter import FlagFilter, GroupFilter, OpaqueFilter, PropertyFilter
 from hogbox._flags.flag import Flag
@@ -64,7 +64,7 @@ class FlagDescription:
 
 def describe_flags(document: bytes | str | Mapping[str, Any]) -> dict[str, FlagDescription]:
     """Every flag of a definitions document by its key. Raises DefinitionsError for what is no such document."""
-    definitions = FlagDefinitions.read(document, UTC)
+    definitions = DefinitionsDocument.read(document, UTC)
     # As if they were all active: of a flag that is not, nothing is compiled.
     flags = {
         key: Flag({**raw, "active": True, "deleted": False}, definitions) for key, raw in definitions.flags.items()
@@ -74,7 +74,7 @@ def describe_flags(document: bytes | str | Mapping[str, Any]) -> dict[str, FlagD
     return {key: _describe(flag, definitions) for key, flag in flags.items()}
 
 
-def _describe(flag: Flag, definitions: FlagDefinitions) -> FlagDescription:
+def _describe(flag: Flag, definitions: DefinitionsDocument) -> FlagDescription:
     raw = definitions.flags[flag.key]
     conditions = (*flag.conditions, flag.super_condition) if flag.super_condition else flag.conditions
     cohorts = {one.identifier: cohort_words(one) for one in _cohorts(conditions)}
@@ -223,7 +223,7 @@ def _cohorts(conditions: tuple[FlagCondition, ...]) -> list[Cohort]:
 
 
 def _leaves(entry: Entry) -> Iterator[PropertyFilter | CohortFilter]:
-    if isinstance(entry, Negated):
+    if isinstance(entry, NegatedEntry):
         yield from _leaves(entry.entry)
     elif isinstance(entry, PropertyFilter | CohortFilter):
         yield entry

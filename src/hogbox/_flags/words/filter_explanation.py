@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reprlib import Repr
 from typing import Any
 
-from hogbox._flags.cohort import CohortFilter, Combination, Entry, Negated
+from hogbox._flags.cohort import CohortFilter, Combination, Entry, NegatedEntry
 from hogbox._flags.condition import Filter
 from hogbox._flags.filter import FlagFilter, GroupFilter, OpaqueFilter, PropertyFilter
 from hogbox._flags.person import EvaluatedPerson
@@ -74,7 +74,7 @@ class Examiner:
             return self._explain_flag(item)
         if isinstance(item, OpaqueFilter):
             return self._told(item, None, item.problem)
-        if isinstance(item, Negated):
+        if isinstance(item, NegatedEntry):
             return self._explain_negated(item)
         return self._explain_combination(item)
 
@@ -107,7 +107,7 @@ class Examiner:
         note = item.problem or ("the flags lead to one another, or too far" if item.unsettled else None)
         return self._told(item, MISSING if values is None else sorted(values, key=str), note)
 
-    def _explain_negated(self, item: Negated) -> FilterExplanation:
+    def _explain_negated(self, item: NegatedEntry) -> FilterExplanation:
         part = self.explain(item.entry)
         outcome = item.outcome(self._person)
         return FilterExplanation(

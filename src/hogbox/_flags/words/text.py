@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from hogbox._flags.cohort import Cohort, CohortFilter, Entry, Negated
+from hogbox._flags.cohort import Cohort, CohortFilter, Entry, NegatedEntry
 from hogbox._flags.condition import Audience, Bucketing, Filter, FlagCondition
 from hogbox._flags.filter import FlagFilter, GroupFilter, OpaqueFilter, PropertyFilter
 from hogbox._flags.words.filter_explanation import short
@@ -188,7 +188,7 @@ def _opaque_words(item: OpaqueFilter) -> str:
 
 
 def _entry_words(entry: Entry, *, outermost: bool = False) -> str:
-    if isinstance(entry, Negated):
+    if isinstance(entry, NegatedEntry):
         return f"not ({_entry_words(entry.entry, outermost=True)})"
     if isinstance(entry, PropertyFilter | CohortFilter):
         return filter_words(entry)
