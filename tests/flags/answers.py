@@ -22,7 +22,7 @@ _NOW = datetime(2024, 6, 1, tzinfo=UTC)
 def main() -> None:
     """Writes the answers as JSON, and whether there is a compiler."""
     answers = list(_golden()) + list(_random())
-    compiled = any(name.startswith("hogbox._flags.compiled") for name in sys.modules)
+    compiled = any(name.startswith("hogbox.flags._compiled") for name in sys.modules)
     Path(sys.argv[1]).write_text(json.dumps({"compiled": compiled, "answers": answers}))
 
 

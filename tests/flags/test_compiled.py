@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hogbox._flags.person import person_of
 from hogbox.flags import FlagResult, FlagSet
+from hogbox.flags._person import person_of
 from tests.flags import world
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hogbox._flags.words.description import FlagDescription, describe_flags
+from hogbox.flags._words.description import FlagDescription, describe_flags
 from tests.flags import vectors
 from tests.flags.samples import condition, document, flag, one_filter, person_filter
 

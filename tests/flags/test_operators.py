@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hogbox._flags.compiled.inline import inline_of
-from hogbox._flags.operators.equality import exact
-from hogbox._flags.operators.instant import BEFORE_EVERYTHING, SECOND, Relative
-from hogbox._flags.operators.number import comparison
-from hogbox._flags.operators.substring import contains
-from hogbox._flags.operators.version import version_of
-from hogbox._flags.value import text_of
 from hogbox.flags import FlagSet
+from hogbox.flags._compiled.inline import inline_of
+from hogbox.flags._operators.equality import exact
+from hogbox.flags._operators.instant import BEFORE_EVERYTHING, SECOND, Relative
+from hogbox.flags._operators.number import comparison
+from hogbox.flags._operators.substring import contains
+from hogbox.flags._operators.version import version_of
+from hogbox.flags._value import text_of
 from tests.flags.samples import document, one_filter
 
 

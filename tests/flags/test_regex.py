@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hogbox._flags.compiled.inline import Inline, inline_of
-from hogbox._flags.operators.check import PropertyCheck
-from hogbox._flags.operators.regex import regex
-from hogbox._flags.pattern.automaton import Automaton
-from hogbox._flags.pattern.parser import parse
-from hogbox._flags.pattern.search import PatternSearch, _source
-from hogbox._flags.pattern.tree import InvalidPatternError, UnsupportedPatternError
 from hogbox.flags import FlagSet
+from hogbox.flags._compiled.inline import Inline, inline_of
+from hogbox.flags._operators.check import PropertyCheck
+from hogbox.flags._operators.regex import regex
+from hogbox.flags._pattern.automaton import Automaton
+from hogbox.flags._pattern.parser import parse
+from hogbox.flags._pattern.search import PatternSearch, _source
+from hogbox.flags._pattern.tree import InvalidPatternError, UnsupportedPatternError
 from tests.flags.samples import one_filter
 
 ATOMS = st.sampled_from(
@@ -183,7 +183,7 @@ def test_a_pattern_that_unfolds_too_far_is_left_to_the_service_where_the_text_is
 
 
 def test_the_linear_engine_forgets_rather_than_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hogbox._flags.pattern.automaton._MOST_ENTRIES", 3)
+    monkeypatch.setattr("hogbox.flags._pattern.automaton._MOST_ENTRIES", 3)
     automaton = Automaton(parse("(a|b)*a(a|b)(a|b)x|[^é]é").root)
     for text, found in (
         ("abaabx", True),

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import hogbox
-from hogbox._flags.compiled.evaluator import CompiledEvaluator
-from hogbox._flags.evaluator import PlainEvaluator
 from hogbox.flags import FlagSet
+from hogbox.flags._compiled.evaluator import CompiledEvaluator
+from hogbox.flags._evaluator import PlainEvaluator
 from tests.flags.samples import document, flag
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def without_compiler(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
     """The environment of a process that imports a copy of hogbox, from which the compiler is deleted."""
     place = tmp_path_factory.mktemp("without_compiler")
     shutil.copytree(Path(hogbox.__file__).parent, place / "hogbox", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.rmtree(place / "hogbox" / "_flags" / "compiled")
+    shutil.rmtree(place / "hogbox" / "flags" / "_compiled")
     return {**os.environ, "PYTHONPATH": str(place)}
 
 
@@ -39,7 +39,7 @@ def test_flag_sets_are_compiled_as_a_rule() -> None:
 
 
 def test_a_flag_set_without_a_compiler_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "hogbox._flags.compiled.evaluator", None)
+    monkeypatch.setitem(sys.modules, "hogbox.flags._compiled.evaluator", None)
     flag_set = FlagSet.parse(document(flag("on")))
     assert isinstance(flag_set._evaluator, PlainEvaluator)
     assert flag_set.evaluate("on", distinct_id="u1", person_properties={}).value is True

@@ -15,11 +15,11 @@ from hogbox._client.remote import Remote
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._client.step import Plan
 from hogbox._events.exposure import FlagFacts
-from hogbox._flags.flag_set import fast_answer
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
 from hogbox._wire.host import shorten
 from hogbox.errors import RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
+from hogbox.flags._flag_set import fast_answer
 from hogbox.settings import Settings
 from hogbox.telemetry import ANSWERED, INCONCLUSIVE, LOCAL, FlagsAsked, FlagsEvaluated, Telemetry
 from hogbox.telemetry import REMOTE as FROM_POSTHOG

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from hogbox._events.exposure import FlagFacts
-from hogbox._flags.flag_set import zone_of
-from hogbox._flags.result import decoded_copy
 from hogbox.flags import FlagResult, FlagSet
+from hogbox.flags._flag_set import zone_of
+from hogbox.flags._result import decoded_copy
 
 
 class Person(NamedTuple):

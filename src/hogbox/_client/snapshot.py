@@ -10,9 +10,9 @@ from hogbox._client.exposure import Exposure
 from hogbox._client.local_flags import LocalFlags, Person
 from hogbox._events.exposure import flag_properties
 from hogbox._events.value import class_name
-from hogbox._flags.decision import Decision
 from hogbox.errors import InvalidEvent
 from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
+from hogbox.flags._decision import Decision
 
 Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""

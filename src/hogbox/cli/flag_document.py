@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from hogbox._flags.words.change import Change, Difference
 from hogbox.flags import MISSING, Explanation, FilterExplanation, FlagResult
+from hogbox.flags._words.change import Change, Difference
 
 
 def result_document(result: FlagResult) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from hogbox._flags.words.change import Difference
-from hogbox._flags.words.description import FlagDescription
 from hogbox._wire.printable import json_text
 from hogbox.cli.terminal import Terminal, say
 from hogbox.flags import Explanation, FilterExplanation, FlagResult
+from hogbox.flags._words.change import Difference
+from hogbox.flags._words.description import FlagDescription
 
 _STYLES = {"match": "green", "no match": "red", "out of rollout": "red", "unknown": "yellow", "skipped": "dim"}
 

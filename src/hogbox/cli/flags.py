@@ -10,9 +10,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hogbox._flags.result import FlagResult
-from hogbox._flags.words.change import difference, last_changes
-from hogbox._flags.words.description import describe_flags
 from hogbox.cli.flag_document import difference_document, explanation_document, result_document
 from hogbox.cli.flag_person import person_arguments
 from hogbox.cli.flag_view import (
@@ -27,6 +24,9 @@ from hogbox.cli.flag_view import (
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.errors import UnknownFlag
 from hogbox.flags import FlagSet
+from hogbox.flags._result import FlagResult
+from hogbox.flags._words.change import difference, last_changes
+from hogbox.flags._words.description import describe_flags
 from hogbox.stored_flags import Document, StoredFlags
 
 INCONCLUSIVE = 3

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hogbox._client.local_flags import LocalFlags
-from hogbox._flags.decision import Decision
 from hogbox._wire.flags import RemoteFlag
 from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
+from hogbox.flags._decision import Decision
 from hogbox.testing.override import Override, Overrides
 
 BY_A_TEST: Final = "A test set it"
