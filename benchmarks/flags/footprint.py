@@ -49,7 +49,7 @@ def all_answers() -> float:
 
 
 def memory(contender: str) -> float:
-    """Megabytes of Python objects that are kept: "peer", "parsed", "shortcuts" or "batches"."""
+    """Megabytes of Python objects that are kept: "peer", "parsed", "fast paths" or "batches"."""
     import gc
     import tracemalloc
 
@@ -70,7 +70,7 @@ def memory(contender: str) -> float:
     else:
         flag_set = FlagSet.parse(body)
         kept.append(flag_set)
-        for distinct_id, properties in crowd[: {"parsed": 0, "shortcuts": 5, "batches": 400}[contender]]:
+        for distinct_id, properties in crowd[: {"parsed": 0, "fast paths": 5, "batches": 400}[contender]]:
             flag_set.evaluate_all(distinct_id=distinct_id, person_properties=properties)
     gc.collect()
     return tracemalloc.get_traced_memory()[0] / 1e6
@@ -81,7 +81,7 @@ _MEASUREMENTS: dict[str, Callable[[], float]] = {
     "all answers, ms": all_answers,
     "memory of the peer, MB": partial(memory, "peer"),
     "memory once parsed, MB": partial(memory, "parsed"),
-    "memory of shortcuts, MB": partial(memory, "shortcuts"),
+    "memory of fast paths, MB": partial(memory, "fast paths"),
     "memory with batches, MB": partial(memory, "batches"),
 }
 

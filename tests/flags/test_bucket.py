@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hogbox.flags.bucket import EVERYBODY, NOBODY, Rollout, Variants, bound_of, digest, fraction
+from hogbox.flags._bucket import EVERYBODY, NOBODY, Rollout, Variants, bound_of, digest, fraction
 from tests.flags import vectors
 
 _BUCKETS = 2**60

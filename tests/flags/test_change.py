@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hogbox.flags.change import difference, last_changes, path_words
-from hogbox.flags.value import MISSING
+from hogbox.flags._value import MISSING
+from hogbox.flags._words.change import difference, last_changes, path_words
 from tests.flags.samples import condition, document, flag, person_filter
 
 PRO = condition(person_filter("plan", "exact", ["pro"]), rollout_percentage=30)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import threading
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -31,6 +33,24 @@ def test_the_public_names_are_these() -> None:
         "Reason",
         "RolloutExplanation",
     ]
+
+
+@pytest.mark.parametrize("name", [name for name in hogbox.flags.__all__ if name != "MISSING"])
+def test_public_classes_show_the_module_that_users_import_them_from(name: str) -> None:
+    public = getattr(hogbox.flags, name)
+    assert public.__module__ == "hogbox.flags"
+    assert repr(public).endswith(f" 'hogbox.flags.{name}'>" if name != "Reason" else "<enum 'Reason'>")
+    get_type_hints(public)
+
+
+def test_results_and_explanations_can_be_pickled_and_copied() -> None:
+    flag_set = FlagSet.parse(document(flag("f", condition(person_filter("plan", "exact", "pro")))))
+    result = flag_set.evaluate("f", distinct_id="u1", person_properties={"plan": "pro"})
+    explanation = flag_set.explain("f", distinct_id="u1", person_properties={"plan": "pro"})
+    for value in (result, result.reason, explanation):
+        assert pickle.loads(pickle.dumps(value)) == value
+        assert copy.deepcopy(value) == value
+    assert b"hogbox.flags._" not in pickle.dumps(result)
 
 
 def test_the_package_alone_loads_neither_a_database_nor_a_network_library() -> None:
@@ -164,7 +184,13 @@ def test_a_result_says_its_value_in_all_the_ways() -> None:
 
 def test_a_key_that_no_flag_has_is_inconclusive() -> None:
     flag_set = FlagSet.parse(document(ON))
-    for result in (flag_set.evaluate("off", distinct_id="u1"), flag_set.evaluate("off", distinct_id="")):
+    calls: list[dict[str, Any]] = [
+        {"distinct_id": "u1"},
+        {"distinct_id": ""},
+        {"distinct_id": "u1", "person_properties": {}},
+    ]
+    for call in calls:
+        result = flag_set.evaluate("off", **call)
         assert (result.value, result.reason, result.payload) == (None, "unknown_flag", None)
     assert flag_set.evaluate_all(distinct_id="", keys=["on", "off"])["off"].reason == "unknown_flag"
     assert str(flag_set.explain("off", distinct_id="u1")) == "There is no flag 'off' in the definitions."

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hogbox.flags import FlagSet
-from hogbox.flags.equality import exact
-from hogbox.flags.instant import BEFORE_EVERYTHING, SECOND, Relative
-from hogbox.flags.number import comparison
-from hogbox.flags.phrase import contains
-from hogbox.flags.value import text_of
-from hogbox.flags.version import version_of
+from hogbox.flags._compiled.inline import inline_of
+from hogbox.flags._operators.equality import exact
+from hogbox.flags._operators.instant import BEFORE_EVERYTHING, SECOND, Relative
+from hogbox.flags._operators.number import comparison
+from hogbox.flags._operators.substring import contains
+from hogbox.flags._operators.version import version_of
+from hogbox.flags._value import text_of
 from tests.flags.samples import document, one_filter
 
 
@@ -179,9 +180,10 @@ def test_p7_two_relative_dates_that_are_equal_are_unknown() -> None:
 @given(st.text(max_size=8), st.one_of(st.text(max_size=8), st.lists(st.text(max_size=3), max_size=3)))
 def test_the_inline_forms_of_text_operators_answer_the_same(text: str, value: Any) -> None:
     for check in (exact(value, 2), contains(value)):
-        if check.inline is not None:
-            expression = check.inline.expression.format(value="value", constant="constant", judge="judge")
-            names = {"value": text, "constant": check.inline.constant, "judge": check.judge}
+        inline = inline_of(check)
+        if inline is not None:
+            expression = inline.expression.format(value="value", constant="constant", judge="judge")
+            names = {"value": text, "constant": inline.constant, "judge": check.judge}
             assert eval(expression, names) == check.judge(text)
 
 
@@ -192,9 +194,10 @@ def test_the_inline_forms_of_text_operators_answer_the_same(text: str, value: An
 )
 def test_the_inline_forms_of_comparisons_answer_the_same(number: int, value: Any, operator: str) -> None:
     check = comparison(operator, value)
-    assert check.inline is not None
-    expression = check.inline.expression.format(value="value", constant="constant")
-    assert eval(expression, {"value": number, "constant": check.inline.constant}) == check.judge(number)
+    inline = inline_of(check)
+    assert inline is not None
+    expression = inline.expression.format(value="value", constant="constant")
+    assert eval(expression, {"value": number, "constant": inline.constant}) == check.judge(number)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

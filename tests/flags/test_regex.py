@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hogbox.flags import FlagSet
-from hogbox.flags.automaton import Automaton
-from hogbox.flags.check import Check
-from hogbox.flags.parser import parse
-from hogbox.flags.pattern import InvalidPatternError, UnsupportedPatternError
-from hogbox.flags.regex import Search, _source, regex
+from hogbox.flags._compiled.inline import Inline, inline_of
+from hogbox.flags._operators.check import PropertyCheck
+from hogbox.flags._operators.regex import regex
+from hogbox.flags._pattern.automaton import Automaton
+from hogbox.flags._pattern.parser import parse
+from hogbox.flags._pattern.search import PatternSearch, _source
+from hogbox.flags._pattern.tree import InvalidPatternError, UnsupportedPatternError
 from tests.flags.samples import one_filter
 
 ATOMS = st.sampled_from(
@@ -63,18 +65,18 @@ def test_p7_a_pattern_means_what_it_means_to_python_but_for_the_end(pattern: str
         assert opposite == answer if isinstance(answer, str) else opposite is not answer
 
 
-def _inline(check: Check, value: object) -> object:
-    assert check.inline is not None
-    expression = check.inline.expression.format(value="value", constant="constant", judge="judge")
-    return eval(expression, {"value": value, "constant": check.inline.constant, "judge": check.judge})
+def _evaluate_inline(inline: Inline, check: PropertyCheck, value: object) -> object:
+    expression = inline.expression.format(value="value", constant="constant", judge="judge")
+    return eval(expression, {"value": value, "constant": inline.constant, "judge": check.judge})
 
 
 @settings(max_examples=300, deadline=None)
 @given(PATTERNS, SUBJECTS, st.sampled_from(["regex", "not_regex"]))
 def test_the_inline_form_of_a_pattern_answers_the_same(pattern: str, text: str, operator: str) -> None:
     check = regex(operator, pattern)
-    if check.inline is not None:
-        assert _inline(check, text) == check.judge(text)
+    inline = inline_of(check)
+    if inline is not None:
+        assert _evaluate_inline(inline, check, text) == check.judge(text)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_characters_and_anchors_are_the_services(pattern: str, text: str, answer
 
 def test_a_long_text_goes_to_the_linear_engine_and_a_longer_one_to_the_service() -> None:
     pattern = parse(".*x.*y")
-    search = Search(pattern)
+    search = PatternSearch(pattern)
     assert search.decide("x" * 1_000 + "y") is True
     assert search.decide("x" * 1_000) is False
     assert search.decide("x" * 90_000) == "unsupported_definition"
@@ -176,12 +178,12 @@ def test_a_long_text_goes_to_the_linear_engine_and_a_longer_one_to_the_service()
 
 
 def test_a_pattern_that_unfolds_too_far_is_left_to_the_service_where_the_text_is_long() -> None:
-    search = Search(parse("(a?b?){200}(c?){200}$"))
+    search = PatternSearch(parse("(a?b?){200}(c?){200}$"))
     assert search.decide("x") == search.decide("y") == "unsupported_definition"
 
 
 def test_the_linear_engine_forgets_rather_than_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hogbox.flags.automaton._MOST_ENTRIES", 3)
+    monkeypatch.setattr("hogbox.flags._pattern.automaton._MOST_ENTRIES", 3)
     automaton = Automaton(parse("(a|b)*a(a|b)(a|b)x|[^é]é").root)
     for text, found in (
         ("abaabx", True),

@@ -31,13 +31,13 @@ def _filter(operator: str, value: object, kind: str = "person") -> dict[str, Any
 
 
 def _fastest(document: dict[str, Any], key: str, **call: Any) -> tuple[float, FlagResult]:
-    """A first evaluation, or the better of two: other work on the machine does not count."""
+    """A first evaluation, or the better of two. Other work on the machine does not count."""
     best = float("inf")
     while True:
         flag_set = FlagSet.parse(document)
-        start = time.perf_counter()
+        start = time.thread_time()
         result = flag_set.evaluate(key, **call)
-        seconds = time.perf_counter() - start
+        seconds = time.thread_time() - start
         if seconds < LIMIT or best < float("inf"):
             return min(best, seconds), result
         best = seconds
@@ -318,9 +318,9 @@ def test_a_list_of_any_length_is_compared() -> None:
 def _fastest_again(flag_set: FlagSet, value: object) -> float:
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()
         flag_set.evaluate("f", distinct_id="u1", person_properties={"p": value})
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.thread_time() - start)
     return min(seconds)
 
 
@@ -348,12 +348,22 @@ _COSTLY_PROPERTIES = {f"p{number}": _COSTLY_TEXT for number in range(20_000)}
 def test_the_filters_of_one_flag_have_a_budget(pattern: str) -> None:
     flag_set = FlagSet.parse({"flags": [_costly(20_000, pattern=pattern)]})
     for _ in range(2):
-        start = time.perf_counter()
+        start = time.thread_time()
         result = flag_set.evaluate("f", distinct_id="u1", person_properties=_COSTLY_PROPERTIES)
-        assert time.perf_counter() - start < 2.5
+        assert time.thread_time() - start < 2.5
         assert (result.value, result.reason) == (None, "evaluation_limit")
     explanation = flag_set.explain("f", distinct_id="u1", person_properties=_COSTLY_PROPERTIES)
     assert "take too long" in explanation.sentence
+
+
+def test_a_flag_of_a_usual_size_whose_patterns_are_too_long_has_the_budget_too() -> None:
+    long = "x" * 1_950
+    flag_set = FlagSet.parse({"flags": [_costly(18, "few", long + "{}"), _costly(3, "fewer", long + "{}")]})
+    for _ in range(2):
+        results = [
+            flag_set.evaluate(key, distinct_id="u1", person_properties=_COSTLY_PROPERTIES) for key in flag_set.keys
+        ]
+        assert [result.reason for result in results] == ["evaluation_limit", "condition_match"]
 
 
 def test_flags_that_use_up_the_budget_leave_the_others_theirs() -> None:

@@ -11,7 +11,7 @@ VERSIONS = ("1.2.3", "1.2.4", "1.3.0", "2.0.0", "0.2.3", "0.3.0", "10.0.1")
 DAYS = ("2024-06-01", "2024-02-29", "2023-12-31T23:59:59Z", "2025-01-01T00:00:00+02:00", "1999-01-01")
 PATTERNS = ("^joe", r"@\w+\.com$", "a|b", "[A-Z]", r"\d+", "", "x{1,2}", "(", "jo?e@", "^[a-z.]+@")
 COMPARISONS = ("semver_eq", "semver_neq", "semver_gt", "semver_gte", "semver_lt", "semver_lte")
-PHRASES = ("icontains", "not_icontains", "starts_with", "not_starts_with", "ends_with", "not_ends_with")
+SUBSTRINGS = ("icontains", "not_icontains", "starts_with", "not_starts_with", "ends_with", "not_ends_with")
 
 
 def definitions(dice: random.Random, count: int = 10) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _cohort(dice: random.Random, number: int) -> dict[str, Any]:
 
 
 def _filter(dice: random.Random) -> dict[str, Any]:
-    key, operator, value = dice.choice((_equal, _set, _phrase, _number, _version, _wild, _day, _regex))(dice)
+    key, operator, value = dice.choice((_equal, _set, _substring, _number, _version, _wild, _day, _regex))(dice)
     return {"key": key, "type": "person", "operator": operator, "value": value}
 
 
@@ -131,8 +131,8 @@ def _set(dice: random.Random) -> tuple[str, str, object]:
     return "any", dice.choice(("is_set", "is_not_set")), "is_set"
 
 
-def _phrase(dice: random.Random) -> tuple[str, str, object]:
-    return dice.choice(("any", "text")), dice.choice(PHRASES), dice.choice(("@", "JOE", "com", "", "5", "ü"))
+def _substring(dice: random.Random) -> tuple[str, str, object]:
+    return dice.choice(("any", "text")), dice.choice(SUBSTRINGS), dice.choice(("@", "JOE", "com", "", "5", "ü"))
 
 
 def _number(dice: random.Random) -> tuple[str, str, object]:

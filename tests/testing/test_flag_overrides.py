@@ -440,7 +440,6 @@ def test_every_way_of_asking_a_flag_set_is_covered() -> None:
     assert public <= set(vars(SetFlagSet))
     real = FlagSet.parse({"flags": [None]})
     assert SetFlagSet(real, FlagOverrides().overrides).problems == real.problems
-    SetFlagSet(real, FlagOverrides().overrides).evaluate_plain("on", "u1", {}, False)
 
 
 # What can't be set

@@ -23,6 +23,7 @@ from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer
 from hogbox._wire.host import shorten
 from hogbox.errors import InvalidPerson, RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
+from hogbox.flags._flag_set import fast_answer
 from hogbox.telemetry import ANSWERED, INCONCLUSIVE, LOCAL, FlagsAsked, FlagsEvaluated, Telemetry
 from hogbox.telemetry import REMOTE as FROM_POSTHOG
 
@@ -114,8 +115,8 @@ class FlagReader:
         known = {} if properties is None else properties
         if type(known) is not dict:
             return None
-        result = flag_set.evaluate_plain(
-            key, distinct_id, known, self.usual.properties_complete if complete is None else complete
+        result = fast_answer(
+            flag_set, key, distinct_id, known, self.usual.properties_complete if complete is None else complete
         )
         if self._handlers and result is not None:
             self._telemetry.emit(self._one_inconclusive if result.value is None else self._one_local)

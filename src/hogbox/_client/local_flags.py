@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from hogbox._events.exposure import FlagFacts
-from hogbox.flags import FlagResult, FlagSet, Reason
-from hogbox.flags.decision import Decision
+from hogbox.flags import FlagResult, FlagSet
+from hogbox.flags._flag_set import zone_of
+from hogbox.flags._result import decoded_copy
 
 
 class Person(NamedTuple):
@@ -92,12 +93,12 @@ class LocalFlags:
         if not isinstance(payloads, Mapping) or raw.get("has_encrypted_payloads") is True:
             return None
         name = _TEXTS.get(value, value) if isinstance(value, bool) else value
-        return FlagResult(key, Decision(None, Reason.CONDITION_MATCH), payloads.get(name)).payload
+        return decoded_copy(payloads.get(name))
 
 
 def require_timezone(name: str) -> str:
     """The name of a time zone that this machine knows. ConfigurationError otherwise."""
-    FlagSet.parse({"flags": []}, timezone=name)
+    zone_of(name)
     return name
 
 

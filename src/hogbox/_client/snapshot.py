@@ -12,7 +12,7 @@ from hogbox._events.exposure import flag_properties
 from hogbox._events.value import class_name
 from hogbox.errors import InvalidEvent
 from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
-from hogbox.flags.decision import Decision
+from hogbox.flags._decision import Decision
 
 Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""

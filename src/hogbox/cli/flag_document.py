@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hogbox.flags import MISSING, Explanation, FilterExplanation, FlagResult
-from hogbox.flags.change import Change, Difference
+from hogbox.flags._words.change import Change, Difference
 
 
 def result_document(result: FlagResult) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from rich.tree import Tree
 from hogbox._wire.printable import json_text
 from hogbox.cli.terminal import Terminal, say
 from hogbox.flags import Explanation, FilterExplanation, FlagResult
-from hogbox.flags.change import Difference
-from hogbox.flags.description import FlagDescription
+from hogbox.flags._words.change import Difference
+from hogbox.flags._words.description import FlagDescription
 
 _STYLES = {"match": "green", "no match": "red", "out of rollout": "red", "unknown": "yellow", "skipped": "dim"}
 

@@ -25,9 +25,9 @@ from hogbox.cli.flag_view import (
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.errors import UnknownFlag
 from hogbox.flags import FlagSet
-from hogbox.flags.change import difference, last_changes
-from hogbox.flags.description import describe_flags
-from hogbox.flags.result import FlagResult
+from hogbox.flags._result import FlagResult
+from hogbox.flags._words.change import difference, last_changes
+from hogbox.flags._words.description import describe_flags
 
 INCONCLUSIVE = 3
 """The exit code for a flag that is inconclusive here, or that nobody knows."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hogbox._client.local_flags import LocalFlags
 from hogbox._wire.flags import RemoteFlag
 from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
-from hogbox.flags.decision import Decision
+from hogbox.flags._decision import Decision
 from hogbox.testing.override import Override, Overrides
 
 BY_A_TEST: Final = "A test set it"
@@ -41,9 +41,6 @@ class SetFlagSet(FlagSet):
         real = self._real.evaluate(key, distinct_id=distinct_id, **person)
         override = self._overrides.find(key, distinct_id)
         return real if override is None else to_result(key, override)
-
-    def evaluate_plain(self, *_: object) -> None:
-        """There is no short way."""
 
     def evaluate_all(
         self, *, distinct_id: str, keys: Iterable[str] | None = None, **person: Any

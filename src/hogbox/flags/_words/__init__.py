@@ -1,0 +1,1 @@
+"""Flags in words, for people: why one has its value, what it says, what changed."""
