@@ -1,4 +1,4 @@
-"""AWS-Lambda-style handlers: one of requests, with nothing to do after its COMMIT, and one of a schedule."""
+"""AWS Lambda-style handlers: one for requests, with nothing to do after its COMMIT, and one for a schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 
 from hogbox import PostHog
 
-# Made once a container. One connection is enough, and after a pause it is asked whether it still lives.
+# Created once per container. One connection is enough; after a pause it is checked before use.
 engine = create_engine(os.environ["HOGBOX_DATABASE_URL"], pool_size=1, pool_pre_ping=True)
 posthog = PostHog(engine)
 
@@ -20,7 +20,7 @@ class TooExpensive(Exception):
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """An order, from API Gateway. There is nothing to flush: what is committed is safe when this returns."""
+    """Handle an order from API Gateway. There is nothing to flush: committed events are safe when this returns."""
     order = json.loads(event["body"])
     try:
         with engine.begin() as connection:
@@ -39,7 +39,7 @@ def place(connection: Any, order: dict[str, Any]) -> None:
 
 
 def deliver(_event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """What an EventBridge schedule calls once a minute: delivers what waits, and refreshes flags where that is due."""
+    """Called once a minute by an EventBridge schedule: deliver waiting events, and refresh flags if that is due."""
     delivery = posthog.deliver(timeout=30)
     refresh = posthog.refresh_flag_definitions(only_if_due=True)
     return {**delivery._asdict(), "definitions": str(refresh)}

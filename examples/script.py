@@ -1,4 +1,4 @@
-"""A nightly job: ends trials in one transaction, delivers what it captured, says what it did, and ends."""
+"""A nightly job: end trials in one transaction, deliver the captured events, print a summary, and exit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ engine = create_engine(os.environ["HOGBOX_DATABASE_URL"])
 
 
 def end_trials(connection: Connection, posthog: PostHog) -> int:
-    """End the trials whose time is up; returns how many."""
+    """End expired trials and return their number."""
     ended = connection.scalars(text("SELECT person FROM trials WHERE days_left = 0")).all()
     connection.execute(text("DELETE FROM trials WHERE days_left = 0"))
     for person in ended:
@@ -21,7 +21,7 @@ def end_trials(connection: Connection, posthog: PostHog) -> int:
 
 
 def main() -> None:
-    """Run the job. What it captured is committed with what it did, or not at all."""
+    """Run the job. Its events are committed with its changes, or not at all."""
     with PostHog(engine) as posthog:
         try:
             with engine.begin() as connection:

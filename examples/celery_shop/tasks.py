@@ -31,7 +31,7 @@ class CardDeclined(Exception):
 
 @app.task
 def confirm(order: int) -> None:
-    """Confirm an order: whose it is, the task knows."""
+    """Confirm an order; the context provides the distinct id."""
     with Session(engine) as session, session.begin():
         session.execute(update(orders).where(orders.c.id == order).values(state="confirmed"))
         posthog.capture(session, "order confirmed", properties={"order": order})
@@ -39,7 +39,7 @@ def confirm(order: int) -> None:
 
 @app.task
 def charge(order: int) -> None:
-    """Take the money. Where that fails, "order paid" is rolled back, and PostHog is told of the exception."""
+    """Charge the card. If that fails, "order paid" is rolled back and the exception is captured."""
     with Session(engine) as session, session.begin():
         posthog.capture(session, "order paid", properties={"order": order})
         cents = session.scalar(select(orders.c.cents).where(orders.c.id == order))

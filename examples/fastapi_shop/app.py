@@ -22,7 +22,7 @@ FlagsDep = Annotated[AsyncFlags, Depends(async_flags_of(SessionDep), scope="func
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """hogbox's within the shop's own: its worker starts last and ends first."""
+    """Run hogbox's lifespan inside the shop's own: its worker starts last and stops first."""
     async with posthog_lifespan(posthog)(app):
         yield
     await engine.dispose()

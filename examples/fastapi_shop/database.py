@@ -28,7 +28,7 @@ class Order(Base):
 
 
 async def get_session() -> AsyncIterator[AsyncSession]:
-    """One transaction for each request: committed when the endpoint has returned, rolled back where it raises."""
+    """One transaction per request: committed after the endpoint returns, rolled back if it raises."""
     async with AsyncSession(engine) as session, session.begin():
         yield session
 

@@ -80,6 +80,6 @@ def test_the_panels_of_the_dashboard_lie_side_by_side() -> None:
 
 
 def test_the_alerts_of_the_guide_name_metrics_that_there_are() -> None:
-    text = (DOCS / "how-to" / "measure.md").read_text()
+    text = (DOCS / "how-to" / "monitor.md").read_text()
     known = set(STORED) | {metric.name for metric in METRICS}
     assert set(NAME.findall(text)) <= known

@@ -54,4 +54,4 @@ def test_p1_a_job_that_fails_leaves_nothing_but_the_exception(trials: TestDataba
 
 
 def test_the_page_shows_the_script() -> None:
-    assert shown_file("script", "script.py") == SCRIPT.read_text()
+    assert shown_file("run-in-scripts", "script.py") == SCRIPT.read_text()

@@ -14,7 +14,7 @@ class OrderTest(TestCase):  # type: ignore[misc]
     """Placing orders."""
 
     def test_an_order_is_captured(self) -> None:
-        """The event waits, in the transaction of the test."""
+        """The event is in the outbox, in the transaction of the test."""
         self.client.post("/orders", {"article": "hedgehog", "pieces": 2}, headers={"X-PostHog-Distinct-Id": "ada"})
         self.assertIn("order placed", OutboxEvent.objects.get().payload)
 

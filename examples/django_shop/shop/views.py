@@ -29,7 +29,7 @@ def place_order(request: HttpRequest) -> JsonResponse:
 
 
 def show_offer(_: HttpRequest) -> JsonResponse:
-    """What this customer is offered; inconclusive flags are off."""
+    """Show this customer's offer; inconclusive flags are off."""
     return JsonResponse({"sale": posthog.is_feature_enabled("summer-sale", default=False)})
 
 

@@ -13,10 +13,10 @@ from hogbox._wire.host import shorten
 from hogbox._wire.verdict import what_is_refused
 
 RUN_A_WORKER: Final = "docs/how-to/run-a-worker.md"
-WRONG_KEY: Final = "docs/how-to/mend-a-wrong-key.md"
+WRONG_KEY: Final = "docs/how-to/fix-a-wrong-token.md"
 DEAD_LETTERS: Final = "docs/how-to/dead-letters.md"
-SERVER_DOWN: Final = "docs/how-to/when-posthog-does-not-answer.md"
-DEFINITIONS: Final = "docs/how-to/when-definitions-stop.md"
+SERVER_DOWN: Final = "docs/how-to/handle-outages.md"
+DEFINITIONS: Final = "docs/how-to/fix-stale-flag-definitions.md"
 POSTGRESQL: Final = "docs/how-to/run-on-postgresql.md"
 CLUSTERS: Final = "docs/explanation/clusters.md"
 

@@ -180,13 +180,13 @@ def _sqlite(trial: Preflight) -> Iterator[Check]:
     if modes.journal == "wal":
         yield Check("journal mode", Health.OK, "wal")
     else:
-        todo = "run `PRAGMA journal_mode = WAL` once: see docs/how-to/sqlite.md"
+        todo = "run `PRAGMA journal_mode = WAL` once: see docs/how-to/run-on-sqlite.md"
         yield Check(
             "journal mode", Health.WARNING, f"{modes.journal}: readers and the writer wait for each other", todo
         )
     found = f"{modes.busy_timeout:g} s in hogbox's own connections; the application sets its own"
     short = modes.busy_timeout < _SHORTEST_BUSY_TIMEOUT
-    todo = "see docs/how-to/sqlite.md" if short else ""
+    todo = "see docs/how-to/run-on-sqlite.md" if short else ""
     yield Check("busy timeout", Health.WARNING if short else Health.OK, found, todo)
 
 
@@ -203,7 +203,7 @@ def _host(settings: ClientSettings) -> Check:
     try:
         return Check("host", Health.OK, f"{host} answers (HTTP {reach(settings.host, _PATIENCE)})")
     except Exception as error:
-        todo = "correct POSTHOG_HOST, or see docs/how-to/when-posthog-does-not-answer.md"
+        todo = "correct POSTHOG_HOST, or see docs/how-to/handle-outages.md"
         return Check("host", Health.PROBLEM, f"{host}: {error if isinstance(error, NoReply) else said(error)}", todo)
 
 
@@ -239,7 +239,7 @@ def _test_event(settings: ClientSettings) -> Check:
         found = f"{reason}: taken as 'hogbox doctor' with uuid {event['uuid']}; look for it in PostHog's activity"
         return Check("test event", Health.OK, f"{found}, because a token of nobody's is answered so too")
     refused = answer.verdict is Verdict.KEY_REFUSED
-    page = "docs/how-to/mend-a-wrong-key.md" if refused else "docs/how-to/when-posthog-does-not-answer.md"
+    page = "docs/how-to/fix-a-wrong-token.md" if refused else "docs/how-to/handle-outages.md"
     return Check("test event", Health.PROBLEM, reason, f"see {page}")
 
 
@@ -269,11 +269,11 @@ def _tried(name: str, settings: ClientSettings, key: Secret) -> Check:
         with DefinitionsTransport(settings.host) as transport:
             reply = transport.get(request)
     except NoReply as error:
-        return Check(name, Health.PROBLEM, f"not tried: {error}", "see docs/how-to/when-posthog-does-not-answer.md")
+        return Check(name, Health.PROBLEM, f"not tried: {error}", "see docs/how-to/handle-outages.md")
     parse: Callable[..., object] = FlagSet.parse
     finding = interpret(reply, Circumstances(asked_for_change=False, stored_age=None, hide=hide), parse)
     if finding.status is Status.UPDATED:
         return Check(name, Health.OK, "accepted (one request for definitions was made, which PostHog counts)")
     cold = finding.status is Status.EMPTY
     health = Health.WARNING if cold or finding.reason is Reason.RATE_LIMITED else Health.PROBLEM
-    return Check(name, health, finding.detail, "see docs/how-to/when-definitions-stop.md")
+    return Check(name, health, finding.detail, "see docs/how-to/fix-stale-flag-definitions.md")
