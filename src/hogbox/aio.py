@@ -289,5 +289,6 @@ class AsyncPostHog(AsyncFlagMethods):
         if self._components.capacity is not None:
             entry = await self._runner.run(self._components.capacity.admit(ctx, entry))
         await self._runner.write(ctx, *self._components.outbox.insert(entry))
-        self._components.thread.hint()
+        if self._components.thread.started:
+            self._components.thread.hint()
         return entry.uuid

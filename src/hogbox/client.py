@@ -374,5 +374,6 @@ class PostHog(FlagMethods):
             entry = self._runner.run(self._capacity.admit(ctx, entry))
         statement, values = self._outbox.insert(entry)
         self._runner.write(ctx, statement, values)
-        self._thread.hint()
+        if self._thread.started:
+            self._thread.hint()
         return entry.uuid

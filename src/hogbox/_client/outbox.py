@@ -18,13 +18,14 @@ class Outbox:
     def __init__(self, tables: Tables, cipher: Cipher) -> None:
         statements = tables.once(CaptureStatements)
         self._cipher = cipher
+        self._encrypts = cipher.has_keys
         self._insert_event = Portable(statements.insert_event, EVENT_VALUES)
         self._insert_dead_letter = Portable(statements.insert_dead_letter, DEAD_LETTER_VALUES)
 
     def insert(self, entry: Entry) -> tuple[Portable, tuple[Any, ...]]:
         """The statement and its values."""
         row = entry.row
-        if self._cipher.has_keys or not row.payload.isascii():
+        if self._encrypts or not row.payload.isascii():
             row = row._replace(payload=self._cipher.seal(row.payload, row))
         if entry.reason is None:
             return self._insert_event, row

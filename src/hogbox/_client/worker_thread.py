@@ -17,6 +17,8 @@ class WorkerThread:
     """At most one worker of this process at a time. Begins nothing before `start`; a fork's child has none."""
 
     def __init__(self, make_worker: Callable[[], Worker]) -> None:
+        self.started = False
+        """Whether a worker was started and not stopped, in this process or in the one that it was forked from."""
         self._make_worker = make_worker
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
@@ -31,6 +33,7 @@ class WorkerThread:
             self._worker = worker
             self._thread = threading.Thread(target=_run, args=(worker,), name="hogbox-worker", daemon=True)
             self._thread.start()
+            self.started = True
 
     def hint(self) -> None:
         """Say that an event may be committed soon."""
@@ -40,7 +43,7 @@ class WorkerThread:
 
     def stop(self, timeout: float | None) -> None:
         """End it once what it is sending is settled, waiting so many seconds at most. May be called twice."""
-        worker, thread = self._worker, self._thread
+        worker, thread, self.started = self._worker, self._thread, False
         self._worker = self._thread = None
         if worker is not None and thread is not None and thread.is_alive():
             worker.stop()
