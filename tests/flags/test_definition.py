@@ -50,8 +50,8 @@ def test_a_version_of_one_is_the_format_that_is_read() -> None:
     ("entry", "problem"),
     [
         ({**PRO, "negation": "yes"}, "a negation in it is neither true nor false"),
-        ({**PRO, "key": None}, "a filter in it has no key, or an operator that is no text"),
-        ({**PRO, "operator": 5}, "a filter in it has no key, or an operator that is no text"),
+        ({**PRO, "key": None}, "a filter in it has no key, or an operator that is not text"),
+        ({**PRO, "operator": 5}, "a filter in it has no key, or an operator that is not text"),
         ({**PRO, "type": "behavioral"}, "a filter in it is of the type 'behavioral'"),
         (5, "an entry of it is not an object"),
         ({"type": "AND", "values": 5}, "a group in it has no list of values"),

@@ -141,7 +141,7 @@ def test_cohorts_are_taken_apart_once() -> None:
     ]
     assert malformed.note == "a group in it is of the type 'XOR'"
     assert absent.note == "it is not among the definitions (a static cohort, perhaps)"
-    assert nameless.note == "the cohort's id is no number"
+    assert nameless.note == "the cohort's id is not a number"
 
 
 def test_other_flags_are_told_with_what_they_can_be() -> None:
@@ -214,7 +214,7 @@ def test_what_is_wrong_with_a_filter_is_told() -> None:
         "only the service's engine reads the pattern: a group with a meaning of its own, (?...",
         "the pattern is invalid: an unclosed (",
         "the operator nonesuch is unknown",
-        "the filter's value is no number",
+        "the filter's value is not a number",
         "the filter has no value",
         "the filter's value is too large, or nothing that JSON can hold",
         "a relative date is exact at no time",

@@ -38,7 +38,7 @@ class CohortFilter:
         self.problem: str | None = None
         self.inverted = False
         if identifier is None:
-            self.problem = "the cohort's id is no number"
+            self.problem = "the cohort's id is not a number"
         elif not isinstance(operator, str | None) or operator not in _MEMBERSHIP:
             self.problem = f"the operator {operator} does not say who is in a cohort"
         else:
@@ -201,7 +201,7 @@ class _CohortReader:
         if kind not in (None, "person"):
             raise _UnreadableError(f"a filter in it is of the type {kind!r}")
         if not isinstance(key, str) or not isinstance(operator, str | None):
-            raise _UnreadableError("a filter in it has no key, or an operator that is no text")
+            raise _UnreadableError("a filter in it has no key, or an operator that is not text")
         return PropertyFilter(key, kind, operator, raw.get("value"), self._matching)
 
 

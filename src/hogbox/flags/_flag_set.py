@@ -181,4 +181,4 @@ def zone_of(timezone: str | tzinfo) -> tzinfo:
     try:
         return ZoneInfo(timezone)
     except (KeyError, ValueError, TypeError, OSError) as error:
-        raise ConfigurationError(f"{timezone!r} is no time zone that this machine knows") from error
+        raise ConfigurationError(f"{timezone!r} is not a time zone that this machine knows") from error

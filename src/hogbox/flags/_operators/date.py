@@ -22,7 +22,7 @@ def dated(operator_name: str, value: Json, zone: tzinfo) -> PropertyCheck:
     """One of the three operators with `value`, on the clock of `zone`."""
     bound = of_filter(value, zone)
     if bound == NO_DATE:
-        return never("the filter's value is no date")
+        return never("the filter's value is not a date")
     if isinstance(bound, Relative) and operator_name == "is_date_exact":
         return never("a relative date is exact at no time")
     compare = _COMPARISONS[operator_name]

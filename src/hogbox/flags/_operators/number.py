@@ -31,10 +31,10 @@ def number_of(value: Json) -> float | None:
 
 
 def comparison(operator_name: str, value: Json) -> PropertyCheck:
-    """gt, gte, lt or lte with `value`; what is no number on either side never matches."""
+    """gt, gte, lt or lte with `value`; what is not a number on either side never matches."""
     bound = number_of(value)
     if bound is None:
-        return never("the filter's value is no number")
+        return never("the filter's value is not a number")
     return PropertyCheck(NumberComparison(operator_name, _COMPARISONS[operator_name], bound))
 
 
@@ -58,7 +58,7 @@ def between(operator_name: str, value: Json) -> PropertyCheck:
     bounds = _bounds(value)
     if bounds is None:
         # Asymmetric on purpose: with bad bounds and the property missing, not_between is unknown.
-        refusal = never("the filter's value is no pair of numbers, the lower first")
+        refusal = never("the filter's value is not a pair of numbers, lower first")
         return refusal if operator_name == "between" else refusal._replace(absent=Reason.MISSING_CONTEXT)
     low, high = bounds
     inside = operator_name == "between"

@@ -24,14 +24,14 @@ _COMPARISONS: MappingProxyType[str, Callable[[Version, Version], bool]] = Mappin
 )
 _REQUIREMENT = re.compile(r"[,<>=~^|]|\S\s+\S")
 _STARS = frozenset("*xX")
-_NO_VERSION = "the filter's value is no version"
+_NO_VERSION = "the filter's value is not a version"
 _OWN_SYNTAX = "the filter's value is a requirement in a syntax of its own, which only the service reads"
 
 Range = Callable[[Version], bool]
 
 
 def compare(operator_name: str, value: Json, versions: Versions) -> PropertyCheck:
-    """semver_eq, neq, gt, gte, lt or lte; a property that is no version never matches."""
+    """semver_eq, neq, gt, gte, lt or lte; a property that is not a version never matches."""
     bound = version_of(text_of(value))
     if bound is None:
         return never(_NO_VERSION)
@@ -84,7 +84,7 @@ def _padded(value: Json, range_of: Callable[[Version], Range], versions: Version
 
 
 def _undecided(versions: Versions) -> PropertyCheck:
-    """A filter that only the service reads; a property that is no version fails that too."""
+    """A filter that only the service reads; a property that is not a version fails that too."""
     check = unsupported(_OWN_SYNTAX)
     return check._replace(judge=lambda seen: versions.of(seen) is not None and Reason.UNSUPPORTED_DEFINITION)
 

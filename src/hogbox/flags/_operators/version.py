@@ -68,7 +68,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def number_of(part: str) -> int | None:
-    """One part of the core, its leading zeros stripped; None for what is no number below 2**64."""
+    """One part of the core, its leading zeros stripped; None for what is not a number below 2**64."""
     digits = part.lstrip("0") or part[:1]
     if len(digits) > 20 or not (digits.isascii() and digits.isdigit()):
         return None

@@ -83,7 +83,7 @@ class _Parser:
         if character in "*+?":
             raise InvalidPatternError(f"nothing before {character}")
         if character == "{":
-            raise UnsupportedPatternError("a { that is no count")
+            raise UnsupportedPatternError("a { that is not a count")
         if character in "^$":
             return Anchor(at_end=character == "$")
         if character == "(":
@@ -124,7 +124,7 @@ class _Parser:
             return None
         match = _COUNT.match(self.source, self.at)
         if match is None:
-            raise UnsupportedPatternError("a { that is no count")
+            raise UnsupportedPatternError("a { that is not a count")
         self.at = match.end()
         low = int(match[1])
         high = int(match[3]) if match[3] else (None if match[2] else low)
