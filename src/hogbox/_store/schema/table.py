@@ -70,12 +70,7 @@ class Tables:
     def _outbox(self) -> Table:
         return self._table(
             "outbox",
-            Column("id", IDENTITY, primary_key=True),
-            Column("shard", SmallInteger, nullable=False),
-            Column("project", String(64), nullable=False),
-            Column("lane", String(16), nullable=False),
-            Column("payload", LONG_TEXT, nullable=False),
-            Column("created_at", BigInteger, nullable=False),
+            *_event_columns(),
             Index(f"{self.prefix}outbox_shard_id", "shard", "id"),
             never_reuse_ids=True,
         )
@@ -111,12 +106,7 @@ class Tables:
     def _dead_letters(self) -> Table:
         return self._table(
             "dead_letters",
-            Column("id", IDENTITY, primary_key=True),
-            Column("shard", SmallInteger, nullable=False),
-            Column("project", String(64), nullable=False),
-            Column("lane", String(16), nullable=False),
-            Column("payload", LONG_TEXT, nullable=False),
-            Column("created_at", BigInteger, nullable=False),
+            *_event_columns(),
             Column("event_uuid", String(36), nullable=False),
             Column("reason", Text, nullable=False),
             Column("status", Integer),
@@ -187,3 +177,15 @@ class Tables:
             Column("events", BigInteger, nullable=False),
             Column("changed_at", BigInteger, nullable=False),
         )
+
+
+def _event_columns() -> list[Column[Any]]:
+    """The columns of a stored event: a row of the outbox becomes a dead letter as it is."""
+    return [
+        Column("id", IDENTITY, primary_key=True),
+        Column("shard", SmallInteger, nullable=False),
+        Column("project", String(64), nullable=False),
+        Column("lane", String(16), nullable=False),
+        Column("payload", LONG_TEXT, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+    ]
