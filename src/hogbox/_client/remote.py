@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -23,6 +24,7 @@ from hogbox._wire.flags import (
 from hogbox._wire.host import shorten
 from hogbox._wire.library import USER_AGENT
 from hogbox.errors import RemoteEvaluationError
+from hogbox.telemetry import ANSWERED, REMOTE, FlagsAsked, FlagsEvaluated, Telemetry
 
 log = logging.getLogger("hogbox")
 
@@ -30,11 +32,25 @@ log = logging.getLogger("hogbox")
 class Remote:
     """Evaluates flags at PostHog for one project. Safe to share between threads and across a fork."""
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, telemetry: Telemetry) -> None:
         self._settings = settings
+        self._project = shorten(settings.project_token)
+        self._telemetry = telemetry
 
     def ask(self, person: Person, keys: Sequence[str] | None) -> Flow[FlagsAnswer]:
         """The person's flags, or those of them with these keys. Raises RemoteEvaluationError."""
+        began = time.perf_counter()
+        try:
+            answer = yield from self._ask(person, keys)
+        except RemoteEvaluationError as error:
+            self._telemetry.emit(FlagsAsked(self._project, error.reason, time.perf_counter() - began))
+            raise
+        self._telemetry.emit(FlagsAsked(self._project, ANSWERED, time.perf_counter() - began))
+        if decided := sum(flag.value is not None for flag in answer.flags.values()):
+            self._telemetry.emit(FlagsEvaluated(self._project, REMOTE, decided))
+        return answer
+
+    def _ask(self, person: Person, keys: Sequence[str] | None) -> Flow[FlagsAnswer]:
         request = self._request(person, keys)
         found = yield from self._once(request)
         for attempt in range(self._settings.flags_retries):
@@ -45,9 +61,8 @@ class Remote:
         if isinstance(found, FlagsAnswer):
             return found
         failure = found[0]
-        project = shorten(self._settings.project_token)
         raise RemoteEvaluationError(
-            f"PostHog did not evaluate the flags of project {project}: {failure.reason}: {failure.detail}",
+            f"PostHog did not evaluate the flags of project {self._project}: {failure.reason}: {failure.detail}",
             reason=failure.reason,
         )
 
