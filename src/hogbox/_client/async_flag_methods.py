@@ -13,7 +13,6 @@ from hogbox._client.flag_reader import FlagReader, FlagValues
 from hogbox._client.local_flags import Person
 from hogbox._client.person import resolve_person
 from hogbox._client.snapshot import AsyncFlags
-from hogbox._wire.flags import RemoteFlag
 from hogbox.flags import FlagResult
 
 
@@ -48,7 +47,7 @@ class AsyncFlagMethods:
         track_exposures: bool | None = None,
     ) -> Any:
         """True, False or the key of a variant; the default where the flag is inconclusive or unknown."""
-        result: FlagResult | RemoteFlag | None = None
+        result: FlagResult | None = None
         # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
         alone = groups is None and group_properties is None and device_id is None and fallback is None
         if self._plain and alone and not track_exposures:
@@ -103,7 +102,7 @@ class AsyncFlagMethods:
         properties_complete: bool | None = None,
         fallback: str | None = None,
         track_exposures: bool | None = None,
-    ) -> FlagResult | RemoteFlag | None:
+    ) -> FlagResult | None:
         """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive."""
         person = await self._person(
             ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete

@@ -13,7 +13,6 @@ from hogbox._client.local_flags import Person
 from hogbox._client.person import resolve_person
 from hogbox._client.runner import Runner
 from hogbox._client.snapshot import Flags
-from hogbox._wire.flags import RemoteFlag
 from hogbox.flags import FlagResult
 
 
@@ -67,7 +66,7 @@ class FlagMethods:
         With `track_exposures` (default: the client's) a `$feature_flag_called` is captured in the same transaction,
         once per person, flag, answer and groups in the whole fleet.
         """
-        result: FlagResult | RemoteFlag | None = None
+        result: FlagResult | None = None
         # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
         alone = groups is None and group_properties is None and device_id is None and fallback is None
         if self._plain and alone and not track_exposures:
@@ -125,7 +124,7 @@ class FlagMethods:
         properties_complete: bool | None = None,
         fallback: str | None = None,
         track_exposures: bool | None = None,
-    ) -> FlagResult | RemoteFlag | None:
+    ) -> FlagResult | None:
         """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive.
 
         `track_exposures` is that of `get_feature_flag`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from hogbox._client.argument import read_group_properties, read_mapping
 from hogbox._client.effect import Flow
@@ -13,12 +13,12 @@ from hogbox._client.exposure import Exposure, Exposures
 from hogbox._client.flag_cache import Sight
 from hogbox._client.flag_source import STAND_IN, FlagSource, ProjectFlags
 from hogbox._client.local_flags import KnownFlags, Person
+from hogbox._client.remote import facts_of, result_of, results_of
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._delivery.condition import Condition
-from hogbox._events.exposure import FlagFacts
 from hogbox._events.value import class_name, shown
 from hogbox._settings.client import ClientSettings
-from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
+from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FlagsAnswer
 from hogbox._wire.host import shorten
 from hogbox.errors import InvalidPerson, RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
@@ -37,8 +37,6 @@ _NO_DEFINITIONS: Final = (
     "worker` or `hogbox refresh` with POSTHOG_PERSONAL_API_KEY and POSTHOG_PROJECT_TOKEN, or ask PostHog for each flag "
     "with evaluate_flag, evaluate_flag_payload or evaluate_all_flags"
 )
-
-Result: TypeAlias = FlagResult | RemoteFlag
 
 
 class FlagValues(NamedTuple):
@@ -144,7 +142,7 @@ class FlagReader:
 
     def read(
         self, ctx: Any, key: str, person: Person | None, fallback: str | None, track: bool | None
-    ) -> Flow[Result | None]:
+    ) -> Flow[FlagResult | None]:
         """The flag's result; an inconclusive one where there is no value.
 
         An exposure is noted where the read has a value and tracks.
@@ -172,7 +170,7 @@ class FlagReader:
         local = (yield from self._see(ctx, fallback)).flags
         if person is None:
             return NO_VALUES
-        results: dict[str, Result] = {}
+        results: dict[str, FlagResult] = {}
         if local is not None:
             results.update(local.evaluate_all(person, wanted))
             self._tell_evaluated(*results.values())
@@ -207,13 +205,14 @@ class FlagReader:
         about = Person(person, read_mapping("groups", groups))
         return Flags((yield from self.view(ctx, about))).event_properties()
 
-    def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Flow[RemoteFlag | None]:
+    def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Flow[FlagResult | None]:
         """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
         _require_key(key)
         answer = yield from self._answer(person, [key])
         if person is None or answer is None:
             return None
-        flag = answer.flags.get(key)
+        record = answer.flags.get(key)
+        flag = None if record is None else result_of(record)
         if (flag is None and answer.errors) or (flag is not None and flag.value is None):
             raise RemoteEvaluationError(
                 f"PostHog could not evaluate {key!r}: {flag.description or flag.reason if flag else 'it failed'}",
@@ -221,7 +220,7 @@ class FlagReader:
             )
         if self.tracks(track):
             value, payload = (flag.value, flag.payload) if flag else (None, None)
-            yield from self._exposures.note(ctx, Exposure(person, key, value, payload, _facts(flag, answer)))
+            yield from self._exposures.note(ctx, Exposure(person, key, value, payload, facts_of(flag, answer)))
         return flag
 
     def ask_all(self, person: Person | None, keys: Iterable[str] | None) -> Flow[FlagValues]:
@@ -229,7 +228,7 @@ class FlagReader:
         answer = yield from self._answer(person, keys_of(keys))
         if answer is None:
             return NO_VALUES
-        values = _values(answer.flags)
+        values = _values(results_of(answer))
         return values._replace(complete=values.complete and not answer.errors)
 
     def note(self, ctx: Any, exposure: Exposure) -> Flow[None]:
@@ -286,16 +285,16 @@ class FlagReader:
             facts = {"project": self._project, "reason": error.reason}
             log.warning("flag %r is inconclusive here, and %s", key, error, extra=facts)
 
-    def _tell_evaluated(self, *results: FlagResult | Result | None) -> None:
-        """Count what was evaluated here; None is a flag without definitions."""
+    def _tell_evaluated(self, *results: FlagResult) -> None:
+        """Count what was evaluated here."""
         if not self._handlers:
             return
-        decided = sum(result is not None and result.value is not None for result in results)
+        decided = sum(result.value is not None for result in results)
         for outcome, flags in ((LOCAL, decided), (INCONCLUSIVE, len(results) - decided)):
             if flags:
                 self._telemetry.emit(FlagsEvaluated(self._project, outcome, flags))
 
-    def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Flow[RemoteFlag | None]:
+    def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Flow[FlagResult | None]:
         """What PostHog says of a flag that is inconclusive here; a failure of it is a warning (P8)."""
         try:
             return (yield from self.ask(ctx, key, person, track))
@@ -307,7 +306,7 @@ class FlagReader:
             return None
 
     def _fill(
-        self, results: dict[str, Result], person: Person, known: Sequence[str] | None, wanted: Sequence[str] | None
+        self, results: dict[str, FlagResult], person: Person, known: Sequence[str] | None, wanted: Sequence[str] | None
     ) -> Flow[None]:
         """Ask PostHog for those that are inconclusive here; what is decided here stays."""
         missing = (
@@ -321,7 +320,8 @@ class FlagReader:
             self._unanswered(error)
             return
         if answer is not None:
-            results.update({key: flag for key, flag in answer.flags.items() if missing is None or key in missing})
+            found = results_of(answer)
+            results.update({key: one for key, one in found.items() if missing is None or key in missing})
 
 
 def _doubt_of(sight: Sight[KnownFlags]) -> Reason:
@@ -349,26 +349,9 @@ def _require_key(key: object) -> None:
         )
 
 
-def _values(results: dict[str, Any] | Any) -> FlagValues:
-    decided = {key: result for key, result in results.items() if result.value is not None}
-    payloads = {key: result.payload for key, result in decided.items()}
+def _values(results: Mapping[str, FlagResult]) -> FlagValues:
+    flags = {key: result.value for key, result in results.items() if result.value is not None}
+    payloads = {key: results[key].payload for key in flags}
     return FlagValues(
-        {key: result.value for key, result in decided.items()},
-        {key: payload for key, payload in payloads.items() if payload is not None},
-        len(decided) == len(results),
-    )
-
-
-def _facts(flag: RemoteFlag | None, answer: FlagsAnswer) -> FlagFacts:
-    error = FLAG_MISSING if flag is None else ERRORS_WHILE_COMPUTING if answer.errors else None
-    return FlagFacts(
-        locally_evaluated=False,
-        id=flag.id if flag else None,
-        version=flag.version if flag else None,
-        has_experiment=flag.has_experiment if flag else None,
-        reason=(flag.description or flag.reason) if flag else None,
-        request_id=answer.request_id,
-        evaluated_at=answer.evaluated_at,
-        error=error,
-        minimal=answer.minimal_events,
+        flags, {key: payload for key, payload in payloads.items() if payload is not None}, len(flags) == len(results)
     )

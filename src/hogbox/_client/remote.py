@@ -9,12 +9,16 @@ from datetime import UTC, datetime
 
 from hogbox._client.effect import Ask, Flow, Pause
 from hogbox._client.local_flags import Person
+from hogbox._events.exposure import FlagFacts
 from hogbox._events.value import clean_properties, clean_text
 from hogbox._http.response import NoReply
 from hogbox._settings.client import ClientSettings
 from hogbox._wire.flags import (
+    ERRORS_WHILE_COMPUTING,
+    FLAG_MISSING,
     RETRY_DELAY,
     Failure,
+    FlagRecord,
     FlagsAnswer,
     FlagsRequest,
     flags_request,
@@ -24,6 +28,7 @@ from hogbox._wire.flags import (
 from hogbox._wire.host import shorten
 from hogbox._wire.library import USER_AGENT
 from hogbox.errors import RemoteEvaluationError
+from hogbox.flags import FlagResult
 from hogbox.telemetry import ANSWERED, REMOTE, FlagsAsked, FlagsEvaluated, Telemetry
 
 log = logging.getLogger("hogbox")
@@ -94,3 +99,39 @@ class Remote:
             sent_at=datetime.now(UTC).isoformat(),
             user_agent=USER_AGENT,
         )
+
+
+def results_of(answer: FlagsAnswer) -> dict[str, FlagResult]:
+    """The results of an answer, by key."""
+    return {key: result_of(record) for key, record in answer.flags.items()}
+
+
+def result_of(record: FlagRecord) -> FlagResult:
+    """What PostHog says of one flag."""
+    return FlagResult(
+        record.key,
+        record.value,
+        record.reason,
+        record.condition_index,
+        record.payload,
+        description=record.description,
+        id=record.id,
+        version=record.version,
+        has_experiment=record.has_experiment,
+    )
+
+
+def facts_of(flag: FlagResult | None, answer: FlagsAnswer) -> FlagFacts:
+    """What an exposure includes of a flag that PostHog evaluated, besides its value."""
+    error = FLAG_MISSING if flag is None else ERRORS_WHILE_COMPUTING if answer.errors else None
+    return FlagFacts(
+        locally_evaluated=False,
+        id=flag.id if flag else None,
+        version=flag.version if flag else None,
+        has_experiment=flag.has_experiment if flag else None,
+        reason=(flag.description or flag.reason) if flag else None,
+        request_id=answer.request_id,
+        evaluated_at=answer.evaluated_at,
+        error=error,
+        minimal=answer.minimal_events,
+    )

@@ -12,7 +12,6 @@ from hogbox._events.exposure import flag_properties
 from hogbox._events.value import class_name
 from hogbox.errors import InvalidEvent
 from hogbox.flags import Explanation, FlagResult, Reason
-from hogbox.flags._decision import Decision
 
 Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""
@@ -180,7 +179,7 @@ AsyncFlags.__module__ = "hogbox"
 
 def undecided(key: str, reason: Reason) -> FlagResult:
     """An inconclusive result."""
-    return FlagResult(key, Decision(None, reason), None)
+    return FlagResult(key, None, reason)
 
 
 def exposure_of(result: FlagResult, person: Person, local: KnownFlags) -> Exposure:

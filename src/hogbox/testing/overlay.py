@@ -8,9 +8,8 @@ from typing import Any, Final
 
 from hogbox._client.local_flags import KnownFlags, Person, no_flags
 from hogbox._events.exposure import FlagFacts
-from hogbox._wire.flags import RemoteFlag
+from hogbox._wire.flags import FlagRecord
 from hogbox.flags import Explanation, FlagResult, Reason
-from hogbox.flags._decision import Decision
 from hogbox.testing.override import Override, Overrides
 
 BY_A_TEST: Final = "A test set it"
@@ -75,18 +74,20 @@ class SetFlags:
 
 def to_result(key: str, override: Override) -> FlagResult:
     """What a local read comes to."""
-    if override.value is None:
-        decision = Decision(None, Reason.MISSING_CONTEXT)
-    else:
-        reason = Reason.NO_CONDITION_MATCH if override.value is False else Reason.CONDITION_MATCH
-        decision = Decision(frozenset({override.value}), reason)
-    return FlagResult(key, decision, override.payload)
+    return FlagResult(key, override.value, _reason(override.value), payload=override.payload)
 
 
-def to_remote_flag(key: str, override: Override) -> RemoteFlag:
+def to_record(key: str, override: Override) -> FlagRecord:
     """What a read that asks PostHog comes to."""
-    result = to_result(key, override)
-    return RemoteFlag(key, result.value, str(result.reason), description=BY_A_TEST, _payload=override.payload)
+    return FlagRecord(
+        key, override.value, str(_reason(override.value)), description=BY_A_TEST, payload=override.payload
+    )
+
+
+def _reason(value: bool | str | None) -> Reason:
+    if value is None:
+        return Reason.MISSING_CONTEXT
+    return Reason.NO_CONDITION_MATCH if value is False else Reason.CONDITION_MATCH
 
 
 def _explanation(key: str, override: Override) -> Explanation:

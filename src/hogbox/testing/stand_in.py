@@ -13,9 +13,9 @@ from hogbox._client.flag_source import STAND_IN, ProjectFlags
 from hogbox._client.local_flags import KnownFlags, Person
 from hogbox._store.handles.portable import Portable
 from hogbox._store.inspection.content import ContentStatements
-from hogbox._wire.flags import FlagsAnswer, RemoteFlag
+from hogbox._wire.flags import FlagRecord, FlagsAnswer
 from hogbox.errors import ConfigurationError, TablesMissing
-from hogbox.testing.overlay import SetFlags, to_remote_flag
+from hogbox.testing.overlay import SetFlags, to_record
 from hogbox.testing.override import FlagOverrides, Overrides
 
 _NOTHING_STORED: Final = Stamp(0, 0, None)
@@ -48,7 +48,7 @@ class SetFlagSource:
         """PostHog is asked only for flags that are not set; where all are wanted, those that are set are all."""
         if not self._overrides:
             return (yield from self._real.ask(person, keys))
-        known = _remote_flags(self._overrides, person, keys)
+        known = _records(self._overrides, person, keys)
         others = [key for key in keys or () if key not in known]
         asked = (yield from self._real.ask(person, others)) if others else None
         given = asked or FlagsAnswer()
@@ -74,6 +74,6 @@ class SetFlagSource:
 _NOTHING: Final[Sight[KnownFlags]] = Sight(None, None)
 
 
-def _remote_flags(overrides: Overrides, person: Person, keys: Sequence[str] | None) -> Mapping[str, RemoteFlag]:
+def _records(overrides: Overrides, person: Person, keys: Sequence[str] | None) -> Mapping[str, FlagRecord]:
     found = {key: overrides.find(key, person.distinct_id) for key in (overrides.keys if keys is None else keys)}
-    return {key: to_remote_flag(key, one) for key, one in found.items() if one is not None}
+    return {key: to_record(key, one) for key, one in found.items() if one is not None}
