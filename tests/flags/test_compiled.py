@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from hogbox.flags import FlagResult, FlagSet
-from hogbox.flags._person import person_of
+from hogbox.flags._person import EvaluatedPerson, Person
 from tests.flags import world
 
 
 def _plain(flag_set: FlagSet, key: str, call: dict[str, Any]) -> FlagResult:
-    defaults = {"device_id": None, "properties_complete": False, "now": datetime(2024, 6, 1, tzinfo=UTC)}
-    return flag_set._plain.evaluate(key, person_of(**{**defaults, **call}))
+    person = Person(**{name: value for name, value in call.items() if name != "now"})
+    return flag_set._plain.evaluate(key, EvaluatedPerson(person, call.get("now", datetime(2024, 6, 1, tzinfo=UTC))))
 
 
 @pytest.mark.parametrize("seed", range(20))

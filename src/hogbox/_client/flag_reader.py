@@ -7,22 +7,23 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from hogbox._client.argument import read_group_properties, read_mapping
+from hogbox._client.argument import read_mapping
 from hogbox._client.effect import Flow
 from hogbox._client.exposure import Exposure, Exposures
 from hogbox._client.flag_cache import Sight
 from hogbox._client.flag_source import STAND_IN, FlagSource, ProjectFlags
-from hogbox._client.local_flags import KnownFlags, Person
+from hogbox._client.local_flags import KnownFlags
 from hogbox._client.remote import facts_of, result_of, results_of
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._delivery.condition import Condition
-from hogbox._events.value import class_name, shown
+from hogbox._events.value import shown
 from hogbox._settings.client import ClientSettings
 from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FlagsAnswer
 from hogbox._wire.host import shorten
-from hogbox.errors import InvalidPerson, RemoteEvaluationError, UsageError
+from hogbox.errors import RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
 from hogbox.flags._flag_set import fast_answer
+from hogbox.flags._person import Person
 from hogbox.telemetry import INCONCLUSIVE, LOCAL, FlagsEvaluated, Telemetry
 
 log = logging.getLogger("hogbox")
@@ -116,29 +117,6 @@ class FlagReader:
         if self._handlers and result is not None:
             self._telemetry.emit(self._one_inconclusive if result.value is None else self._one_local)
         return result
-
-    def person(
-        self,
-        distinct_id: str | None,
-        groups: Mapping[str, Any] | None,
-        person_properties: Mapping[str, Any] | None,
-        group_properties: Mapping[str, Mapping[str, Any]] | None,
-        device_id: str | None,
-        complete: bool | None,
-    ) -> Person | None:
-        """For whom a flag is read; None where nobody is named. Raises InvalidPerson for what can't be read."""
-        if distinct_id is None:
-            return None
-        if device_id is not None and not issubclass(type(device_id), str):
-            raise InvalidPerson(f"device_id is a text or None, not {class_name(device_id)}")
-        return Person(
-            distinct_id,
-            read_mapping("groups", groups),
-            read_mapping("person_properties", person_properties),
-            read_group_properties(group_properties),
-            device_id,
-            self.usual.properties_complete if complete is None else complete,
-        )
 
     def read(
         self, ctx: Any, key: str, person: Person | None, fallback: str | None, track: bool | None

@@ -8,9 +8,10 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from hogbox._client.effect import Flow
 from hogbox._client.flag_cache import FlagCache, Sight
-from hogbox._client.local_flags import KnownFlags, LocalFlags, Person
+from hogbox._client.local_flags import KnownFlags, LocalFlags
 from hogbox._client.remote import Remote
 from hogbox._wire.flags import FlagsAnswer
+from hogbox.flags._person import Person
 
 
 class FlagSource(Protocol):

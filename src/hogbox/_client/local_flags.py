@@ -6,23 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from hogbox._events.exposure import FlagFacts
 from hogbox.flags import Explanation, FlagResult, FlagSet
-from hogbox.flags._flag_set import zone_of
+from hogbox.flags._flag_set import explanation_for, result_for, results_for, zone_of
+from hogbox.flags._person import Person
 from hogbox.flags._result import decoded_copy
-
-
-class Person(NamedTuple):
-    """For whom a flag is read: what the caller passed, with the distinct id resolved."""
-
-    distinct_id: str
-    groups: Mapping[str, Any] | None = None
-    person_properties: Mapping[str, Any] | None = None
-    group_properties: Mapping[str, Mapping[str, Any]] | None = None
-    device_id: str | None = None
-    properties_complete: bool = False
 
 
 class KnownFlags(Protocol):
@@ -85,27 +75,18 @@ class LocalFlags:
 
     def evaluate(self, key: str, person: Person, now: datetime | None = None) -> FlagResult:
         """What the flag is for this person."""
-        return self.flag_set.evaluate(
-            key,
-            distinct_id=person.distinct_id,
-            groups=person.groups,
-            person_properties=person.person_properties,
-            group_properties=person.group_properties,
-            device_id=person.device_id,
-            properties_complete=person.properties_complete,
-            now=now,
-        )
+        return result_for(self.flag_set, key, person, now)
 
     def evaluate_all(self, person: Person, keys: Iterable[str] | None = None) -> dict[str, FlagResult]:
         """What all flags are for this person, or those with these keys."""
         if keys is not None:
             known = set(self.flag_set.keys)
             keys = [key for key in keys if key in known]
-        return self.flag_set.evaluate_all(**person._asdict(), keys=keys)
+        return results_for(self.flag_set, person, keys)
 
     def explain(self, key: str, person: Person, now: datetime | None = None) -> Explanation:
         """Why the flag has its value for this person."""
-        return self.flag_set.explain(key, **person._asdict(), now=now)
+        return explanation_for(self.flag_set, key, person, now)
 
     def facts(self, key: str) -> FlagFacts:
         """What events tell of a flag besides its value."""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from hogbox._client.effect import Ask, Flow, Pause
-from hogbox._client.local_flags import Person
 from hogbox._events.exposure import FlagFacts
 from hogbox._events.value import clean_properties, clean_text
 from hogbox._http.response import NoReply
@@ -29,6 +28,7 @@ from hogbox._wire.host import shorten
 from hogbox._wire.library import USER_AGENT
 from hogbox.errors import RemoteEvaluationError
 from hogbox.flags import FlagResult
+from hogbox.flags._person import Person
 from hogbox.telemetry import ANSWERED, REMOTE, FlagsAsked, FlagsEvaluated, Telemetry
 
 log = logging.getLogger("hogbox")

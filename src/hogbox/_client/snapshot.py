@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
 from hogbox._client.exposure import Exposure
-from hogbox._client.local_flags import KnownFlags, Person, changed_keys, no_flags
+from hogbox._client.local_flags import KnownFlags, changed_keys, no_flags
 from hogbox._events.exposure import flag_properties
 from hogbox._events.value import class_name
 from hogbox.errors import InvalidEvent
 from hogbox.flags import Explanation, FlagResult, Reason
+from hogbox.flags._person import Person
 
 Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from hogbox._client.local_flags import KnownFlags, Person, no_flags
+from hogbox._client.local_flags import KnownFlags, no_flags
 from hogbox._events.exposure import FlagFacts
 from hogbox._wire.flags import FlagRecord
 from hogbox.flags import Explanation, FlagResult, Reason
+from hogbox.flags._person import Person
 from hogbox.testing.override import Override, Overrides
 
 BY_A_TEST: Final = "A test set it"

@@ -10,11 +10,12 @@ from typing import Any, Final
 from hogbox._client.effect import Flow, Read
 from hogbox._client.flag_cache import Sight, Stamp
 from hogbox._client.flag_source import STAND_IN, ProjectFlags
-from hogbox._client.local_flags import KnownFlags, Person
+from hogbox._client.local_flags import KnownFlags
 from hogbox._store.handles.portable import Portable
 from hogbox._store.inspection.content import ContentStatements
 from hogbox._wire.flags import FlagRecord, FlagsAnswer
 from hogbox.errors import ConfigurationError, TablesMissing
+from hogbox.flags._person import Person
 from hogbox.testing.overlay import SetFlags, to_record
 from hogbox.testing.override import FlagOverrides, Overrides
 
