@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hogbox._events.event import Event as Event
     from hogbox._events.hook import BeforeSend as BeforeSend
     from hogbox._settings.delivery import DeliverySettings as DeliverySettings
-    from hogbox._wire.flags import RemoteFlag as RemoteFlag
     from hogbox._wire.library import VERSION
     from hogbox._worker.refresher import Refresh as Refresh
     from hogbox._worker.worker import Delivery as Delivery
@@ -45,7 +44,6 @@ _HOMES = {
     "PostHog": "hogbox.client",
     "Progress": "hogbox._worker.worker",
     "Refresh": "hogbox._worker.refresher",
-    "RemoteFlag": "hogbox._wire.flags",
 }
 
 __all__ = [
@@ -63,7 +61,6 @@ __all__ = [
     "PostHog",
     "Progress",
     "Refresh",
-    "RemoteFlag",
     "__version__",
 ]
 

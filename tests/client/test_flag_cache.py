@@ -31,18 +31,18 @@ class Stage:
         self.texts = 0
         self.cache = FlagCache(Tables("posthog_"), "phc_x", "UTC", MAX_AGE, clock=lambda: self.now)
 
-    def view(self, handle: Handle) -> Sight:
+    def view(self, handle: Handle) -> Sight[LocalFlags]:
         """What the cache serves this handle."""
         return self.perform(self.cache.view(handle))
 
-    def perform(self, plan: Flow[Sight]) -> Sight:
+    def perform(self, plan: Flow[Sight[LocalFlags]]) -> Sight[LocalFlags]:
         """The plan's result."""
         try:
             step = next(plan)
             while True:
                 step = plan.send(self.outcome(step))
         except StopIteration as end:
-            sight: Sight = end.value
+            sight: Sight[LocalFlags] = end.value
             return sight
 
     def outcome(self, step: Effect) -> Any:
@@ -70,7 +70,7 @@ def cache(stage: Stage) -> FlagCache:
     return stage.cache
 
 
-def seen(sight: Sight) -> int:
+def seen(sight: Sight[LocalFlags]) -> int:
     return sight.stamp.revision if sight.stamp else 0
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import typing
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import hogbox
 from hogbox import AsyncFlags, AsyncPostHog, Flags, PostHog
 from hogbox._client.async_flag_methods import AsyncFlagMethods
 from hogbox._client.flag_methods import FlagMethods
@@ -88,3 +92,32 @@ def test_a_snapshot_is_read_in_plain_calls() -> None:
     names = {name for name in vars(Flags) if not name.startswith("_")}
     assert not any(inspect.iscoroutinefunction(getattr(AsyncFlags, name)) for name in names)
     assert set(dir(AsyncFlags)) - set(dir(Flags)) == {"_pending", "_write", "write_exposures"}
+
+
+def test_whose_flags_are_read_is_one_value_below_the_public_methods() -> None:
+    root = Path(hogbox.__file__).parent
+    found = Counter(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if {"groups", "group_properties", "device_id"} <= declared(node)
+    )
+    assert found == {
+        "_client/flag_methods.py": 10,
+        "_client/async_flag_methods.py": 10,
+        "flags/_flag_set.py": 3,  # evaluate, evaluate_all, explain
+        "_client/argument.py": 1,  # GivenPerson: as the client's caller passes it
+        "flags/_person.py": 1,  # Person: as flags are evaluated for it
+        "_wire/flags.py": 1,  # the request
+        "cli/flag_person.py": 1,  # the options
+        "emulator/flag_request.py": 1,
+        "integrations/openfeature/evaluation.py": 1,
+    }
+
+
+def declared(node: ast.AST) -> set[str]:
+    """The arguments of a function, the fields of a class."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return {one.arg for one in (*node.args.args, *node.args.kwonlyargs)}
+    body = node.body if isinstance(node, ast.ClassDef) else []
+    return {one.target.id for one in body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)}

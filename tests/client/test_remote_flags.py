@@ -12,6 +12,7 @@ import pytest
 from hogbox import PostHog
 from hogbox.emulator import Emulator
 from hogbox.errors import MissingDistinctId, RemoteEvaluationError, UsageError
+from hogbox.flags import FlagResult, Reason
 from tests.client.conftest import TOKEN, Client
 from tests.emulator.flag_case import definitions, flag, where
 from tests.fixtures.database import TestDatabase
@@ -227,8 +228,12 @@ def test_the_fallback_needs_no_definitions(posthog: PostHog) -> None:
     assert posthog.get_feature_flag_payload(None, "on", distinct_id="u1", fallback="remote") == {"limit": 5}
     assert posthog.get_all_flags(None, distinct_id="u1", fallback="remote")["blue"] == "blue"
     result = posthog.get_feature_flag_result(None, "blue", distinct_id="u1", fallback="remote")
-    assert result is not None
-    assert result.variant == "blue"
+    assert isinstance(result, FlagResult)
+    assert (result.variant, result.enabled, result.conclusive, result.payload) == ("blue", True, True, None)
+    assert (result.reason, result.condition_index, type(result.reason)) == (Reason.CONDITION_MATCH, 0, str)
+    assert (result.description, result.has_experiment) == ("Matched condition set 1", False)
+    assert isinstance(result.id, int)
+    assert isinstance(result.version, int)
 
 
 def test_p8_a_fallback_that_fails_gives_the_default(

@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 
 from hogbox.flags import FlagResult, FlagSet
-from hogbox.flags._person import person_of
+from hogbox.flags._flag_set import result_for
+from hogbox.flags._person import EvaluatedPerson, Person
 from tests.flags import world
 
 
 def _plain(flag_set: FlagSet, key: str, call: dict[str, Any]) -> FlagResult:
-    defaults = {"device_id": None, "properties_complete": False, "now": datetime(2024, 6, 1, tzinfo=UTC)}
-    return flag_set._plain.evaluate(key, person_of(**{**defaults, **call}))
+    now = call.get("now", datetime(2024, 6, 1, tzinfo=UTC))
+    return flag_set._plain.evaluate(key, EvaluatedPerson(_person(call), now))
+
+
+def _person(call: dict[str, Any]) -> Person:
+    return Person(**{name: value for name, value in call.items() if name != "now"})
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -37,6 +42,7 @@ def test_fast_paths_agree_with_the_plain_evaluator(seed: int) -> None:
         for key, result in results.items():
             assert result == _plain(flag_set, key, call)
             assert flag_set.evaluate(key, **call) == result
+            assert result_for(flag_set, key, _person(call), call["now"]) == result
             assert flag_set.explain(key, **call).result == result
             without = flag_set.evaluate(key, **alone)
             assert without == _plain(flag_set, key, {**alone, "groups": None, "group_properties": None})

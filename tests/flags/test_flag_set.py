@@ -15,7 +15,7 @@ import pytest
 
 import hogbox.flags
 from hogbox.errors import ConfigurationError, DefinitionsInvalid, DefinitionsUnparsable, InvalidPerson
-from hogbox.flags import FlagSet
+from hogbox.flags import FlagSet, Reason
 from tests.flags import vectors
 from tests.flags.samples import condition, document, flag, person_filter
 
@@ -175,6 +175,8 @@ def test_a_result_says_its_value_in_all_the_ways() -> None:
     )
     assert (variant.value, variant.enabled, variant.variant, variant.payload) == ("a", True, "a", "not JSON")
     assert (unknown.value, unknown.conclusive, unknown.enabled, unknown.variant) == (None, False, None, None)
+    assert (on.description, on.id, on.version, on.has_experiment) == (None, None, None, None)
+    assert type(on.reason) is Reason
     assert repr(on) == "FlagResult('on', True, condition_match, condition_index=0)"
     assert repr(off) == "FlagResult('off', False, flag_disabled)"
     assert on != off

@@ -35,7 +35,6 @@ PUBLIC = [
     "PostHog",
     "Progress",
     "Refresh",
-    "RemoteFlag",
     "__version__",
 ]
 

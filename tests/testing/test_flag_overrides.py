@@ -6,6 +6,8 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
+from types import FunctionType
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +18,11 @@ from openfeature.evaluation_context import EvaluationContext
 from sqlalchemy.orm import Session
 
 from hogbox import AsyncFlags, AsyncPostHog, PostHog
+from hogbox._client.flag_cache import FlagCache
 from hogbox._client.flag_reader import FlagReader
+from hogbox._client.flag_source import STAND_IN
+from hogbox._client.local_flags import KnownFlags, LocalFlags
+from hogbox._client.remote import Remote
 from hogbox.context import new_context
 from hogbox.emulator import Emulator
 from hogbox.errors import (
@@ -29,8 +35,8 @@ from hogbox.errors import (
 from hogbox.flags import FlagSet, Reason
 from hogbox.integrations.openfeature import HogboxProvider
 from hogbox.testing import FlagOverrides
-from hogbox.testing.overlay import SetFlagSet
-from hogbox.testing.replacement import replaced
+from hogbox.testing.overlay import SetFlags
+from hogbox.testing.stand_in import decided_by
 from tests.emulator.flag_case import definitions, flag, where
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.stored import store
@@ -428,18 +434,41 @@ def test_nobody_in_particular_has_no_flags(make_client: MakeClient, posthog_flag
         assert make_client().evaluate_flag(None, "on") is None
 
 
-def test_afterwards_all_is_as_before() -> None:
-    before = {name: vars(FlagReader)[name] for name in ("read_plain", "read", "sight", "answer")}
-    with replaced(FlagOverrides()):
-        assert all(vars(FlagReader)[name] is not method for name, method in before.items())
-    assert {name: vars(FlagReader)[name] for name in before} == before
+def test_afterwards_all_is_as_before(posthog: Client) -> None:
+    outer, inner = FlagOverrides(), FlagOverrides()
+    outer.set("on", "outer")
+    inner.set("on", "inner")
+    with decided_by(outer):
+        with decided_by(inner):
+            assert posthog.get_feature_flag(None, "on", distinct_id="u1") == "inner"
+        assert posthog.get_feature_flag(None, "on", distinct_id="u1") == "outer"
+    assert STAND_IN.replace is None
+    assert posthog.get_feature_flag(None, "on", distinct_id="u1") is True
 
 
-def test_every_way_of_asking_a_flag_set_is_covered() -> None:
-    public = {name for name in vars(FlagSet) if not name.startswith("_")} - {"parse"}
-    assert public <= set(vars(SetFlagSet))
-    real = FlagSet.parse({"flags": [None]})
-    assert SetFlagSet(real, FlagOverrides().overrides).problems == real.problems
+def test_no_method_of_a_class_is_replaced(posthog_flags: FlagOverrides) -> None:
+    posthog_flags.set("on", True)
+    code = [
+        vars(owner)[name].__code__.co_filename
+        for owner in (FlagReader, FlagCache, Remote, LocalFlags, FlagSet)
+        for name in vars(owner)
+        if isinstance(vars(owner)[name], FunctionType)
+    ]
+    assert code
+    assert not [name for name in code if "testing" in Path(name).parts]
+
+
+def test_snapshots_of_set_flags_compare_their_definitions(posthog: Client, posthog_flags: FlagOverrides) -> None:
+    plain = posthog.flags(None, distinct_id="u1")
+    posthog_flags.set("on", False)
+    assert posthog.flags(None, distinct_id="u1").changed_since(plain) == ()
+    assert posthog.flags(None, distinct_id="u1").definition("on") == plain.definition("on")
+
+
+def test_every_way_of_asking_local_flags_is_covered() -> None:
+    public = {name for name in vars(KnownFlags) if not name.startswith("_")}
+    assert public == {name for name in vars(SetFlags) if not name.startswith("_")}
+    assert public <= {name for name in dir(LocalFlags) if not name.startswith("_")}
 
 
 # What can't be set

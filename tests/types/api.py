@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 from hogbox import AsyncFlags, AsyncPostHog, Event, Flags, HogboxError, PostHog
 from hogbox._client.flag_reader import FlagValues
 from hogbox._client.recorder import Discarded
-from hogbox._wire.flags import RemoteFlag
 from hogbox._worker.refresher import Refresh
 from hogbox._worker.worker import Delivery
 from hogbox.bound import BoundPostHog
@@ -80,7 +79,7 @@ def reading(posthog: PostHog, session: Session) -> None:
     assert_type(values, FlagValues)
     assert_type(values.payloads, dict[str, Any])
     found = posthog.get_feature_flag_result(session, "on", distinct_id="u1")
-    assert_type(found, FlagResult | RemoteFlag | None)
+    assert_type(found, FlagResult | None)
     flags = posthog.flags(session, distinct_id="u1", person_properties={"plan": "pro"})
     assert_type(flags, Flags)
     assert_type(flags.keys, tuple[str, ...])

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hogbox._client.remote import result_of
 from hogbox._wire.flags import (
     Failure,
+    FlagRecord,
     FlagsAnswer,
-    RemoteFlag,
-    decode_payload,
     flags_request,
     read_answer,
     worth_retrying,
@@ -118,7 +118,7 @@ def test_the_newest_known_answer() -> None:
         True,
     )
     assert set(answer.flags) == {"checkout", "old", "broken"}
-    checkout = answer.flags["checkout"]
+    checkout = result_of(answer.flags["checkout"])
     assert (checkout.value, checkout.enabled, checkout.variant, checkout.payload) == (
         "blue",
         True,
@@ -131,7 +131,7 @@ def test_the_newest_known_answer() -> None:
         0,
         "Matched condition set 1",
     )
-    old, broken = answer.flags["old"], answer.flags["broken"]
+    old, broken = result_of(answer.flags["old"]), result_of(answer.flags["broken"])
     assert (old.value, old.enabled, old.variant, old.payload, old.conclusive) == (False, False, None, None, True)
     assert (broken.value, broken.enabled, broken.conclusive) == (None, None, False)
 
@@ -153,7 +153,7 @@ def test_the_newest_known_answer() -> None:
     ],
 )
 def test_newer_and_odd_records(record: dict[str, Any], value: object, payload: object) -> None:
-    flag = read({"flags": {"a": record}}).flags["a"]
+    flag = result_of(read({"flags": {"a": record}}).flags["a"])
     assert (flag.value, flag.payload) == (value, payload)
 
 
@@ -174,7 +174,7 @@ def test_older_shapes(document: dict[str, Any], values: dict[str, object]) -> No
 def test_the_payloads_of_an_older_shape() -> None:
     for flags in ({"a": True}, ["a"]):
         answer = read({"featureFlags": flags, "featureFlagPayloads": {"a": '{"limit":5}'}})
-        assert answer.flags["a"].payload == {"limit": 5}
+        assert result_of(answer.flags["a"]).payload == {"limit": 5}
     assert read({"featureFlags": {"a": True}, "featureFlagPayloads": 7}).flags["a"].payload is None
 
 
@@ -216,7 +216,7 @@ def test_what_is_worth_retrying(status: int, again: bool) -> None:
     [("", None), (None, None), ("text", "text"), ("[1]", [1]), ("NaN", "NaN"), ({"a": 1}, {"a": 1})],
 )
 def test_payloads(payload: object, decoded: object) -> None:
-    assert decode_payload(payload) == decoded
+    assert result_of(FlagRecord("on", True, payload=payload)).payload == decoded
 
 
 JSON = st.recursive(
@@ -240,6 +240,6 @@ DOCUMENTS = st.fixed_dictionaries(
 def test_no_answer_whatever_makes_reading_it_raise(document: dict[str, Any]) -> None:
     found = read_answer(200, json.dumps(document).encode())
     for flag in found.flags.values() if isinstance(found, FlagsAnswer) else ():
-        assert isinstance(flag, RemoteFlag)
+        assert isinstance(flag, FlagRecord)
         assert flag.value is None or isinstance(flag.value, bool | str)
-        repr(flag.payload)
+        repr(result_of(flag).payload)

@@ -7,14 +7,13 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from hogbox._client.argument import GivenPerson
 from hogbox._client.async_runner import AsyncRunner
 from hogbox._client.exposure import Exposure
 from hogbox._client.flag_reader import FlagReader, FlagValues
-from hogbox._client.local_flags import Person
-from hogbox._client.person import resolve_person
 from hogbox._client.snapshot import AsyncFlags
-from hogbox._wire.flags import RemoteFlag
 from hogbox.flags import FlagResult
+from hogbox.flags._person import Person
 
 
 class AsyncFlagMethods:
@@ -48,15 +47,16 @@ class AsyncFlagMethods:
         track_exposures: bool | None = None,
     ) -> Any:
         """True, False or the key of a variant; the default where the flag is inconclusive or unknown."""
-        result: FlagResult | RemoteFlag | None = None
+        result: FlagResult | None = None
         # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
         alone = groups is None and group_properties is None and device_id is None and fallback is None
         if self._plain and alone and not track_exposures:
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
         if result is None:
-            person = await self._person(
-                ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+            given = GivenPerson(
+                distinct_id, groups, person_properties, group_properties, device_id, properties_complete
             )
+            person = await self._person(ctx, given)
             result = await self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
         return default if result is None or result.value is None else result.value
 
@@ -103,11 +103,10 @@ class AsyncFlagMethods:
         properties_complete: bool | None = None,
         fallback: str | None = None,
         track_exposures: bool | None = None,
-    ) -> FlagResult | RemoteFlag | None:
+    ) -> FlagResult | None:
         """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive."""
-        person = await self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = await self._person(ctx, given)
         result = await self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
         return None if result is None or result.value is None else result
 
@@ -131,9 +130,8 @@ class AsyncFlagMethods:
             self._require_handle(ctx)
             payload = await self._runner.run(self._reader.look_up_payload(ctx, key, match_value, fallback))
             return default if payload is None else payload
-        person = await self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = await self._person(ctx, given)
         result = await self._runner.run(self._reader.read(ctx, key, person, fallback, track=False))
         payload = None if result is None else result.payload
         return default if payload is None else payload
@@ -152,9 +150,8 @@ class AsyncFlagMethods:
         fallback: str | None = None,
     ) -> dict[str, bool | str]:
         """The values of all flags, or of these keys; flags without a value are left out. Never an exposure."""
-        person = await self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = await self._person(ctx, given)
         return (await self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback))).flags
 
     async def get_all_flags_and_payloads(
@@ -171,9 +168,8 @@ class AsyncFlagMethods:
         fallback: str | None = None,
     ) -> FlagValues:
         """`flags` and `payloads` of all flags, or of those with these keys, and whether they are `complete`."""
-        person = await self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = await self._person(ctx, given)
         return await self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback))
 
     async def flags(
@@ -189,9 +185,8 @@ class AsyncFlagMethods:
         track_exposures: bool | None = None,
     ) -> AsyncFlags:
         """A snapshot of one person's flags: evaluated as they are asked for, and the same for as long as it is held."""
-        person = await self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = await self._person(ctx, given)
         view = await self._runner.run(self._reader.view(ctx, person))
         return AsyncFlags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
 
@@ -209,7 +204,8 @@ class AsyncFlagMethods:
         track_exposures: bool | None = None,
     ) -> Any:
         """What PostHog says of a flag now: True, False or a variant's key; the default where it knows no such flag."""
-        person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
+        person = await self._person(ctx, given)
         flag = await self._runner.run(self._reader.ask(ctx, key, person, track_exposures))
         return default if flag is None or flag.value is None else flag.value
 
@@ -226,7 +222,8 @@ class AsyncFlagMethods:
         default: Any = None,
     ) -> Any:
         """The payload of the value that PostHog gives a flag now; the default where there is none."""
-        person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
+        person = await self._person(ctx, given)
         flag = await self._runner.run(self._reader.ask(ctx, key, person, track=False))
         payload = None if flag is None else flag.payload
         return default if payload is None else payload
@@ -243,7 +240,8 @@ class AsyncFlagMethods:
         flag_keys: Iterable[str] | None = None,
     ) -> FlagValues:
         """What PostHog says of all flags now, or of these keys: `flags`, `payloads`, and whether `complete`."""
-        person = await self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
+        person = await self._person(ctx, given)
         return await self._runner.run(self._reader.ask_all(person, flag_keys))
 
     def _require_handle(self, ctx: Any) -> None:
@@ -252,15 +250,5 @@ class AsyncFlagMethods:
     async def _note(self, ctx: Any, exposure: Exposure) -> None:
         await self._runner.run(self._reader.note(ctx, exposure))
 
-    async def _person(
-        self,
-        ctx: Any,
-        distinct_id: str | int | UUID | None,
-        groups: Mapping[str, Any] | None,
-        person_properties: Mapping[str, Any] | None,
-        group_properties: Mapping[str, Mapping[str, Any]] | None,
-        device_id: str | None,
-        properties_complete: bool | None,
-    ) -> Person | None:
-        person = resolve_person(await self._identified(ctx), distinct_id)
-        return self._reader.person(person, groups, person_properties, group_properties, device_id, properties_complete)
+    async def _person(self, ctx: Any, given: GivenPerson) -> Person | None:
+        return given.read(await self._identified(ctx), self._reader.usual.properties_complete)

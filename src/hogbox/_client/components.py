@@ -14,6 +14,7 @@ from hogbox._client.capacity import Capacity
 from hogbox._client.exposure import Exposures
 from hogbox._client.flag_cache import FlagCache
 from hogbox._client.flag_reader import FlagReader, Usual
+from hogbox._client.flag_source import ProjectFlags
 from hogbox._client.local_flags import require_timezone
 from hogbox._client.outbox import Outbox
 from hogbox._client.recorder import Recorder
@@ -68,7 +69,8 @@ class Components:
         exposures = Exposures(
             tables, self.recorder, self.outbox, settings, self._delivery.exposure_seconds, self.capacity
         )
-        return FlagReader(settings, cache, Remote(settings), exposures, kinds, self._usual, self.telemetry)
+        source = ProjectFlags(cache, Remote(settings, self.telemetry), settings.disabled)
+        return FlagReader(settings, source, exposures, kinds, self._usual, self.telemetry)
 
     @cached_property
     def refresher(self) -> Refresher:

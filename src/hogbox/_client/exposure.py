@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 
 from hogbox._client.capacity import Capacity
 from hogbox._client.effect import Flow, Read, Transact, Write
-from hogbox._client.local_flags import Person
 from hogbox._client.outbox import Outbox
 from hogbox._client.recorder import Recorder
 from hogbox._events.exposure import FlagFacts, exposure_id, exposure_properties, is_minimal
@@ -18,6 +17,7 @@ from hogbox._settings.client import ClientSettings
 from hogbox._store.exposure import EXPOSURE, NEW_EXPOSURE, ExposureStatements
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables
+from hogbox.flags._person import Person
 
 _SHARED: Final = 32
 """Hexadecimal digits of an exposure's id with which all notes of it begin; the event's uuid follows."""

@@ -19,10 +19,10 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from hogbox._client.effect import Compute, Flow, Read
-from hogbox._client.local_flags import LocalFlags
+from hogbox._client.local_flags import KnownFlags, LocalFlags
 from hogbox._store.definition import PROJECT, DefinitionStatements
 from hogbox._store.handles.portable import Portable
 from hogbox._store.schema.table import Tables
@@ -46,12 +46,17 @@ class Stamp(NamedTuple):
     etag: str | None
 
 
-class Sight(NamedTuple):
+F = TypeVar("F", bound=KnownFlags, covariant=True)
+
+
+class Sight(NamedTuple, Generic[F]):
     """What a transaction sees: nothing stored (no stamp), what can't be read (no flags), or flags."""
 
     stamp: Stamp | None
-    flags: LocalFlags | None
+    flags: F | None
     digest: bytes = b""
+    final: bool = False
+    """Whether PostHog is not asked for what these flags leave open."""
 
 
 class _Handle:
@@ -75,7 +80,7 @@ class _Private(NamedTuple):
     """What only this handle is served, up to a moment."""
 
     handle: _Handle
-    sight: Sight
+    sight: Sight[LocalFlags]
     until: float
 
 
@@ -106,12 +111,12 @@ class FlagCache:
         self._clock = clock
         self._read_stamp = Portable(statements.read_stamp, PROJECT)
         self._read_text = Portable(statements.read_text, PROJECT)
-        self._current: Sight | None = None
+        self._current: Sight[LocalFlags] | None = None
         self._check_at = float("-inf")
         self._seen_at = 0.0
         self._doubt: _Doubt | None = None
         self._privates: dict[int, _Private] = {}
-        self._recent: OrderedDict[Stamp, Sight] = OrderedDict()
+        self._recent: OrderedDict[Stamp, Sight[LocalFlags]] = OrderedDict()
         self._lock = threading.Lock()
         self._process = os.getpid()
 
@@ -123,7 +128,7 @@ class FlagCache:
                 return current.flags.flag_set
         return None
 
-    def view(self, handle: Any) -> Flow[Sight]:
+    def view(self, handle: Any) -> Flow[Sight[LocalFlags]]:
         """What this handle's transaction (None: a committed one) sees, or saw at most a max age ago.
 
         Raises UnsupportedHandle, TablesError, or what the database raises.
@@ -156,7 +161,7 @@ class FlagCache:
             self._lock, self._process = threading.Lock(), os.getpid()
         return self._lock
 
-    def _look(self, handle: Any, now: float) -> Flow[Sight]:
+    def _look(self, handle: Any, now: float) -> Flow[Sight[LocalFlags]]:
         try:
             sight = yield from self._read(handle)
         except BaseException:
@@ -171,7 +176,7 @@ class FlagCache:
             self._check_at = float("-inf")
         return sight
 
-    def _share(self, sight: Sight, handle: Any, now: float) -> None:
+    def _share(self, sight: Sight[LocalFlags], handle: Any, now: float) -> None:
         self._current = sight
         self._seen_at = now
         if self._doubt is not None and self._doubt.stamp == sight.stamp:
@@ -186,7 +191,7 @@ class FlagCache:
                 }
         self._check_at = now + self._max_age
 
-    def _is_everybodys(self, sight: Sight, handle: Any, now: float) -> bool:
+    def _is_everybodys(self, sight: Sight[LocalFlags], handle: Any, now: float) -> bool:
         """Whether what this handle sees is certain to be committed, and no older than what is known."""
         known = self._current
         if handle is None or (known is not None and known.stamp == sight.stamp):
@@ -201,7 +206,7 @@ class FlagCache:
         self._doubt = _Doubt(sight.stamp, _Handle(handle), now)
         return False
 
-    def _read(self, handle: Any) -> Flow[Sight]:
+    def _read(self, handle: Any) -> Flow[Sight[LocalFlags]]:
         rows = yield Read(handle, self._read_stamp, self._project)
         if not rows:
             return Sight(None, None)
@@ -212,10 +217,10 @@ class FlagCache:
         if not rows:
             return Sight(None, None)
         *stamp, data = rows[0]
-        sight: Sight = yield Compute(partial(self._remember, Stamp(*stamp), data))
+        sight: Sight[LocalFlags] = yield Compute(partial(self._remember, Stamp(*stamp), data))
         return sight
 
-    def _remember(self, stamp: Stamp, data: str | bytes) -> Sight:
+    def _remember(self, stamp: Stamp, data: str | bytes) -> Sight[LocalFlags]:
         text = data.decode() if isinstance(data, bytes) else data
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         same = next((sight for sight in list(self._recent.values()) if sight.digest == digest), None)

@@ -7,14 +7,13 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from hogbox._client.argument import GivenPerson
 from hogbox._client.exposure import Exposure
 from hogbox._client.flag_reader import FlagReader, FlagValues
-from hogbox._client.local_flags import Person
-from hogbox._client.person import resolve_person
 from hogbox._client.runner import Runner
 from hogbox._client.snapshot import Flags
-from hogbox._wire.flags import RemoteFlag
 from hogbox.flags import FlagResult
+from hogbox.flags._person import Person
 
 
 class FlagMethods:
@@ -67,15 +66,16 @@ class FlagMethods:
         With `track_exposures` (default: the client's) a `$feature_flag_called` is captured in the same transaction,
         once per person, flag, answer and groups in the whole fleet.
         """
-        result: FlagResult | RemoteFlag | None = None
+        result: FlagResult | None = None
         # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
         alone = groups is None and group_properties is None and device_id is None and fallback is None
         if self._plain and alone and not track_exposures:
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
         if result is None:
-            person = self._person(
-                ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
+            given = GivenPerson(
+                distinct_id, groups, person_properties, group_properties, device_id, properties_complete
             )
+            person = self._person(ctx, given)
             result = self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
         return default if result is None or result.value is None else result.value
 
@@ -125,14 +125,13 @@ class FlagMethods:
         properties_complete: bool | None = None,
         fallback: str | None = None,
         track_exposures: bool | None = None,
-    ) -> FlagResult | RemoteFlag | None:
+    ) -> FlagResult | None:
         """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive.
 
         `track_exposures` is that of `get_feature_flag`.
         """
-        person = self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = self._person(ctx, given)
         result = self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
         return None if result is None or result.value is None else result
 
@@ -160,9 +159,8 @@ class FlagMethods:
             self._require_handle(ctx)
             payload = self._runner.run(self._reader.look_up_payload(ctx, key, match_value, fallback))
             return default if payload is None else payload
-        person = self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = self._person(ctx, given)
         result = self._runner.run(self._reader.read(ctx, key, person, fallback, track=False))
         payload = None if result is None else result.payload
         return default if payload is None else payload
@@ -181,9 +179,8 @@ class FlagMethods:
         fallback: str | None = None,
     ) -> dict[str, bool | str]:
         """The values of all flags, or of these keys; flags without a value are left out. Never an exposure."""
-        person = self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = self._person(ctx, given)
         return self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback)).flags
 
     def get_all_flags_and_payloads(
@@ -203,9 +200,8 @@ class FlagMethods:
 
         Flags without a value are left out. Never an exposure.
         """
-        person = self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = self._person(ctx, given)
         return self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback))
 
     def flags(
@@ -225,9 +221,8 @@ class FlagMethods:
         Pass it to `capture(..., flags=snapshot)` to tell an event what the person had. Exposures are captured as
         its values are read, in the transaction that it was taken in; taking it is none.
         """
-        person = self._person(
-            ctx, distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-        )
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = self._person(ctx, given)
         view = self._runner.run(self._reader.view(ctx, person))
         return Flags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
 
@@ -249,7 +244,8 @@ class FlagMethods:
         Raises RemoteEvaluationError where PostHog can't be asked or can't say. The request is made inside of the
         caller's transaction, and takes up to a few seconds. `track_exposures` is that of `get_feature_flag`.
         """
-        person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
+        person = self._person(ctx, given)
         flag = self._runner.run(self._reader.ask(ctx, key, person, track_exposures))
         return default if flag is None or flag.value is None else flag.value
 
@@ -269,7 +265,8 @@ class FlagMethods:
 
         Never an exposure. Raises RemoteEvaluationError where PostHog can't be asked or can't say.
         """
-        person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
+        person = self._person(ctx, given)
         flag = self._runner.run(self._reader.ask(ctx, key, person, track=False))
         payload = None if flag is None else flag.payload
         return default if payload is None else payload
@@ -289,7 +286,8 @@ class FlagMethods:
 
         Flags without a value are left out. Raises RemoteEvaluationError where PostHog can't be asked.
         """
-        person = self._person(ctx, distinct_id, groups, person_properties, group_properties, device_id, None)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
+        person = self._person(ctx, given)
         return self._runner.run(self._reader.ask_all(person, flag_keys))
 
     def _require_handle(self, ctx: Any) -> None:
@@ -298,15 +296,5 @@ class FlagMethods:
     def _note(self, ctx: Any, exposure: Exposure) -> None:
         self._runner.run(self._reader.note(ctx, exposure))
 
-    def _person(
-        self,
-        ctx: Any,
-        distinct_id: str | int | UUID | None,
-        groups: Mapping[str, Any] | None,
-        person_properties: Mapping[str, Any] | None,
-        group_properties: Mapping[str, Mapping[str, Any]] | None,
-        device_id: str | None,
-        properties_complete: bool | None,
-    ) -> Person | None:
-        person = resolve_person(self._identified(ctx), distinct_id)
-        return self._reader.person(person, groups, person_properties, group_properties, device_id, properties_complete)
+    def _person(self, ctx: Any, given: GivenPerson) -> Person | None:
+        return given.read(self._identified(ctx), self._reader.usual.properties_complete)

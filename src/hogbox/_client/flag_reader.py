@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
-from hogbox._client.argument import read_group_properties, read_mapping
+from hogbox._client.argument import read_mapping
 from hogbox._client.effect import Flow
 from hogbox._client.exposure import Exposure, Exposures
-from hogbox._client.flag_cache import FlagCache, Sight
-from hogbox._client.local_flags import Person
-from hogbox._client.remote import Remote
+from hogbox._client.flag_cache import Sight
+from hogbox._client.flag_source import STAND_IN, FlagSource, ProjectFlags
+from hogbox._client.local_flags import KnownFlags
+from hogbox._client.remote import facts_of, result_of, results_of
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._delivery.condition import Condition
-from hogbox._events.exposure import FlagFacts
-from hogbox._events.value import class_name, shown
+from hogbox._events.value import shown
 from hogbox._settings.client import ClientSettings
-from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FLAG_MISSING, FlagsAnswer, RemoteFlag
+from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FlagsAnswer
 from hogbox._wire.host import shorten
-from hogbox.errors import InvalidPerson, RemoteEvaluationError, UsageError
+from hogbox.errors import RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
 from hogbox.flags._flag_set import fast_answer
-from hogbox.telemetry import ANSWERED, INCONCLUSIVE, LOCAL, FlagsAsked, FlagsEvaluated, Telemetry
-from hogbox.telemetry import REMOTE as FROM_POSTHOG
+from hogbox.flags._person import Person
+from hogbox.telemetry import INCONCLUSIVE, LOCAL, FlagsEvaluated, Telemetry
 
 log = logging.getLogger("hogbox")
 
@@ -39,8 +38,6 @@ _NO_DEFINITIONS: Final = (
     "worker` or `hogbox refresh` with POSTHOG_PERSONAL_API_KEY and POSTHOG_PROJECT_TOKEN, or ask PostHog for each flag "
     "with evaluate_flag, evaluate_flag_payload or evaluate_all_flags"
 )
-
-Result: TypeAlias = FlagResult | RemoteFlag
 
 
 class FlagValues(NamedTuple):
@@ -74,16 +71,15 @@ class FlagReader:
     def __init__(
         self,
         settings: ClientSettings,
-        cache: FlagCache,
-        remote: Remote,
+        source: ProjectFlags,
         exposures: Exposures,
         kinds: Container[type],
         usual: Usual,
         telemetry: Telemetry,
     ) -> None:
         self._disabled = settings.disabled
-        self._cache = cache
-        self._remote = remote
+        self._own = source
+        self._cache = source.cache
         self._exposures = exposures
         self._kinds = kinds
         self.usual = usual
@@ -110,7 +106,7 @@ class FlagReader:
         if ctx is not None and type(ctx) not in self._kinds:
             return None
         flag_set = self._cache.fresh()
-        if flag_set is None:
+        if flag_set is None or STAND_IN.replace is not None:
             return None
         known = {} if properties is None else properties
         if type(known) is not dict:
@@ -122,38 +118,15 @@ class FlagReader:
             self._telemetry.emit(self._one_inconclusive if result.value is None else self._one_local)
         return result
 
-    def person(
-        self,
-        distinct_id: str | None,
-        groups: Mapping[str, Any] | None,
-        person_properties: Mapping[str, Any] | None,
-        group_properties: Mapping[str, Mapping[str, Any]] | None,
-        device_id: str | None,
-        complete: bool | None,
-    ) -> Person | None:
-        """For whom a flag is read; None where nobody is named. Raises InvalidPerson for what can't be read."""
-        if distinct_id is None:
-            return None
-        if device_id is not None and not issubclass(type(device_id), str):
-            raise InvalidPerson(f"device_id is a text or None, not {class_name(device_id)}")
-        return Person(
-            distinct_id,
-            read_mapping("groups", groups),
-            read_mapping("person_properties", person_properties),
-            read_group_properties(group_properties),
-            device_id,
-            self.usual.properties_complete if complete is None else complete,
-        )
-
     def read(
         self, ctx: Any, key: str, person: Person | None, fallback: str | None, track: bool | None
-    ) -> Flow[Result | None]:
+    ) -> Flow[FlagResult | None]:
         """The flag's result; an inconclusive one where there is no value.
 
         An exposure is noted where the read has a value and tracks.
         """
         _require_key(key)
-        sight = yield from self.sight(ctx, fallback)
+        sight = yield from self._see(ctx, fallback, key, person)
         if person is None:
             return undecided(key, Reason.NOBODY)
         local = sight.flags
@@ -163,7 +136,7 @@ class FlagReader:
             if self.tracks(track) and local is not None:
                 yield from self._exposures.note(ctx, exposure_of(result, person, local))
             return result
-        if fallback == REMOTE:
+        if fallback == REMOTE and not sight.final:
             return (yield from self._fall_back(ctx, key, person, track)) or result
         return result
 
@@ -172,22 +145,15 @@ class FlagReader:
     ) -> Flow[FlagValues]:
         """The values and payloads of all flags, or of those with these keys. Never an exposure."""
         wanted = keys_of(keys)
-        local = (yield from self.sight(ctx, fallback)).flags
+        local = (yield from self._see(ctx, fallback)).flags
         if person is None:
             return NO_VALUES
-        results: dict[str, Result] = {}
+        results: dict[str, FlagResult] = {}
         if local is not None:
-            known = set(local.flag_set.keys)
-            results.update(
-                local.flag_set.evaluate_all(
-                    **person._asdict(), keys=None if wanted is None else [key for key in wanted if key in known]
-                )
-            )
+            results.update(local.evaluate_all(person, wanted))
             self._tell_evaluated(*results.values())
         if fallback == REMOTE:
-            yield from self._fill(
-                results, person, None if local is None else wanted or list(local.flag_set.keys), wanted
-            )
+            yield from self._fill(results, person, None if local is None else wanted or list(local.keys), wanted)
         return _values(results)
 
     def look_up_payload(self, ctx: Any, key: str, match_value: bool | str, fallback: str | None) -> Flow[Any]:
@@ -195,12 +161,12 @@ class FlagReader:
         _require_key(key)
         if not isinstance(match_value, bool | str):
             raise UsageError(f"match_value is True, False or the key of a variant, not {shown(match_value)}")
-        local = (yield from self.sight(ctx, fallback)).flags
+        local = (yield from self._see(ctx, fallback)).flags
         return None if local is None else local.payload(key, match_value)
 
     def view(self, ctx: Any, person: Person | None) -> Flow[View]:
         """The person's flags as they are now."""
-        sight = yield from self.sight(ctx, None)
+        sight = yield from self._see(ctx, None)
         doubt = Reason.NOBODY if person is None else _doubt_of(sight) if sight.flags is None else None
         tell = self._tell_evaluated if self._handlers else None
         revision = sight.stamp and sight.stamp.revision
@@ -217,13 +183,14 @@ class FlagReader:
         about = Person(person, read_mapping("groups", groups))
         return Flags((yield from self.view(ctx, about))).event_properties()
 
-    def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Flow[RemoteFlag | None]:
+    def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Flow[FlagResult | None]:
         """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
         _require_key(key)
-        answer = yield from self.answer(person, [key])
+        answer = yield from self._answer(person, [key])
         if person is None or answer is None:
             return None
-        flag = answer.flags.get(key)
+        record = answer.flags.get(key)
+        flag = None if record is None else result_of(record)
         if (flag is None and answer.errors) or (flag is not None and flag.value is None):
             raise RemoteEvaluationError(
                 f"PostHog could not evaluate {key!r}: {flag.description or flag.reason if flag else 'it failed'}",
@@ -231,62 +198,60 @@ class FlagReader:
             )
         if self.tracks(track):
             value, payload = (flag.value, flag.payload) if flag else (None, None)
-            yield from self._exposures.note(ctx, Exposure(person, key, value, payload, _facts(flag, answer)))
+            yield from self._exposures.note(ctx, Exposure(person, key, value, payload, facts_of(flag, answer)))
         return flag
 
     def ask_all(self, person: Person | None, keys: Iterable[str] | None) -> Flow[FlagValues]:
         """What PostHog says of all flags, or of those with these keys. Raises RemoteEvaluationError."""
-        answer = yield from self.answer(person, keys_of(keys))
+        answer = yield from self._answer(person, keys_of(keys))
         if answer is None:
             return NO_VALUES
-        values = _values(answer.flags)
+        values = _values(results_of(answer))
         return values._replace(complete=values.complete and not answer.errors)
 
     def note(self, ctx: Any, exposure: Exposure) -> Flow[None]:
         """Capture an exposure of a snapshot, unless it is known."""
         return self._exposures.note(ctx, exposure)
 
-    def sight(self, ctx: Any, fallback: str | None) -> Flow[Sight]:
-        """The flags that this transaction sees; without flags, none can be read, and everything is inconclusive.
-
-        All local reads get their flags here, but for `read_plain`.
-        """
-        require_fallback(fallback)
-        if self._disabled:
-            return Sight(None, None)
-        sight: Sight = yield from self._cache.view(ctx)
-        if sight.stamp is not None:
-            self._without_definitions.end()
-        elif fallback is None and self._without_definitions.begin():
-            log.warning(_NO_DEFINITIONS, self._project, extra={"project": self._project})
-        return sight
-
     def tracks(self, choice: bool | None) -> bool:
         """Whether a read is an exposure: as the call says, else as is usual. Never where the client is disabled."""
         return not self._disabled and (self.usual.track_exposures if choice is None else choice)
 
-    def answer(self, person: Person | None, keys: Sequence[str] | None) -> Flow[FlagsAnswer | None]:
+    @property
+    def _source(self) -> FlagSource:
+        """Where flags come from now. All reads ask here, but for `read_plain`."""
+        replace = STAND_IN.replace
+        return self._own if replace is None else replace(self._own)
+
+    def _see(
+        self, ctx: Any, fallback: str | None, key: str | None = None, person: Person | None = None
+    ) -> Flow[Sight[KnownFlags]]:
+        """The flags that this transaction sees; without flags, none can be read, and everything is inconclusive.
+
+        With a key, only this flag is read, for this person. Logs where nothing is stored, when that begins.
+        """
+        require_fallback(fallback)
+        sight = yield from self._source.see(ctx, key, person)
+        if sight.stamp is not None:
+            self._without_definitions.end()
+        elif fallback is None and not self._disabled and self._without_definitions.begin():
+            log.warning(_NO_DEFINITIONS, self._project, extra={"project": self._project})
+        return sight
+
+    def _answer(self, person: Person | None, keys: Sequence[str] | None) -> Flow[FlagsAnswer | None]:
         """What PostHog says of the person's flags, or of those with these keys.
 
-        None for nobody, and where the client is disabled. Raises RemoteEvaluationError. All remote reads ask here.
+        None for nobody, and where the client is disabled. Raises RemoteEvaluationError.
         """
-        if self._disabled or person is None:
+        if person is None:
             return None
-        began = time.perf_counter()
-        try:
-            answer = yield from self._remote.ask(person, keys)
-        except RemoteEvaluationError as error:
-            self._telemetry.emit(FlagsAsked(self._project, error.reason, time.perf_counter() - began))
-            raise
-        self._telemetry.emit(FlagsAsked(self._project, ANSWERED, time.perf_counter() - began))
-        if self._unanswered_reads.end():
+        answer = yield from self._source.ask(person, keys)
+        if answer is not None and self._unanswered_reads.end():
             log.info("PostHog answers questions for flags again", extra={"project": self._project})
-        if decided := sum(flag.value is not None for flag in answer.flags.values()):
-            self._telemetry.emit(FlagsEvaluated(self._project, FROM_POSTHOG, decided))
         return answer
 
     def _unanswered(self, error: RemoteEvaluationError) -> None:
-        """Say that reads fall back to PostHog in vain, when that begins; `answer` says when it is over."""
+        """Say that reads fall back to PostHog in vain, when that begins; `_answer` says when it is over."""
         if self._unanswered_reads.begin():
             facts = {"project": self._project, "reason": error.reason}
             log.warning("flags are inconclusive here, and their defaults are given: %s", error, extra=facts)
@@ -298,16 +263,16 @@ class FlagReader:
             facts = {"project": self._project, "reason": error.reason}
             log.warning("flag %r is inconclusive here, and %s", key, error, extra=facts)
 
-    def _tell_evaluated(self, *results: FlagResult | Result | None) -> None:
-        """Count what was evaluated here; None is a flag without definitions."""
+    def _tell_evaluated(self, *results: FlagResult) -> None:
+        """Count what was evaluated here."""
         if not self._handlers:
             return
-        decided = sum(result is not None and result.value is not None for result in results)
+        decided = sum(result.value is not None for result in results)
         for outcome, flags in ((LOCAL, decided), (INCONCLUSIVE, len(results) - decided)):
             if flags:
                 self._telemetry.emit(FlagsEvaluated(self._project, outcome, flags))
 
-    def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Flow[RemoteFlag | None]:
+    def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Flow[FlagResult | None]:
         """What PostHog says of a flag that is inconclusive here; a failure of it is a warning (P8)."""
         try:
             return (yield from self.ask(ctx, key, person, track))
@@ -319,7 +284,7 @@ class FlagReader:
             return None
 
     def _fill(
-        self, results: dict[str, Result], person: Person, known: Sequence[str] | None, wanted: Sequence[str] | None
+        self, results: dict[str, FlagResult], person: Person, known: Sequence[str] | None, wanted: Sequence[str] | None
     ) -> Flow[None]:
         """Ask PostHog for those that are inconclusive here; what is decided here stays."""
         missing = (
@@ -328,15 +293,16 @@ class FlagReader:
         if missing is not None and not missing:
             return
         try:
-            answer = yield from self.answer(person, missing)
+            answer = yield from self._answer(person, missing)
         except RemoteEvaluationError as error:
             self._unanswered(error)
             return
         if answer is not None:
-            results.update({key: flag for key, flag in answer.flags.items() if missing is None or key in missing})
+            found = results_of(answer)
+            results.update({key: one for key, one in found.items() if missing is None or key in missing})
 
 
-def _doubt_of(sight: Sight) -> Reason:
+def _doubt_of(sight: Sight[KnownFlags]) -> Reason:
     """Why there are no flags: none are stored, or what is stored can't be read."""
     return Reason.NO_DEFINITIONS if sight.stamp is None else Reason.UNSUPPORTED_DEFINITION
 
@@ -361,26 +327,9 @@ def _require_key(key: object) -> None:
         )
 
 
-def _values(results: dict[str, Any] | Any) -> FlagValues:
-    decided = {key: result for key, result in results.items() if result.value is not None}
-    payloads = {key: result.payload for key, result in decided.items()}
+def _values(results: Mapping[str, FlagResult]) -> FlagValues:
+    flags = {key: result.value for key, result in results.items() if result.value is not None}
+    payloads = {key: results[key].payload for key in flags}
     return FlagValues(
-        {key: result.value for key, result in decided.items()},
-        {key: payload for key, payload in payloads.items() if payload is not None},
-        len(decided) == len(results),
-    )
-
-
-def _facts(flag: RemoteFlag | None, answer: FlagsAnswer) -> FlagFacts:
-    error = FLAG_MISSING if flag is None else ERRORS_WHILE_COMPUTING if answer.errors else None
-    return FlagFacts(
-        locally_evaluated=False,
-        id=flag.id if flag else None,
-        version=flag.version if flag else None,
-        has_experiment=flag.has_experiment if flag else None,
-        reason=(flag.description or flag.reason) if flag else None,
-        request_id=answer.request_id,
-        evaluated_at=answer.evaluated_at,
-        error=error,
-        minimal=answer.minimal_events,
+        flags, {key: payload for key, payload in payloads.items() if payload is not None}, len(flags) == len(results)
     )

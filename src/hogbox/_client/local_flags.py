@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Protocol
 
 from hogbox._events.exposure import FlagFacts
-from hogbox.flags import FlagResult, FlagSet
-from hogbox.flags._flag_set import zone_of
+from hogbox.flags import Explanation, FlagResult, FlagSet
+from hogbox.flags._flag_set import explanation_for, result_for, results_for, zone_of
+from hogbox.flags._person import Person
 from hogbox.flags._result import decoded_copy
 
 
-class Person(NamedTuple):
-    """For whom a flag is read: what the caller passed, with the distinct id resolved."""
+class KnownFlags(Protocol):
+    """What a reader and a snapshot need of the flags that a process knows."""
 
-    distinct_id: str
-    groups: Mapping[str, Any] | None = None
-    person_properties: Mapping[str, Any] | None = None
-    group_properties: Mapping[str, Mapping[str, Any]] | None = None
-    device_id: str | None = None
-    properties_complete: bool = False
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all flags."""
+
+    @property
+    def definitions(self) -> Mapping[str, Mapping[str, Any]]:
+        """The flags as PostHog defines them, by key. Not to be changed: they are shared."""
+
+    @property
+    def shared(self) -> Mapping[str, Any]:
+        """What the flags share, such as cohorts."""
+
+    def evaluate(self, key: str, person: Person, now: datetime | None = None) -> FlagResult:
+        """The flag's result for this person. Raises InvalidPerson."""
+
+    def evaluate_all(self, person: Person, keys: Iterable[str] | None = None) -> dict[str, FlagResult]:
+        """The results of all flags, or of those with these keys that are known. Raises InvalidPerson."""
+
+    def explain(self, key: str, person: Person, now: datetime | None = None) -> Explanation:
+        """Why the flag has its value. Raises InvalidPerson."""
+
+    def payload(self, key: str, value: bool | str) -> Any:
+        """The payload that the flag has for this value, whoever asks; None where there is none."""
+
+    def facts(self, key: str) -> FlagFacts:
+        """What events include of a flag besides its value."""
 
 
 @dataclass(slots=True)
@@ -30,11 +51,10 @@ class LocalFlags:
     """The flags of one revision. Never changes; threads may share it."""
 
     flag_set: FlagSet
-    minimal_events: bool
+    definitions: Mapping[str, Mapping[str, Any]]
+    shared: Mapping[str, Any]
+    _minimal_events: bool
     """Whether the project asks for the short form of `$feature_flag_called`."""
-    _raw: Mapping[str, Mapping[str, Any]]
-    _shared: Mapping[str, Any]
-    """What the document says besides its flags."""
 
     @classmethod
     def parse(cls, data: str, timezone: str) -> LocalFlags:
@@ -46,35 +66,31 @@ class LocalFlags:
         flag_set = FlagSet.parse(document, timezone=timezone)
         raw = {flag["key"]: flag for flag in document["flags"] if isinstance(flag, dict) and "key" in flag}
         shared = {name: value for name, value in document.items() if name != "flags"}
-        return cls(flag_set, document.get("minimal_flag_called_events") is True, raw, shared)
+        return cls(flag_set, raw, shared, document.get("minimal_flag_called_events") is True)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all flags, in the order of the document."""
+        return self.flag_set.keys
 
     def evaluate(self, key: str, person: Person, now: datetime | None = None) -> FlagResult:
         """What the flag is for this person."""
-        return self.flag_set.evaluate(
-            key,
-            distinct_id=person.distinct_id,
-            groups=person.groups,
-            person_properties=person.person_properties,
-            group_properties=person.group_properties,
-            device_id=person.device_id,
-            properties_complete=person.properties_complete,
-            now=now,
-        )
+        return result_for(self.flag_set, key, person, now)
 
-    def definition(self, key: str) -> Mapping[str, Any] | None:
-        """A flag as PostHog defines it; None for a key that no flag has."""
-        return self._raw.get(key)
+    def evaluate_all(self, person: Person, keys: Iterable[str] | None = None) -> dict[str, FlagResult]:
+        """What all flags are for this person, or those with these keys."""
+        if keys is not None:
+            known = set(self.flag_set.keys)
+            keys = [key for key in keys if key in known]
+        return results_for(self.flag_set, person, keys)
 
-    def changed_since(self, earlier: LocalFlags) -> tuple[str, ...]:
-        """The keys of the flags that are new, gone or defined differently; all, where what they share differs."""
-        keys = dict.fromkeys([*self._raw, *earlier._raw])
-        if self._shared != earlier._shared:
-            return tuple(keys)
-        return tuple(key for key in keys if self._raw.get(key) != earlier._raw.get(key))
+    def explain(self, key: str, person: Person, now: datetime | None = None) -> Explanation:
+        """Why the flag has its value for this person."""
+        return explanation_for(self.flag_set, key, person, now)
 
     def facts(self, key: str) -> FlagFacts:
         """What events tell of a flag besides its value."""
-        raw = self._raw.get(key, {})
+        raw = self.definitions.get(key, {})
         experiment = raw.get("has_experiment")
         return FlagFacts(
             id=_number(raw.get("id")),
@@ -82,18 +98,31 @@ class LocalFlags:
             has_experiment=experiment if isinstance(experiment, bool) else None,
             reason="Evaluated locally",
             locally_evaluated=True,
-            minimal=self.minimal_events,
+            minimal=self._minimal_events,
         )
 
     def payload(self, key: str, value: bool | str) -> Any:
         """The payload that the flag has for this value, whoever asks; None where there is none."""
-        raw = self._raw.get(key, {})
+        raw = self.definitions.get(key, {})
         filters = raw.get("filters")
         payloads = filters.get("payloads") if isinstance(filters, Mapping) else None
         if not isinstance(payloads, Mapping) or raw.get("has_encrypted_payloads") is True:
             return None
         name = _TEXTS.get(value, value) if isinstance(value, bool) else value
         return decoded_copy(payloads.get(name))
+
+
+def changed_keys(earlier: KnownFlags, later: KnownFlags) -> tuple[str, ...]:
+    """The keys of the flags that are new, gone or defined differently; all, where what they share differs."""
+    keys = dict.fromkeys([*later.definitions, *earlier.definitions])
+    if later.shared != earlier.shared:
+        return tuple(keys)
+    return tuple(key for key in keys if later.definitions.get(key) != earlier.definitions.get(key))
+
+
+def no_flags() -> LocalFlags:
+    """What a process knows where no flags can be read."""
+    return LocalFlags.parse('{"flags": []}', "UTC")
 
 
 def require_timezone(name: str) -> str:

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
 from hogbox._client.exposure import Exposure
-from hogbox._client.local_flags import LocalFlags, Person
+from hogbox._client.local_flags import KnownFlags, changed_keys, no_flags
 from hogbox._events.exposure import flag_properties
 from hogbox._events.value import class_name
 from hogbox.errors import InvalidEvent
-from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
-from hogbox.flags._decision import Decision
+from hogbox.flags import Explanation, FlagResult, Reason
+from hogbox.flags._person import Person
 
 Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""
@@ -31,7 +31,7 @@ _WORDS: Final = {
 class View(NamedTuple):
     """What a snapshot is taken of: flags (None: none can be read), for a person, at a time."""
 
-    local: LocalFlags | None
+    local: KnownFlags | None
     person: Person
     now: datetime
     revision: int | None = None
@@ -60,7 +60,7 @@ class Flags:
     def __init__(self, view: View, expose: Expose | None = None) -> None:
         self.revision = view.revision
         self.readable = view.local is not None
-        self._local = view.local or LocalFlags.parse('{"flags": []}', "UTC")
+        self._local = view.local or no_flags()
         self._person = view.person
         self._now = view.now
         self._expose = expose
@@ -69,7 +69,7 @@ class Flags:
         self._results: dict[str, FlagResult] = {}
 
     def __repr__(self) -> str:
-        return f"Flags({self._person.distinct_id!r}, {len(self._flag_set.keys)} flags)"
+        return f"Flags({self._person.distinct_id!r}, {len(self._local.keys)} flags)"
 
     @property
     def distinct_id(self) -> str | None:
@@ -79,18 +79,18 @@ class Flags:
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of all flags."""
-        return self._flag_set.keys
+        return self._local.keys
 
     def definition(self, key: str) -> Mapping[str, Any] | None:
         """A flag as PostHog defines it, None where there is none. Not to be changed: it is everybody's."""
-        return self._local.definition(key)
+        return self._local.definitions.get(key)
 
     def changed_since(self, earlier: Flags) -> tuple[str, ...]:
         """The keys of the flags that are new, gone or defined differently here than in an earlier snapshot.
 
         Where what flags share has changed, such as cohorts, it is all of them.
         """
-        return self._local.changed_since(earlier._local)
+        return changed_keys(earlier._local, self._local)
 
     def is_enabled(self, key: str, default: bool | None = None) -> bool | None:
         """Whether the flag is on, in whatever variant; the default where that is inconclusive."""
@@ -122,15 +122,11 @@ class Flags:
             return Explanation(
                 self._result(key), None, (), None, (), f"Flag {key!r} is inconclusive: {_WORDS[self._doubt]}."
             )
-        return self._flag_set.explain(key, **self._person._asdict(), now=self._now)
+        return self._local.explain(key, self._person, self._now)
 
     def event_properties(self) -> dict[str, Any]:
         """What an event tells of these flags: `$feature/<key>` of each, and `$active_feature_flags`."""
         return flag_properties(self.all())
-
-    @property
-    def _flag_set(self) -> FlagSet:
-        return self._local.flag_set
 
     def _read(self, key: str) -> FlagResult:
         """A read of the value, which is an exposure where those are tracked."""
@@ -184,10 +180,10 @@ AsyncFlags.__module__ = "hogbox"
 
 def undecided(key: str, reason: Reason) -> FlagResult:
     """An inconclusive result."""
-    return FlagResult(key, Decision(None, reason), None)
+    return FlagResult(key, None, reason)
 
 
-def exposure_of(result: FlagResult, person: Person, local: LocalFlags) -> Exposure:
+def exposure_of(result: FlagResult, person: Person, local: KnownFlags) -> Exposure:
     """That this person was given this result."""
     return Exposure(person, result.key, result.value, result.payload, local.facts(result.key))
 

@@ -35,7 +35,7 @@ class FlagsRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteFlag:
+class FlagRecord:
     """What PostHog says of a flag for one person. Never changes."""
 
     key: str
@@ -50,37 +50,15 @@ class RemoteFlag:
     id: int | None = None
     version: int | None = None
     has_experiment: bool | None = None
-    _payload: Any = None
-
-    @property
-    def conclusive(self) -> bool:
-        """Whether there is a value."""
-        return self.value is not None
-
-    @property
-    def enabled(self) -> bool | None:
-        """Whether the flag is on, in whatever variant; None where PostHog could not tell."""
-        return None if self.value is None else self.value is not False
-
-    @property
-    def variant(self) -> str | None:
-        """The variant's key; None where there is none."""
-        return self.value if isinstance(self.value, str) else None
-
-    @property
-    def payload(self) -> Any:
-        """The payload, decoded; text that is not JSON as it is, None where there is none."""
-        return decode_payload(self._payload)
-
-
-RemoteFlag.__module__ = "hogbox"
+    payload: Any = None
+    """Its text, or what a newer form of the answer has in its place."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlagsAnswer:
     """What PostHog said of one person's flags."""
 
-    flags: Mapping[str, RemoteFlag] = field(default_factory=dict)
+    flags: Mapping[str, FlagRecord] = field(default_factory=dict)
     errors: bool = False
     """Whether some could not be evaluated: the flags may be incomplete."""
     request_id: str | None = None
@@ -160,17 +138,7 @@ def read_answer(status: int, body: bytes, hide: Iterable[str] = ()) -> FlagsAnsw
     )
 
 
-def decode_payload(payload: Any) -> Any:
-    """A payload from its JSON text; text that is not JSON as it is, nothing for an empty one."""
-    if not isinstance(payload, str):
-        return payload
-    try:
-        return json.loads(payload, parse_constant=_refuse) if payload else None
-    except (ValueError, RecursionError):
-        return payload
-
-
-def _flags(document: Mapping[str, Any]) -> dict[str, RemoteFlag] | None:
+def _flags(document: Mapping[str, Any]) -> dict[str, FlagRecord] | None:
     records = document.get("flags")
     if isinstance(records, dict):
         return {key: _flag(key, record) for key, record in records.items() if isinstance(record, dict)}
@@ -178,13 +146,13 @@ def _flags(document: Mapping[str, Any]) -> dict[str, RemoteFlag] | None:
     payloads = document.get("featureFlagPayloads")
     payloads = payloads if isinstance(payloads, dict) else {}
     if isinstance(legacy, list):
-        return {key: RemoteFlag(key, True, _payload=payloads.get(key)) for key in legacy if isinstance(key, str)}
+        return {key: FlagRecord(key, True, payload=payloads.get(key)) for key in legacy if isinstance(key, str)}
     if isinstance(legacy, dict):
-        return {key: RemoteFlag(key, _value(value), _payload=payloads.get(key)) for key, value in legacy.items()}
+        return {key: FlagRecord(key, _value(value), payload=payloads.get(key)) for key, value in legacy.items()}
     return None
 
 
-def _flag(key: str, record: Mapping[str, Any]) -> RemoteFlag:
+def _flag(key: str, record: Mapping[str, Any]) -> FlagRecord:
     reason, metadata = _object(record.get("reason")), _object(record.get("metadata"))
     experiment = metadata.get("has_experiment")
     payload = metadata.get("payload")
@@ -195,7 +163,7 @@ def _flag(key: str, record: Mapping[str, Any]) -> RemoteFlag:
         else:
             enabled, variant = record.get("enabled"), record.get("variant")
             value = _text(variant) or None if variant is not None else enabled if isinstance(enabled, bool) else None
-    return RemoteFlag(
+    return FlagRecord(
         key,
         value,
         _text(reason.get("code")),

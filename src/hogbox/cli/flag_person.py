@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, TypedDict
+from typing import Any
 
 import typer
 
-
-class PersonArguments(TypedDict):
-    """The arguments of `FlagSet.evaluate`."""
-
-    distinct_id: str
-    groups: dict[str, str]
-    person_properties: dict[str, Any]
-    group_properties: dict[str, dict[str, Any]]
-    device_id: str | None
-    properties_complete: bool
+from hogbox.flags._person import Person
 
 
-def person_arguments(
+def person_of(
     distinct_id: str,
     properties: Iterable[str] | None,
     groups: Iterable[str] | None,
     group_properties: Iterable[str] | None,
     device_id: str | None,
     complete: bool,
-) -> PersonArguments:
+) -> Person:
     """The options, taken apart. Raises typer.BadParameter for one that is not of its form."""
     of_groups: dict[str, dict[str, Any]] = {}
     for text in group_properties or ():
@@ -37,7 +28,7 @@ def person_arguments(
             raise typer.BadParameter(f"{text!r} names no group: write --group-property company.seats=12")
         of_groups.setdefault(kind, {})[key] = json_or_text(value)
     given = (_pair(text, "--property plan=pro") for text in properties or ())
-    return PersonArguments(
+    return Person(
         distinct_id=distinct_id,
         groups=dict(_pair(text, "--group company=c-19") for text in groups or ()),
         person_properties={key: json_or_text(value) for key, value in given},

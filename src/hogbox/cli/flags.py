@@ -12,7 +12,7 @@ import typer
 
 from hogbox._operations.stored_flags import Document, StoredFlags
 from hogbox.cli.flag_document import difference_document, explanation_document, result_document
-from hogbox.cli.flag_person import person_arguments
+from hogbox.cli.flag_person import person_of
 from hogbox.cli.flag_view import (
     difference_view,
     explanation_view,
@@ -25,6 +25,7 @@ from hogbox.cli.flag_view import (
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.errors import UnknownFlag
 from hogbox.flags import FlagSet
+from hogbox.flags._flag_set import explanation_for, result_for
 from hogbox.flags._result import FlagResult
 from hogbox.flags._words.change import difference, last_changes
 from hogbox.flags._words.description import describe_flags
@@ -133,8 +134,8 @@ def eval_flag(
 
     Example: hogbox flags eval new-checkout --distinct-id u1 --property plan=pro --database-url sqlite:///app.db
     """
-    person = person_arguments(distinct_id, property, group, group_property, device_id, complete)
-    result = _flag_set(_read(database_url, project, table_prefix), timezone).evaluate(key, **person)
+    person = person_of(distinct_id, property, group, group_property, device_id, complete)
+    result = result_for(_flag_set(_read(database_url, project, table_prefix), timezone), key, person)
     if as_json:
         print_document(result_document(result))
     else:
@@ -162,8 +163,8 @@ def explain_flag(
 
     Example: hogbox flags explain new-checkout --distinct-id u1 --property plan=pro --database-url sqlite:///app.db
     """
-    person = person_arguments(distinct_id, property, group, group_property, device_id, complete)
-    explanation = _flag_set(_read(database_url, project, table_prefix), timezone).explain(key, **person)
+    person = person_of(distinct_id, property, group, group_property, device_id, complete)
+    explanation = explanation_for(_flag_set(_read(database_url, project, table_prefix), timezone), key, person)
     if as_json:
         print_document(explanation_document(explanation))
     else:

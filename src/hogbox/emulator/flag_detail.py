@@ -63,7 +63,7 @@ def _failure(flag: Mapping[str, Any], code: str, description: str) -> dict[str, 
 def _description(result: FlagResult) -> str:
     if result.reason == Reason.CONDITION_MATCH:
         return f"Matched condition set {(result.condition_index or 0) + 1}"
-    return _DESCRIPTIONS[result.reason]
+    return _DESCRIPTIONS[Reason(str(result.reason))]
 
 
 def _metadata(flag: Mapping[str, Any], payload: Any) -> dict[str, Any]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, overload
 
-from hogbox.flags._decision import Decision
 from hogbox.flags._definition import DefinitionsDocument
 from hogbox.flags._flag import Flag
 from hogbox.flags._graph import GraphTooLargeError, order
 from hogbox.flags._person import EvaluatedPerson
 from hogbox.flags._reason import Reason
 from hogbox.flags._result import FlagResult
-
-_UNKNOWN_FLAG = Decision(None, Reason.UNKNOWN_FLAG)
 
 _MOST_FLAGS = 200
 """A flag that leads to more is left to the service."""
@@ -111,7 +108,7 @@ class PlainEvaluator:
 
 def unknown_flag(key: str) -> FlagResult:
     """The result for a key that no flag has."""
-    return FlagResult(key, _UNKNOWN_FLAG, None)
+    return FlagResult(key, None, Reason.UNKNOWN_FLAG)
 
 
 def prerequisites(flag: Flag, flag_of: Callable[[str], Flag]) -> tuple[str, ...]:

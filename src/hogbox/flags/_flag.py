@@ -186,7 +186,9 @@ class Flag:
         """The result for a decision; there are few different ones, so each is made once."""
         result = self._results.get(decision)
         if result is None:
-            result = FlagResult(self.key, decision, self._payload(decision))
+            result = FlagResult(
+                self.key, decision.value, decision.reason, decision.condition_index, self._payload(decision)
+            )
             self._results[decision] = result
         return result
 

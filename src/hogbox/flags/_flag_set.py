@@ -11,7 +11,7 @@ from hogbox.errors import ConfigurationError
 from hogbox.flags._bucket import identifier_of
 from hogbox.flags._definition import DefinitionsDocument
 from hogbox.flags._evaluator import Evaluator, PlainEvaluator
-from hogbox.flags._person import person_of
+from hogbox.flags._person import EvaluatedPerson, Person
 from hogbox.flags._result import FlagResult
 from hogbox.flags._words.explanation import Explanation, explain_flag, explain_unknown
 
@@ -84,16 +84,8 @@ class FlagSet:
             result = fast_answer(self, key, distinct_id, person_properties, properties_complete)
             if result is not None:
                 return result
-        person = person_of(
-            distinct_id,
-            groups,
-            person_properties,
-            group_properties,
-            device_id,
-            properties_complete,
-            now or _clock,
-        )
-        return self._evaluator.evaluate(key, person)
+        person = Person(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        return self._evaluator.evaluate(key, EvaluatedPerson(person, now or _clock))
 
     def evaluate_all(
         self,
@@ -108,18 +100,8 @@ class FlagSet:
         keys: Iterable[str] | None = None,
     ) -> dict[str, FlagResult]:
         """What every flag, or each of `keys`, is for one person; the arguments are those of `evaluate`."""
-        person = person_of(
-            distinct_id,
-            groups,
-            person_properties,
-            group_properties,
-            device_id,
-            properties_complete,
-            now or _clock,
-        )
-        if keys is None:
-            return self._evaluator.evaluate_all(person)
-        return {key: self._evaluator.evaluate(key, person) for key in keys}
+        person = Person(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        return results_for(self, person, keys, now)
 
     def explain(
         self,
@@ -136,17 +118,8 @@ class FlagSet:
         """Why `evaluate` answers what it answers, with every condition and property; the arguments are the
         same.
         """
-        person = person_of(
-            distinct_id,
-            groups,
-            person_properties,
-            group_properties,
-            device_id,
-            properties_complete,
-            now or _clock,
-        )
-        flag = self._plain.prepare(key, person)
-        return explain_unknown(key) if flag is None else explain_flag(flag, person)
+        person = Person(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        return explanation_for(self, key, person, now)
 
 
 def fast_answer(
@@ -157,6 +130,40 @@ def fast_answer(
     if fast_path is None or (identifier := identifier_of(distinct_id)) is None:
         return None
     return fast_path(person_properties, identifier, properties_complete, None)
+
+
+def result_for(flag_set: FlagSet, key: str, person: Person, now: datetime | None = None) -> FlagResult:
+    """What `evaluate` answers for this person."""
+    distinct_id, groups, properties, group_properties, device_id, complete = person
+    if (
+        type(distinct_id) is str
+        and type(properties) is dict
+        and (groups is None or type(groups) is dict)
+        and group_properties is None
+        and device_id is None
+        and now is None
+    ):
+        fast = fast_answer(flag_set, key, distinct_id, properties, complete)
+        if fast is not None:
+            return fast
+    return flag_set._evaluator.evaluate(key, EvaluatedPerson(person, now or _clock))
+
+
+def results_for(
+    flag_set: FlagSet, person: Person, keys: Iterable[str] | None = None, now: datetime | None = None
+) -> dict[str, FlagResult]:
+    """What `evaluate_all` answers for this person."""
+    evaluated, evaluator = EvaluatedPerson(person, now or _clock), flag_set._evaluator
+    if keys is None:
+        return evaluator.evaluate_all(evaluated)
+    return {key: evaluator.evaluate(key, evaluated) for key in keys}
+
+
+def explanation_for(flag_set: FlagSet, key: str, person: Person, now: datetime | None = None) -> Explanation:
+    """What `explain` answers for this person."""
+    evaluated = EvaluatedPerson(person, now or _clock)
+    flag = flag_set._plain.prepare(key, evaluated)
+    return explain_unknown(key) if flag is None else explain_flag(flag, evaluated)
 
 
 def _fastest(plain: PlainEvaluator) -> Evaluator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from hogbox.errors import InvalidPerson
 from hogbox.flags._bucket import Identity, encoded, identifier_of
@@ -42,6 +42,17 @@ class EvaluatedGroup:
         self.properties = {"$group_key": key, **properties}
 
 
+class Person(NamedTuple):
+    """For whom a flag is evaluated, as the caller passed it: the arguments of `FlagSet.evaluate`."""
+
+    distinct_id: str
+    groups: Mapping[str, Any] | None = None
+    person_properties: Mapping[str, Any] | None = None
+    group_properties: Mapping[str, Mapping[str, Any]] | None = None
+    device_id: str | None = None
+    properties_complete: bool = False
+
+
 class EvaluatedPerson:
     """One call's view of a person; also remembers what it found out about cohorts and other flags."""
 
@@ -60,24 +71,20 @@ class EvaluatedPerson:
         "targets",
     )
 
-    def __init__(
-        self,
-        distinct_id: str,
-        groups: Mapping[str, Any],
-        properties: Mapping[str, Any],
-        group_properties: Mapping[str, Mapping[str, Any]],
-        device_id: str | None,
-        complete: bool,
-        now: datetime | Clock,
-    ) -> None:
-        self.properties: dict[str, Any] = {"distinct_id": distinct_id, **properties}
+    def __init__(self, person: Person, now: datetime | Clock) -> None:
+        """Raises InvalidPerson where an argument is of the wrong type."""
+        distinct_id, groups, properties, group_properties, device_id, complete = person
+        _check(distinct_id, device_id, now)
+        self.properties: dict[str, Any] = {"distinct_id": distinct_id, **_mapping("person_properties", properties)}
         self.distinct = identifier_of(distinct_id)
         self.device = device_id
         self.complete = complete
         self.cohorts: dict[str, Outcome] = {}
         self.targets: dict[str, frozenset[Value] | None] = {}
-        self._given_groups = groups
-        self._group_properties = group_properties
+        self._group_properties = _mapping("group_properties", group_properties)
+        for name in self._group_properties:
+            _mapping(f"group_properties[{name!r}]", self._group_properties[name])
+        self._given_groups = _mapping("groups", groups)
         self._groups: dict[str, EvaluatedGroup | None] = {}
         self._now: datetime | Clock = now
         self._shared_steps = self._steps = FLAG_STEPS
@@ -120,29 +127,13 @@ class EvaluatedPerson:
         return Identity(None, Reason.MISSING_CONTEXT, device_missing=True)
 
 
-def person_of(
-    distinct_id: str,
-    groups: Mapping[str, Any] | None,
-    person_properties: Mapping[str, Any] | None,
-    group_properties: Mapping[str, Mapping[str, Any]] | None,
-    device_id: str | None,
-    properties_complete: bool,
-    now: datetime | Clock,
-) -> EvaluatedPerson:
-    """The person that a caller's arguments describe; raises InvalidPerson where one is of the wrong type."""
+def _check(distinct_id: object, device_id: object, now: datetime | Clock) -> None:
     if not isinstance(distinct_id, str):
         raise InvalidPerson(f"distinct_id is a text, not {type(distinct_id).__name__}")
     if device_id is not None and not isinstance(device_id, str):
         raise InvalidPerson(f"device_id is a text or None, not {type(device_id).__name__}")
     if not callable(now) and getattr(now, "tzinfo", None) is None:
         raise InvalidPerson("now is a datetime with a time zone")
-    properties = _mapping("person_properties", person_properties)
-    given = _mapping("group_properties", group_properties)
-    for name in given:
-        _mapping(f"group_properties[{name!r}]", given[name])
-    return EvaluatedPerson(
-        distinct_id, _mapping("groups", groups), properties, given, device_id, properties_complete, now
-    )
 
 
 def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -5,38 +5,72 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from hogbox.flags._decision import Decision
-from hogbox.flags._reason import Reason
-
 
 class FlagResult:
     """A flag's value for one person, or that it is inconclusive, with the reason. Never changes."""
 
-    __slots__ = ("_payload", "condition_index", "key", "reason", "value")
+    __slots__ = (
+        "_payload",
+        "condition_index",
+        "description",
+        "has_experiment",
+        "id",
+        "key",
+        "reason",
+        "value",
+        "version",
+    )
 
     key: str
     """The flag's key."""
 
     value: bool | str | None
-    """True, False, the key of a variant, or None where the answer needs what only PostHog has (inconclusive).
-    """
+    """True, False, the key of a variant, or None where the answer needs what only PostHog has (inconclusive)."""
 
-    reason: Reason
-    """What decided, or why nothing could; a text too, such as `"condition_match"`."""
+    reason: str | None
+    """What decided, or why nothing could: a `Reason` where it was evaluated locally, else PostHog's code, if any."""
 
     condition_index: int | None
     """The condition that decided, from 0; None where none did."""
 
-    def __init__(self, key: str, decision: Decision, payload: Any) -> None:
+    description: str | None
+    """What decided, in PostHog's words; like the three below None where it was evaluated locally."""
+
+    id: int | None
+    """The flag's number in PostHog."""
+
+    version: int | None
+    """The version of the flag that PostHog evaluated."""
+
+    has_experiment: bool | None
+    """Whether an experiment uses the flag."""
+
+    def __init__(
+        self,
+        key: str,
+        value: bool | str | None,
+        reason: str | None,
+        condition_index: int | None = None,
+        payload: Any = None,
+        *,
+        description: str | None = None,
+        id: int | None = None,  # noqa: A002 - the field's name
+        version: int | None = None,
+        has_experiment: bool | None = None,
+    ) -> None:
         self.key = key
-        self.value = decision.value
-        self.reason = decision.reason
-        self.condition_index = decision.condition_index
+        self.value = value
+        self.reason = reason
+        self.condition_index = condition_index
         self._payload = _text(payload)
+        self.description = description
+        self.id = id
+        self.version = version
+        self.has_experiment = has_experiment
 
     @property
     def conclusive(self) -> bool:
-        """Whether PostHog would certainly answer the same."""
+        """Whether there is a value: evaluated locally, it is certain that PostHog answers the same."""
         return self.value is not None
 
     @property
@@ -71,7 +105,17 @@ class FlagResult:
 
     def _facts(self) -> tuple[object, ...]:
         # True == 1 in Python, but no value is a number.
-        return (self.key, self.value, self.reason, self.condition_index, self._payload)
+        return (
+            self.key,
+            self.value,
+            self.reason,
+            self.condition_index,
+            self._payload,
+            self.description,
+            self.id,
+            self.version,
+            self.has_experiment,
+        )
 
 
 def decoded_copy(payload: Any) -> Any:

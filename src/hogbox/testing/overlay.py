@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
-from hogbox._client.local_flags import LocalFlags
-from hogbox._wire.flags import RemoteFlag
-from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
-from hogbox.flags._decision import Decision
+from hogbox._client.local_flags import KnownFlags, no_flags
+from hogbox._events.exposure import FlagFacts
+from hogbox._wire.flags import FlagRecord
+from hogbox.flags import Explanation, FlagResult, Reason
+from hogbox.flags._person import Person
 from hogbox.testing.override import Override, Overrides
 
 BY_A_TEST: Final = "A test set it"
 """What is told of how PostHog came to its answer."""
 
 
-class SetFlagSet(FlagSet):
-    """A flag set that answers what a test has set, and asks the real one for the rest.
+class SetFlags:
+    """Answers what a test has set, and asks the real flags for the rest.
 
-    The real one is asked always, so that what it refuses is refused here too.
+    These are asked always, so that what they refuse is refused here too.
     """
 
-    def __init__(self, real: FlagSet, overrides: Overrides) -> None:
-        self._real = real
+    def __init__(self, real: KnownFlags | None, overrides: Overrides) -> None:
+        self._real = real or no_flags()
         self._overrides = overrides
 
     @property
@@ -32,66 +33,62 @@ class SetFlagSet(FlagSet):
         return tuple(dict.fromkeys((*self._real.keys, *self._overrides.keys)))
 
     @property
-    def problems(self) -> tuple[str, ...]:
-        """Those of the real one."""
-        return self._real.problems
+    def definitions(self) -> Mapping[str, Mapping[str, Any]]:
+        """Those of the real ones."""
+        return self._real.definitions
 
-    def evaluate(self, key: str, *, distinct_id: str, **person: Any) -> FlagResult:
+    @property
+    def shared(self) -> Mapping[str, Any]:
+        """What the real ones share."""
+        return self._real.shared
+
+    def evaluate(self, key: str, person: Person, now: datetime | None = None) -> FlagResult:
         """What is set, else what the real one answers."""
-        real = self._real.evaluate(key, distinct_id=distinct_id, **person)
-        override = self._overrides.find(key, distinct_id)
+        real = self._real.evaluate(key, person, now)
+        override = self._overrides.find(key, person.distinct_id)
         return real if override is None else to_result(key, override)
 
-    def evaluate_all(
-        self, *, distinct_id: str, keys: Iterable[str] | None = None, **person: Any
-    ) -> dict[str, FlagResult]:
+    def evaluate_all(self, person: Person, keys: Iterable[str] | None = None) -> dict[str, FlagResult]:
         """The same of all flags, or of these."""
-        real = self._real.evaluate_all(distinct_id=distinct_id, **person)
-        found = {key: self._overrides.find(key, distinct_id) for key in (self.keys if keys is None else keys)}
+        real = self._real.evaluate_all(person)
+        found = {key: self._overrides.find(key, person.distinct_id) for key in (self.keys if keys is None else keys)}
         results = {key: real.get(key) if one is None else to_result(key, one) for key, one in found.items()}
         return {key: result for key, result in results.items() if result is not None}
 
-    def explain(self, key: str, *, distinct_id: str, **person: Any) -> Explanation:
+    def explain(self, key: str, person: Person, now: datetime | None = None) -> Explanation:
         """Says that the flag is set, else what the real one explains."""
-        real = self._real.explain(key, distinct_id=distinct_id, **person)
-        override = self._overrides.find(key, distinct_id)
+        real = self._real.explain(key, person, now)
+        override = self._overrides.find(key, person.distinct_id)
         return real if override is None else _explanation(key, override)
-
-
-@dataclass(slots=True)
-class SetFlags(LocalFlags):
-    """What a process knows of its flags, with what is set over it."""
-
-    _overrides: Overrides
 
     def payload(self, key: str, value: bool | str) -> Any:
         """What is set for everybody where it is for this value, else what is stored."""
         override = self._overrides.find(key, None)
         if override is None or override.value != value:
-            return LocalFlags.payload(self, key, value)
+            return self._real.payload(key, value)
         return to_result(key, override).payload
 
-
-def overlay(real: LocalFlags | None, overrides: Overrides) -> LocalFlags:
-    """These flags, or none, with what is set over them."""
-    real = real or LocalFlags.parse('{"flags": []}', "UTC")
-    return SetFlags(SetFlagSet(real.flag_set, overrides), real.minimal_events, real._raw, real._shared, overrides)
+    def facts(self, key: str) -> FlagFacts:
+        """Those of the real one."""
+        return self._real.facts(key)
 
 
 def to_result(key: str, override: Override) -> FlagResult:
     """What a local read comes to."""
-    if override.value is None:
-        decision = Decision(None, Reason.MISSING_CONTEXT)
-    else:
-        reason = Reason.NO_CONDITION_MATCH if override.value is False else Reason.CONDITION_MATCH
-        decision = Decision(frozenset({override.value}), reason)
-    return FlagResult(key, decision, override.payload)
+    return FlagResult(key, override.value, _reason(override.value), payload=override.payload)
 
 
-def to_remote_flag(key: str, override: Override) -> RemoteFlag:
+def to_record(key: str, override: Override) -> FlagRecord:
     """What a read that asks PostHog comes to."""
-    result = to_result(key, override)
-    return RemoteFlag(key, result.value, str(result.reason), description=BY_A_TEST, _payload=override.payload)
+    return FlagRecord(
+        key, override.value, str(_reason(override.value)), description=BY_A_TEST, payload=override.payload
+    )
+
+
+def _reason(value: bool | str | None) -> Reason:
+    if value is None:
+        return Reason.MISSING_CONTEXT
+    return Reason.NO_CONDITION_MATCH if value is False else Reason.CONDITION_MATCH
 
 
 def _explanation(key: str, override: Override) -> Explanation:

@@ -45,10 +45,10 @@ def async_captured_events(posthog_table_prefix: str) -> AsyncCapturedEvents:
 def posthog_flags() -> Iterator[FlagOverrides]:
     """Sets what feature flags are, until the test ends: `posthog_flags.set("new-checkout", True)`."""
     from hogbox.testing import FlagOverrides
-    from hogbox.testing.replacement import replaced
+    from hogbox.testing.stand_in import decided_by
 
     overrides = FlagOverrides()
-    with replaced(overrides):
+    with decided_by(overrides):
         yield overrides
 
 

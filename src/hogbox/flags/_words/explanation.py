@@ -212,7 +212,7 @@ def _sentence(flag: Flag, result: FlagResult, possible: tuple[Value, ...] | None
         Reason.EVALUATION_LIMIT: "its filters would take too long for these properties",
         Reason.UNRESOLVED_DEPENDENCY: "a flag that it depends on is inconclusive itself",
         Reason.MISSING_CONTEXT: "something that matters was not passed",
-    }[result.reason]
+    }[Reason(str(result.reason))]
     if result.conclusive:
         return f"Flag {flag.key!r} is {result.value!r}: {because}."
     among = f" (possible: {', '.join(map(repr, possible))})" if possible else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 from openfeature.exception import (
     FlagNotFoundError,
@@ -18,16 +18,15 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagMetadata, FlagResolutionDetails, FlagType, Reason
 
 from hogbox import Flags
-from hogbox._wire.flags import RemoteFlag
 from hogbox.flags import FlagResult
 from hogbox.flags import Reason as Cause
 
 T = TypeVar("T")
 
-Result: TypeAlias = FlagResult | RemoteFlag
 
-
-def resolve(kind: FlagType, key: str, default: T, result: Result | None, snapshot: Flags) -> FlagResolutionDetails[T]:
+def resolve(
+    kind: FlagType, key: str, default: T, result: FlagResult | None, snapshot: Flags
+) -> FlagResolutionDetails[T]:
     """What OpenFeature is told. An inconclusive flag, and one that is off where no boolean is wanted, is the default.
 
     `result` is None where there are no definitions, and PostHog was asked and did not say. Raises OpenFeatureError.
@@ -61,7 +60,7 @@ def trouble_with(snapshot: Flags) -> OpenFeatureError | None:
     return None
 
 
-def reason_of(result: Result, definition: Mapping[str, Any] | None) -> Reason:
+def reason_of(result: FlagResult, definition: Mapping[str, Any] | None) -> Reason:
     """OpenFeature's word for what decided."""
     if result.value is None:
         return Reason.DEFAULT
@@ -88,8 +87,13 @@ _REASONS: Final[Mapping[str, Reason]] = {
 }
 
 
-def _is_unreadable(result: Result, snapshot: Flags) -> bool:
-    return isinstance(result, FlagResult) and result.reason != Cause.NOBODY and not snapshot.readable
+def _is_unreadable(result: FlagResult, snapshot: Flags) -> bool:
+    return _is_local(result) and result.reason != Cause.NOBODY and not snapshot.readable
+
+
+def _is_local(result: FlagResult) -> bool:
+    """Whether it was evaluated in this process; PostHog's own reasons are plain texts."""
+    return isinstance(result.reason, Cause)
 
 
 def _condition(definition: Mapping[str, Any] | None, index: int | None) -> Mapping[str, Any] | None:
@@ -101,35 +105,36 @@ def _condition(definition: Mapping[str, Any] | None, index: int | None) -> Mappi
     return condition if isinstance(condition, Mapping) else None
 
 
-def _metadata(result: Result, definition: Mapping[str, Any] | None) -> FlagMetadata:
-    local = isinstance(result, FlagResult)
+def _metadata(result: FlagResult, definition: Mapping[str, Any] | None) -> FlagMetadata:
+    local = _is_local(result)
+    defined = definition or {}
     known = {
         "posthog_reason": result.reason and str(result.reason),
         "condition_index": result.condition_index,
-        "id": (definition or {}).get("id") if isinstance(result, FlagResult) else result.id,
-        "version": (definition or {}).get("version") if isinstance(result, FlagResult) else result.version,
+        "id": defined.get("id") if local else result.id,
+        "version": defined.get("version") if local else result.version,
         "locally_evaluated": local,
     }
     return {name: value for name, value in known.items() if isinstance(value, bool | int | str)}
 
 
-def _variant(result: Result) -> str:
+def _variant(result: FlagResult) -> str:
     """The name of the value: the variant's key; for others the names under which PostHog keeps their payloads."""
     return result.variant or ("true" if result.value else "false")
 
 
-def _boolean(result: Result) -> bool | None:
+def _boolean(result: FlagResult) -> bool | None:
     return result.enabled
 
 
-def _string(result: Result) -> str | None:
+def _string(result: FlagResult) -> str | None:
     if result.variant is not None:
         return result.variant
     payload = result.payload
     return payload if isinstance(payload, str) else None
 
 
-def _number(result: Result) -> int | float | None:
+def _number(result: FlagResult) -> int | float | None:
     """The payload that is a number; without a payload, the variant's key that reads as one."""
     payload = result.payload
     number = _parse(result.variant or "") if payload is None else payload
@@ -145,24 +150,24 @@ def _parse(text: str) -> int | float | None:
     return None
 
 
-def _integer(result: Result) -> int | None:
+def _integer(result: FlagResult) -> int | None:
     number = _number(result)
     return int(number) if number is not None and (isinstance(number, int) or number.is_integer()) else None
 
 
-def _float(result: Result) -> float | None:
+def _float(result: FlagResult) -> float | None:
     number = _number(result)
     with suppress(OverflowError):
         return float(number) if number is not None and math.isfinite(number) else None
     return None
 
 
-def _object(result: Result) -> dict[str, Any] | list[Any] | None:
+def _object(result: FlagResult) -> dict[str, Any] | list[Any] | None:
     payload = result.payload
     return payload if isinstance(payload, dict | list) else None
 
 
-_READERS: Final[Mapping[FlagType, Callable[[Result], Any]]] = {
+_READERS: Final[Mapping[FlagType, Callable[[FlagResult], Any]]] = {
     FlagType.BOOLEAN: _boolean,
     FlagType.STRING: _string,
     FlagType.INTEGER: _integer,
