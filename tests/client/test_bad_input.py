@@ -264,7 +264,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], type[ConfigurationError], str]] = {
     "an asynchronous callback": (
         {"identify": asynchronous},
         ConfigurationError,
-        "identify is asynchronous and PostHog is not: make it a plain def, or use AsyncPostHog",
+        "identify is a coroutine function, and PostHog is synchronous: use a plain def, or AsyncPostHog",
     ),
     "an asynchronous hook": (
         {"before_send": asynchronous},
