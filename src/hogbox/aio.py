@@ -136,10 +136,10 @@ class AsyncPostHog(AsyncFlagMethods):
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         if type(flags) is AsyncFlags:
             await flags.write_exposures()
-        told = None
+        flag_values = None
         if flags is not None or send_feature_flags:
-            told = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
-        return await self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
+            flag_values = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+        return await self._write(ctx, self._recorder.capture(event, person, properties, groups, options, flag_values))
 
     async def identify(
         self,

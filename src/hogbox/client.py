@@ -180,10 +180,10 @@ class PostHog(FlagMethods):
             return None
         person = resolve_person(self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
-        told = None
+        flag_values = None
         if flags is not None or send_feature_flags:
-            told = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
-        return self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
+            flag_values = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+        return self._write(ctx, self._recorder.capture(event, person, properties, groups, options, flag_values))
 
     def identify(
         self,

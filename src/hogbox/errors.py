@@ -143,4 +143,4 @@ class TablesOutdated(TablesError):
 
 
 class TablesNewer(TablesError):
-    """hogbox's tables were created by a newer version: upgrade this installation of hogbox."""
+    """hogbox's tables were created by a newer version: upgrade hogbox."""

@@ -95,7 +95,7 @@ def test_p9_a_database_that_refuses_does_not_make_it_tell_the_password(hogbox: H
         ),
         ("HOGBOX_BATCH_EVENTS", "many", "HOGBOX_BATCH_EVENTS='many' is not a number"),
         ("HOGBOX_BATCH_EVENTS", "0", "batch_events"),
-        ("HOGBOX_TABLE_PREFIX", "No-Prefix", "table_prefix 'No-Prefix' can't begin a table's name"),
+        ("HOGBOX_TABLE_PREFIX", "No-Prefix", "table_prefix 'No-Prefix' is invalid"),
         ("POSTHOG_HOST", "example.com", "host 'example.com' is not an address such as https://us.i.posthog.com"),
     ],
 )
@@ -124,9 +124,7 @@ def test_migrate_refuses_newer_tables(hogbox: Hogbox, sqlite_database: TestDatab
     sqlite_database.execute("UPDATE posthog_schema SET version = 99, oldest_compatible = 99")
     done = hogbox("migrate", "-d", sqlite_database.url)
     assert (done.returncode, done.stdout) == (1, "")
-    assert (
-        done.stderr == "hogbox: hogbox's tables were created by a newer version: upgrade this installation of hogbox.\n"
-    )
+    assert done.stderr == "hogbox: hogbox's tables were created by a newer version: upgrade hogbox.\n"
 
 
 BLOCK = """

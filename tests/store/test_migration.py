@@ -22,7 +22,7 @@ from tests.store.test_event import begin_by_hand
 
 MISSING = "hogbox's tables do not exist in this database: run `hogbox migrate`, or call PostHog.create_tables() once."
 OUTDATED = "hogbox's tables are of an older version: run `hogbox migrate`, or call PostHog.create_tables() once."
-NEWER = "hogbox's tables were created by a newer version: upgrade this installation of hogbox."
+NEWER = "hogbox's tables were created by a newer version: upgrade hogbox."
 
 ACTIONS: dict[str, Callable[[PostHog], Any]] = {
     "capture": lambda posthog: posthog.capture(None, "paid", distinct_id="u1"),

@@ -39,7 +39,7 @@ class Runner:
             return result
 
     def write(self, ctx: Any, statement: Portable, values: tuple[Any, ...]) -> int:
-        """Run the statement in the caller's transaction; where `ctx` is None, in one of its own."""
+        """Run the statement in the caller's transaction; if `ctx` is None, in a transaction of its own."""
         if ctx is not None:
             return self.writer.write(ctx, statement, values)
         with self._database.begin() as connection:

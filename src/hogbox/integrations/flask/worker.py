@@ -1,6 +1,6 @@
-"""The worker thread of each process that serves requests: begun by its first request, ended with the process.
+"""The worker thread of each process that serves requests: started by its first request, stopped with the process.
 
-Not before: threads don't survive a fork, and servers fork after they have loaded the application.
+Not earlier: threads don't survive a fork, and servers fork after loading the application.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _SHUTDOWN_SECONDS: Final = 20.0
 
 
 def with_worker(wsgi_app: WSGIApplication, posthog: PostHog) -> WSGIApplication:
-    """The same application, which starts the client's worker where its process has none.
+    """The same application, which starts the client's worker if its process has none.
 
-    What goes wrong is logged, and tried again with the next request.
+    Errors are logged, and the next request tries again.
     """
     started_in: int | None = None
 
