@@ -117,6 +117,7 @@ class PostHog(FlagMethods):
             self._components.thread,
         )
         self._reader = self._components.reader(self._runner.writer.kinds)
+        # Reads of flags take a shorter path then: there is no callback to call, and no exposure to write.
         self._plain = identify is None and not track_exposures and not self._components.settings.disabled
 
     def __repr__(self) -> str:
@@ -353,6 +354,7 @@ class PostHog(FlagMethods):
         self._components.shutdown(timeout)
 
     def _identified(self, ctx: Any) -> str | int | UUID | None:
+        # Before the callback, which would fail on an unsupported handle with an error of its own.
         if ctx is not None:
             self._runner.writer.require(ctx)
         return self._identify(ctx) if self._identify else None
@@ -378,5 +380,6 @@ class PostHog(FlagMethods):
             entry = self._runner.run(self._capacity.admit(ctx, entry))
         statement, values = self._outbox.insert(entry)
         self._runner.write(ctx, statement, values)
+        # The caller commits later, which hogbox does not notice: after a hint, the worker polls often for a while.
         self._thread.hint()
         return entry.uuid

@@ -111,6 +111,7 @@ def new_context(
     outer = None if fresh else _current.get()
     context = outer.copy() if outer else Context()
     if distinct_id is not None:
+        # Without the outer context's callback, which would have precedence over the id that is given here.
         context.distinct_id, context.find_distinct_id = resolve(None, distinct_id), None
     if find_distinct_id is not None:
         context.find_distinct_id = find_distinct_id

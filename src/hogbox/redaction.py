@@ -147,6 +147,7 @@ def _require_patterns(given: Iterable[Any]) -> tuple[TextPattern, ...]:
                 f"patterns must contain EMAIL, CARD, TOKEN or a compiled regular expression for text, not {one!r}"
             )
         patterns.append(one)
+    # Tokens first: otherwise, EMAIL would take a password in a URL for a part of an address.
     return tuple(sorted(patterns, key=lambda one: one is not TOKEN))
 
 

@@ -132,6 +132,7 @@ class Telemetry:
 
     def emit(self, event: TelemetryEvent) -> None:
         """Call all handlers with this event. Never raises."""
+        # A copy: a handler may detach itself, and another thread may attach one.
         for handler in tuple(self.handlers):
             try:
                 handler(event)

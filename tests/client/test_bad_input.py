@@ -92,7 +92,7 @@ CALLS: dict[str, tuple[Callable[[PostHog], Any], type[HogboxError], str]] = {
     "more than can be kept": (
         lambda posthog: posthog.capture(None, "paid", distinct_id="u1", properties={"text": "x" * 8_000_000}),
         InvalidEvent,
-        "the event takes 8,000,",
+        "the event has 8,000,",
     ),
 }
 

@@ -34,6 +34,7 @@ class AsyncRunner:
                 try:
                     outcome = await self._do(effect)
                 except BaseException as error:
+                    # The flow may handle it, or has to release something: a cancellation included.
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)

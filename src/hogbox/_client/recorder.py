@@ -218,7 +218,7 @@ class Recorder:
         own = self._described(error, details)
         nothing: Mapping[str, Any] = {}
         given = merge_properties(_tolerated("properties", lambda: _with_context(properties), nothing), own)
-        if stamp.nobody and distinct_id is None:
+        if stamp.personless and distinct_id is None:
             given.setdefault(builder.PERSON_PROFILE, False)
         person = distinct_id or stamp.distinct_id
         grouped = _tolerated("groups", lambda: self._with_groups(groups), self._own_and_machine)
@@ -226,7 +226,7 @@ class Recorder:
             return self._draft(builder.EXCEPTION, person, given, grouped, options, stamp)
         except Exception as unusable:
             log.warning("exception captured without the arguments of the call: %s", error_text(unusable))
-            alone = {**own, builder.PERSON_PROFILE: False} if stamp.nobody and distinct_id is None else own
+            alone = {**own, builder.PERSON_PROFILE: False} if stamp.personless and distinct_id is None else own
             return self._draft(builder.EXCEPTION, person, alone, self._own_and_machine, NO_OPTIONS, stamp)
 
     def _stamp(self, error: object, distinct_id: str | None, options: Options) -> Stamp:
@@ -236,7 +236,7 @@ class Recorder:
         if stamp is None:
             uuid = _tolerated("uuid", lambda: self._uuid(options), "") or self._new_uuid()
             timestamp = _tolerated("timestamp", lambda: self._timestamp(options), self._now())
-            stamp = make_stamp(uuid, timestamp, distinct_id or self._new_uuid(), nobody=distinct_id is None)
+            stamp = make_stamp(uuid, timestamp, distinct_id or self._new_uuid(), personless=distinct_id is None)
         if is_exception(error):
             put_stamp(error, stamp, context)
         return stamp
@@ -268,6 +268,7 @@ class Recorder:
             "event": name,
             "distinct_id": distinct_id,
             "timestamp": stamp.timestamp if stamp else self._timestamp(options),
+            # hogbox's own properties last: PostHog reads them, and only a hook may override them.
             "properties": {**cleaned, **own},
         }
         if self._hooks:
@@ -305,6 +306,7 @@ class Recorder:
         return result
 
     def _uuid(self, options: Options) -> str:
+        # An empty text counts as not given, without a warning.
         if options.uuid is not None and not (type(options.uuid) is str and not options.uuid):
             if parsed := parse_uuid(options.uuid):
                 return parsed
@@ -317,7 +319,7 @@ class Recorder:
 
     def _new_uuid(self) -> str:
         # The system's random bytes, although they are slower: a generator in the process would repeat after a fork.
-        return uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big") >> 6)
+        return uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big") >> 6)  # 74 of 80 bits
 
     def _timestamp(self, options: Options) -> str:
         if options.timestamp is None:

@@ -31,6 +31,7 @@ class Runner:
                 try:
                     outcome = self.do(effect)
                 except BaseException as error:
+                    # The flow may handle it, or has to release something: KeyboardInterrupt included.
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)

@@ -190,9 +190,9 @@ def _entry(error: BaseException, mechanism: dict[str, Any], project: Project, ro
 
 
 def _converted(thing: object, boundary: dict[str, Any]) -> dict[str, Any]:
-    """The entry for what is no exception: its `message` under its `name`; else its own text, under `Error`.
+    """The entry for an object that is not an exception: its `message` and `name`; else its own text, as `Error`.
 
-    Text in `stack` may come from any language: the mechanism keeps it as it is, and no frames are invented.
+    Text in `stack` may come from any language: the mechanism keeps it unchanged, and no frames are made of it.
     """
     message = _text_at(thing, "message")
     name, stack = (_text_at(thing, "name"), _text_at(thing, "stack")) if message is not None else (None, None)
@@ -208,7 +208,7 @@ def _converted(thing: object, boundary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value(error: BaseException) -> str:
-    """`str(error)`; where that is empty or fails, the text of its `message` or `detail`, if it has one."""
+    """`str(error)`; if that is empty or fails, the text of its `message` or `detail`, if it has one."""
     text = _text(_read(error, "message")) or _text(_read(error, "detail")) or ""
     return _printed(error, text or _unprintable(error)) or text
 
@@ -243,7 +243,7 @@ def _text_at(thing: Any, name: str) -> str | None:
 
 
 def _read(thing: object, name: str) -> Any:
-    """The attribute of that name; None where there is none, or reading it raises."""
+    """The attribute of that name; None if there is none, or reading it raises."""
     try:
         return getattr(thing, name, None)
     except Exception:

@@ -150,7 +150,7 @@ def _variables(entry: TracebackType) -> dict[str, Any]:
 
 
 def _absolute(filename: str, root: str) -> PurePath | None:
-    """The file's path without `..`, a relative one below the root; None for what is no file (`<string>`)."""
+    """The file's path without `..`, a relative one below the root; None if it is not a file (`<string>`)."""
     if not filename or filename.startswith("<"):
         return None
     path = PurePath(root, filename)
@@ -159,7 +159,7 @@ def _absolute(filename: str, root: str) -> PurePath | None:
     parts: list[str] = []
     for part in path.parts[1:]:
         if part == "..":
-            del parts[-1:]
+            del parts[-1:]  # a slice: there may be no parent left
         else:
             parts.append(part)
     return PurePath(path.anchor, *parts)

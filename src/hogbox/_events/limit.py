@@ -25,11 +25,12 @@ _MERGES: Final = ("$create_alias", "$merge_dangerously")
 
 
 def refusal(event: Mapping[str, Any], payload: str) -> str | None:
-    """Why PostHog would refuse or garble this event, or None where it can be delivered.
+    """Why PostHog would refuse or garble this event, or None if it can be delivered.
 
     Raises InvalidEvent for an event that is too large for one of the supported databases.
     """
     size = len(payload) if payload.isascii() else len(payload.encode())
+    # Escaping makes a text at most three times as long: two bytes of UTF-8 become six. Most need no exact count.
     stored = size if payload.isascii() or 3 * size <= MAX_STORED_BYTES else len(escape(payload))
     if stored > MAX_STORED_BYTES:
         raise InvalidEvent(

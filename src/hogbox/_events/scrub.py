@@ -32,6 +32,7 @@ def of_regex(regex: re.Pattern[str]) -> TextPattern:
 _LOCAL: Final = r"[^\s@%<>()\[\],;:\"'\\/=?&#|{}]"
 _ADDRESS: Final = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++(?:@|%40)[\w-]++(?:\.[\w-]++)++")
 
+# Not the decimals of a number; groups may be separated by a space, a hyphen or a no-break space.
 _DIGITS: Final = re.compile(r"(?<![0-9])(?<![0-9]\.)[0-9]++(?:[ \-\u00a0][0-9]++)*+")
 _GROUP: Final = re.compile(r"[0-9]++")
 _CARD_LENGTHS: Final[dict[str, tuple[int, ...]]] = {
@@ -81,7 +82,7 @@ def _without_cards(text: str) -> str:
 
 
 def _without_cards_among(found: re.Match[str]) -> str:
-    """Groups of digits, without those that are a card number together: each begins and ends where a group does."""
+    """Groups of digits without card numbers; a card number starts and ends at the limits of groups."""
     text = found[0]
     if len(text) < _SHORTEST_CARD:
         return text

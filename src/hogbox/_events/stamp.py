@@ -27,7 +27,7 @@ class Stamp(str):
 
     timestamp: str
     distinct_id: str
-    nobody: bool
+    personless: bool
     """Whether the distinct id was generated because none was known."""
     traceback: TracebackType | None
     """Its outermost entry at the last capture: held, so that no later entry can be mistaken for it."""
@@ -46,15 +46,15 @@ class Stamp(str):
         return str, (str(self),)
 
 
-def make_stamp(uuid: str, timestamp: str, distinct_id: str, *, nobody: bool) -> Stamp:
+def make_stamp(uuid: str, timestamp: str, distinct_id: str, *, personless: bool) -> Stamp:
     """The stamp of an event."""
     stamp = Stamp(uuid)
-    stamp.timestamp, stamp.distinct_id, stamp.nobody = timestamp, distinct_id, nobody
+    stamp.timestamp, stamp.distinct_id, stamp.personless = timestamp, distinct_id, personless
     return stamp
 
 
 def find_stamp(error: BaseException, context: object) -> Stamp | None:
-    """The stamp of an earlier capture of the same raise; None where there is none, or the exception was raised again.
+    """The stamp of an earlier capture of the same raise; None if there is none, or the exception was raised again.
 
     An exception without a traceback was not raised, and its captures can't be distinguished: each is an event. An
     exception that is captured first and raised later counts as captured once.
@@ -66,8 +66,8 @@ def find_stamp(error: BaseException, context: object) -> Stamp | None:
 
 
 def put_stamp(error: BaseException, stamp: Stamp, context: object) -> None:
-    """Keep the stamp with the exception, as of where it is now and in this request context (None: in none)."""
-    kept = make_stamp(stamp.uuid, stamp.timestamp, stamp.distinct_id, nobody=stamp.nobody)
+    """Store the stamp on the exception, for its current traceback and request context (None: outside of any)."""
+    kept = make_stamp(stamp.uuid, stamp.timestamp, stamp.distinct_id, personless=stamp.personless)
     before = _kept(error)
     kept.earlier = None if before is None else before.earlier if before == stamp else before.traceback
     kept.traceback = traceback_of(error)
@@ -98,7 +98,7 @@ def _dict(error: BaseException) -> dict[str, Any]:
 
 
 def _goes_on(stamp: Stamp, traceback: TracebackType, context: object) -> bool:
-    """Whether an exception with this traceback is still on its way from where it was when the stamp was made.
+    """Whether an exception with this traceback is still propagating from the place where the stamp was made.
 
     Python adds an entry at the front for each frame that the exception leaves, and keeps the old entries when the same
     object is raised again. So the entries added since decide: if they are the callers of the stamp's frame, in order,

@@ -49,7 +49,7 @@ def require_moment(value: Any) -> datetime:
 
 
 def read_text(text: str) -> str | None:
-    """The ISO 8601 text in UTC, or None where it is not one; a text without an offset is UTC."""
+    """The ISO 8601 text in UTC, or None if it is invalid; a text without an offset is UTC."""
     try:
         moment = datetime.fromisoformat(text)
         return utc_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -355,4 +355,5 @@ _CONVERSIONS: Final[tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], 
     ((datetime, date, time), lambda value: value.isoformat()),
     ((bytes, bytearray, memoryview), _bytes_text),
 )
-"""The first matching type applies; the result of a conversion is cleaned again."""
+"""The first matching type applies, so Enum comes first: its members may be texts or numbers too. The result of a
+conversion is cleaned again."""

@@ -46,6 +46,7 @@ class DeliverySettings:
         for row in rows(type(self)):
             value, label = getattr(self, row.name), f"{row.name} ({row.variables[0]})"
             row.check(value, label)
+            # Reading a variable converts it, but an argument is taken as it is.
             if row.kind.types == (int,) and not isinstance(value, int):
                 raise ConfigurationError(f"{label} must be a whole number, not {value!r}")
         if self.lease_seconds < 1.5 * self.request_timeout_seconds:

@@ -22,6 +22,7 @@ def polling_interval(environment: Mapping[str, str]) -> tuple[int, str | None]:
     text = environment.get(POLLING_VARIABLE, "").strip()
     if not text:
         return POLLING_SECONDS, None
+    # Truncated: Python refuses to convert very long digits, and 12 of them are too large already.
     if text.isascii() and text.isdigit() and 0 < (seconds := int(text[:12])) <= _LONGEST_POLLING_SECONDS:
         return seconds, None
     return (

@@ -45,6 +45,7 @@ class Setting:
 
     def value(self, argument: Any, environment: Mapping[str, str]) -> Any:
         """The argument, else the variable's value, else the default, unchecked. Raises ConfigurationError."""
+        # An empty text counts as not given, as for variables: deployments often pass unset values as empty ones.
         if argument is not None and argument != "":
             return argument
         variable = self.variable_in_use(environment)
@@ -52,6 +53,7 @@ class Setting:
 
     def check(self, value: Any, label: str) -> Any:
         """The value, checked and normalized. Raises ConfigurationError, with the label in its message."""
+        # Defaults are valid by definition, including None, which the checks do not accept.
         return value if value == self.default else self.kind.check(label, value)
 
     def variable_in_use(self, environment: Mapping[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""One flag in an answer of `/flags`: its value, the reason and what else PostHog says of it."""
+"""One flag in a response of `/flags`: its value, the reason and its metadata."""
 
 from __future__ import annotations
 

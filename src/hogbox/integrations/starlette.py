@@ -162,7 +162,7 @@ class HogboxMiddleware:
                 await self._identify(connection)
                 await self.app(scope, receive, note_status)
             except (ClientDisconnect, WebSocketDisconnect):
-                raise
+                raise  # the client went away: not an error of the application
             except Exception as error:
                 if self._capture_exceptions:
                     await _report(self._posthog, error, status)
@@ -210,6 +210,7 @@ async def _end(posthog: PostHog | AsyncPostHog, timeout: float) -> None:
 async def _drain(posthog: PostHog | AsyncPostHog, timeout: float) -> None:
     """The worker stops first and releases its shards: until then, no other worker may deliver their events."""
     ends = time.monotonic() + timeout
+    # At least half of the grace: stopping takes a moment even if nothing is to be drained.
     await _wait(posthog.shutdown, max(timeout, _GRACE / 2))
     if not timeout:
         return

@@ -95,7 +95,7 @@ def test_encrypted_events_are_shown_and_put_back_where_their_key_is(
     site.execute("UPDATE posthog_outbox SET payload = :sealed", sealed=sealed)
     assert "order placed" not in text_of(admin, "/admin/hogbox/outboxevent/")
     bury(site)
-    assert "not put back" in act(admin, ids(site))
+    assert "not requeued" in act(admin, ids(site))
     monkeypatch.setenv(VARIABLE, key)
     assert "order placed" in text_of(admin, DEAD)
     assert "order placed" in text_of(admin, f"{DEAD}{ids(site)[0]}/change/")

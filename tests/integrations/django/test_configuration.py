@@ -34,7 +34,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
         {"TOKEN": "phc_x"},
         "unknown key 'TOKEN' in HOGBOX; the keys are BEFORE_SEND, CAPTURE_TRACING_HEADERS, ",
     ),
-    "lower case": ({"host": "x"}, "HOGBOX has an unknown key, 'host'"),
+    "lower case": ({"host": "x"}, "unknown key 'host' in HOGBOX"),
     "no text": ({"HOST": 8010}, "HOGBOX['HOST'] must be text, not int"),
     "no choice": ({**TOKEN, "DISABLED": "0"}, "HOGBOX['DISABLED'] must be True or False, not str"),
     "no personless": ({**TOKEN, "PERSONLESS": 1}, "HOGBOX['PERSONLESS'] must be True or False, not int"),

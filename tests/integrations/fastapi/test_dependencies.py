@@ -259,5 +259,5 @@ def test_dependencies_do_not_show_in_the_schema(app: FastAPI) -> None:
 
 @pytest.mark.parametrize("make", [flags_of, async_flags_of])
 def test_what_is_no_session_is_told_at_once(make: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"pass Annotated\[Session, Depends\(get_session\)\]"):
+    with pytest.raises(ConfigurationError, match=r"must be Annotated\[Session, Depends\(get_session\)\]"):
         make(None)

@@ -117,6 +117,7 @@ class HogboxCelery:
             if self._app.configured:
                 self._schedule()
         for signal, receiver in self._receivers:
+            # Not weak: nothing else keeps a reference to these bound methods, or to this object.
             signal.connect(receiver, weak=False)
 
     # Tasks

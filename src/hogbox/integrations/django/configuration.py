@@ -108,6 +108,7 @@ def _value(key: str, value: Any) -> Any:
     if key == "DELIVERY":
         return _delivery(value)
     types = _types(key)
+    # In Python, True is also an int.
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise ConfigurationError(f"HOGBOX[{key!r}] must be {_WORDS[types[0]]}, not {type(value).__name__}")
     return value

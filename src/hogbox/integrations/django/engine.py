@@ -64,7 +64,7 @@ def _connect_postgresql(alias: str) -> Any:
     if role := connection.settings_dict["OPTIONS"].get("assume_role"):
         with driver.cursor() as cursor:
             cursor.execute("SELECT set_config('role', %s, false)", [role])
-        driver.commit()
+        driver.commit()  # a rollback would reset the role
     return driver
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("hogbox")
 
 _SHUTDOWN_SECONDS: Final = 20.0
+"""Longer than a request may take by default (15 s), so that its events are settled and not sent again."""
 
 
 def with_worker(wsgi_app: WSGIApplication, posthog: PostHog) -> WSGIApplication:
@@ -31,6 +32,7 @@ def with_worker(wsgi_app: WSGIApplication, posthog: PostHog) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         nonlocal started_in
         if started_in != os.getpid():
+            # Set before the start, so that concurrent requests do not start it too.
             started_in = os.getpid()
             try:
                 posthog.start()
