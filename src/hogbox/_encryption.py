@@ -1,11 +1,11 @@
-"""Encryption of payloads at rest, with the keys of `HOGBOX_ENCRYPTION_KEYS`: Fernet, of the `cryptography` package.
+"""Encryption of payloads at rest with the keys in `HOGBOX_ENCRYPTION_KEYS`: Fernet, from the `cryptography` package.
 
-The first key encrypts, all decrypt: so keys are rotated. Without keys payloads are stored as they are; those that were
-stored before keys were set, or between two, are read as they are too.
+The first key encrypts and all keys decrypt, so that keys can be rotated. Without keys, payloads are stored in plain
+text. Payloads that were stored in plain text can be read after keys have been set.
 
-What is encrypted is an envelope: the project, shard and lane of the row, then the payload. A payload that is moved to
-another row, or whose row is changed, is not opened. Payloads that were encrypted without an envelope are opened as long
-as their key is among the keys.
+The plaintext is an envelope: the project, shard and lane of the row, then the payload. A payload that was moved to
+another row, or of which the row was changed, is not decrypted. Payloads that were encrypted without an envelope (by
+earlier versions) are decrypted as long as their key is among the keys.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ VARIABLE: Final = "HOGBOX_ENCRYPTION_KEYS"
 
 _PREFIX: Final = "fernet:"
 _BOUND: Final = f"{_PREFIX}2:"
-"""Before payloads in an envelope. No token of Fernet's has a colon, so that none without one begins like this."""
+"""The prefix of payloads with an envelope. A Fernet token contains no colon: other payloads can't begin like this."""
 
 _ENVELOPE: Final = "hogbox-envelope "
-"""How what is encrypted begins, with an envelope. It is authenticated, and no event's JSON begins like this: the two
-forms can't be taken for each other by changing the prefix of a stored payload."""
+"""The beginning of an envelope, inside the encrypted text. It is authenticated, and no event's JSON begins like this:
+changing the prefix of a stored payload can't make one form pass for the other."""
 
 SEALED: Final = f"{_PREFIX}%"
-"""What encrypted payloads are LIKE."""
+"""The SQL LIKE pattern of encrypted payloads."""
 
 
 class Place(Protocol):
-    """Where a payload is stored: a row of the outbox or of the dead letters."""
+    """The row of the outbox or of the dead letters that a payload is stored in."""
 
     @property
     def project(self) -> str:
@@ -50,7 +50,7 @@ class Place(Protocol):
 
     @property
     def lane(self) -> str:
-        """The family of endpoints."""
+        """`analytics`, `historical` or `exposure`."""
 
 
 class _Row(NamedTuple):
@@ -65,12 +65,16 @@ def is_sealed(payload: object) -> bool:
 
 
 def open_payload(payload: str, place: Place | None = None) -> str:
-    """A stored payload as plain text, with the keys of the environment. Raises what `Cipher.open` raises."""
+    """Decrypt a stored payload with the keys in the environment; a plain payload is returned unchanged.
+
+    `place` is the payload's row: an object with `project`, `shard` and `lane`; with None the row is not checked. Raises
+    UndecryptablePayload, MisplacedPayload, ConfigurationError for invalid keys, or MissingDependency.
+    """
     return Cipher.load(os.environ).open(payload, place) if is_sealed(payload) else payload
 
 
 def readable(payload: str | bytes, place: Place | None) -> str:
-    """The same, but as it is stored where it can't be opened here: for what shows events to people."""
+    """The same, for display: a payload that can't be decrypted here is returned as it is stored."""
     if isinstance(payload, bytes):
         return payload.hex().upper()
     try:
@@ -80,9 +84,10 @@ def readable(payload: str | bytes, place: Place | None) -> str:
 
 
 def move_payload(payload: str, place: Place, project: str) -> str:
-    """The payload of a row as it is to be stored when the row's project becomes another one; the same if it is plain.
+    """Re-encrypt a row's payload for another project; a plain payload is returned unchanged.
 
-    With the keys of the environment. Raises what `Cipher.open` raises.
+    `place` is the current row: an object with `project`, `shard` and `lane`. Uses the keys in the environment. Raises
+    UndecryptablePayload, MisplacedPayload, ConfigurationError for invalid keys, or MissingDependency.
     """
     if not is_sealed(payload):
         return payload
@@ -95,19 +100,19 @@ def new_key() -> str:
     try:
         from cryptography.fernet import Fernet
     except ImportError as error:
-        raise _missing("a key is made with") from error
+        raise _missing("generating a key needs") from error
     return Fernet.generate_key().decode()
 
 
 class Cipher:
-    """Encrypts and decrypts payloads; where it has no keys it leaves them as they are. Shows no key (P9)."""
+    """Encrypts and decrypts payloads; without keys it leaves them unchanged. Its `repr` shows no key (P9)."""
 
     def __init__(self, fernet: MultiFernet | None) -> None:
         self._fernet = fernet
 
     @classmethod
     def load(cls, environment: Mapping[str, str]) -> Self:
-        """With the environment's keys. Raises ConfigurationError for what is no key, and MissingDependency."""
+        """A cipher with the environment's keys. Raises ConfigurationError for an invalid key, or MissingDependency."""
         text = environment.get(VARIABLE, "").strip()
         return cls(_fernet([key.strip() for key in text.split(",")]) if text else None)
 
@@ -115,7 +120,7 @@ class Cipher:
         return f"Cipher({'with' if self.has_keys else 'without'} keys)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("keys are not to be stored")
+        raise TypeError("a Cipher can't be pickled: it holds encryption keys")
 
     @property
     def has_keys(self) -> bool:
@@ -123,17 +128,17 @@ class Cipher:
         return self._fernet is not None
 
     def seal(self, payload: str, place: Place) -> str:
-        """The payload as it is to be stored in a row with this project, shard and lane: in ASCII, encrypted or not."""
+        """The stored form of a payload, for a row with this project, shard and lane: ASCII, encrypted or not."""
         if self._fernet is None:
             return escape(payload)
         envelope = f"{_ENVELOPE}{_header(place)}\n{payload}"
         return _BOUND + self._fernet.encrypt(envelope.encode()).decode()
 
     def open(self, payload: str, place: Place | None = None) -> str:
-        """A stored payload as it was captured. `place` is its row; None opens it wherever it was found.
+        """A stored payload as it was captured. `place` is its row; with None the row is not checked.
 
-        Raises UndecryptablePayload where no key fits or the text was changed, and MisplacedPayload, which is one, where
-        the payload was encrypted for another project, shard or lane than its row has.
+        Raises UndecryptablePayload if no key decrypts it or the text was changed, and its subclass MisplacedPayload if
+        the payload was encrypted for a different project, shard or lane.
         """
         if not is_sealed(payload):
             return payload
@@ -150,7 +155,7 @@ class Cipher:
 
     def _decrypt(self, token: str) -> str:
         if self._fernet is None:
-            raise UndecryptablePayload(f"the payload is encrypted, and no keys are set here: set {VARIABLE}")
+            raise UndecryptablePayload(f"the payload is encrypted, and this process has no keys: set {VARIABLE}")
         from cryptography.fernet import InvalidToken
 
         try:
@@ -160,8 +165,8 @@ class Cipher:
 
 
 def _header(place: Place) -> str:
-    """The place in one line, always the same for the same place."""
-    # An exposure is sent, and set aside, as an event of analytics.
+    """The place on one line; equal places give equal lines."""
+    # A dead letter of an exposure is stored in the lane of analytics: its payload must still decrypt there.
     lane = ANALYTICS if place.lane == EXPOSURES else place.lane
     return json.dumps([place.project, place.shard, lane])
 
@@ -177,8 +182,8 @@ def _fernet(keys: list[str]) -> MultiFernet:
             found.append(Fernet(key))
         except ValueError:
             raise ConfigurationError(
-                f"key {number} of {len(keys)} in {VARIABLE} is none: each is 32 bytes in base64, as `hogbox keygen` "
-                "prints them, and commas are between them"
+                f"key {number} of {len(keys)} in {VARIABLE} is invalid: keys are 32 bytes in base64, as printed by "
+                "`hogbox keygen`, separated by commas"
             ) from None
     return MultiFernet(found)
 

@@ -1,4 +1,4 @@
-"""AsyncPostHog: what an asynchronous application holds. The same as `PostHog`, awaited where it may wait."""
+"""AsyncPostHog: the asynchronous client. The same as `PostHog`; methods that may wait are coroutines."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ __all__ = ["AsyncPostHog"]
 
 
 class AsyncPostHog(AsyncFlagMethods):
-    """A PostHog client for asyncio over the application's own database. Never blocks the event loop.
+    """A PostHog client for asyncio that stores events in the application's own database. Never blocks the event loop.
 
-    Names, order, semantics and errors are those of `PostHog`; what touches a database or the network is awaited.
-    `ctx` is a SQLAlchemy AsyncSession or AsyncConnection, or a connection of psycopg (asynchronous), asyncpg (also one
-    of a pool), aiosqlite, asyncmy or aiomysql; or None, and the event is committed at once by itself.
+    The methods, arguments and errors are those of `PostHog`; methods that use the database or the network are awaited.
+    `ctx` is a SQLAlchemy AsyncSession or AsyncConnection, or a connection of psycopg (asynchronous), asyncpg (also from
+    a pool), aiosqlite, asyncmy or aiomysql. With `ctx=None`, the event is committed at once in its own transaction.
 
-    Arguments are those of `PostHog`, but for:
+    The arguments are those of `PostHog`, except:
 
-        database: A URL or an Engine, synchronous or not. hogbox's own transactions, and workers, use it from threads,
-            with a synchronous driver: psycopg, sqlite3 or PyMySQL where an asynchronous one is named.
-        identify: May also be asynchronous.
+        database: A URL or an Engine, synchronous or asynchronous. hogbox's own transactions and its workers use it from
+            threads with a synchronous driver: psycopg, sqlite3 or PyMySQL in place of an asynchronous one.
+        identify: May also be a coroutine function.
     """
 
     def __init__(
@@ -106,12 +106,12 @@ class AsyncPostHog(AsyncFlagMethods):
 
     @property
     def discarded(self) -> Discarded:
-        """How many events were captured here but not written, by reason."""
+        """The numbers of events that this client did not write, by reason, since it was created."""
         return self._recorder.discarded
 
     @property
     def telemetry(self) -> Telemetry:
-        """What this client, its worker and its refreshes do, for handlers that are attached to it."""
+        """Telemetry of this client, its worker and its refreshes: attach handlers to receive its events."""
         return self._components.telemetry
 
     async def capture(
@@ -129,17 +129,17 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Capture an event of the application."""
+        """Capture an event. Arguments, return value and errors are those of `PostHog.capture`."""
         if self._recorder.disabled:
             return None
         person = resolve_person(await self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         if type(flags) is AsyncFlags:
             await flags.write_exposures()
-        told = None
+        flag_values = None
         if flags is not None or send_feature_flags:
-            told = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
-        return await self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
+            flag_values = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+        return await self._write(ctx, self._recorder.capture(event, person, properties, groups, options, flag_values))
 
     async def identify(
         self,
@@ -152,7 +152,7 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Set properties of a person."""
+        """Set properties of a person. Arguments, return value and errors are those of `PostHog.identify`."""
         if self._recorder.disabled:
             return None
         person = require_person(resolve_person(await self._identified(ctx), distinct_id))
@@ -172,7 +172,7 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Set properties of a group, such as a company."""
+        """Set properties of a group. Arguments, return value and errors are those of `PostHog.group_identify`."""
         if self._recorder.disabled:
             return None
         self._require_handle(ctx)
@@ -192,7 +192,7 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Say that `alias` is the same person as the distinct id: what it did is counted as theirs."""
+        """Make `alias` a second distinct id of the same person. As `PostHog.alias`, awaited."""
         if self._recorder.disabled:
             return None
         person = require_person(resolve_person(await self._identified(ctx), distinct_id))
@@ -215,7 +215,7 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Capture an exception with its causes and stack, a text, or anything with a `message`."""
+        """Capture an exception. Arguments, return value and errors are those of `PostHog.capture_exception`."""
         if self._recorder.disabled:
             return None
         try:
@@ -231,13 +231,17 @@ class AsyncPostHog(AsyncFlagMethods):
             return await self._write(ctx, entry)
 
     async def create_tables(self) -> None:
-        """Create hogbox's tables, or bring older ones up to date. Safe at every start, in several processes at once."""
+        """Create hogbox's tables, or upgrade older ones. Safe at every start, in several processes at once.
+
+        Raises TablesNewer if a newer version of hogbox created them, or the database's errors.
+        """
         await asyncio.to_thread(self._components.create_tables)
 
     async def deliver(self, *, timeout: float | None = 30.0, progress: Progress | None = None) -> Delivery:
-        """Deliver the events that wait now, and return when that is done: for cron jobs and serverless functions.
+        """Deliver the events that are waiting now, then return: for cron jobs and serverless functions.
 
-        Where it is cancelled it ends as soon as what it is sending is settled.
+        Arguments, return value and errors are those of `PostHog.deliver`. If it is cancelled, its thread stops after
+        its current requests.
         """
         worker = self._components.drainer()
         try:
@@ -247,7 +251,7 @@ class AsyncPostHog(AsyncFlagMethods):
             raise
 
     async def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
-        """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later."""
+        """Request the project's flag definitions now and store them. As `PostHog.refresh_flag_definitions`, awaited."""
         refresher = self._components.refresher
         return await asyncio.to_thread(refresher.refresh_if_due if only_if_due else refresher.refresh)
 
@@ -256,11 +260,14 @@ class AsyncPostHog(AsyncFlagMethods):
         return await self.refresh_flag_definitions()
 
     async def start(self) -> None:
-        """Deliver from a thread of this process, until `shutdown`. Does nothing where it already does."""
+        """Start a worker thread in this process, which delivers until `shutdown`. As `PostHog.start`, awaited."""
         await asyncio.to_thread(self._components.thread.start)
 
     async def shutdown(self, timeout: float | None = None) -> None:
-        """End the thread that `start` began, once what it is sending is settled; close connections."""
+        """Stop the worker thread after its current requests, and close connections. May be called twice.
+
+        `timeout` is the longest time to wait for the thread, in seconds; None for no limit.
+        """
         await self._transport.close()
         await asyncio.to_thread(self._components.shutdown, timeout)
 
@@ -270,7 +277,7 @@ class AsyncPostHog(AsyncFlagMethods):
         return await found if isawaitable(found) else found
 
     async def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
-        """The distinct id, or None: an exception is worth reporting though nobody can be named."""
+        """The distinct id, or None: an exception is worth reporting even if the person is unknown."""
         self._require_handle(ctx)
         try:
             identified = await self._identified(ctx)

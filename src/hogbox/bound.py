@@ -1,6 +1,6 @@
-"""Bound clients: the methods of a client without their first argument, which comes from where the binding says.
+"""Bound clients: the methods of a client without `ctx`; a callback returns the current transaction instead.
 
-For frameworks that have a current transaction, such as Django, and for code that is handed one.
+For frameworks with a current transaction, such as Django, and for code that receives one from its caller.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def _bound(
 class BoundPostHog:
     """The capturing and flag-reading methods of `PostHog`, each in the transaction that `current_ctx` returns.
 
-    The client, or what returns it: then it is asked for at every call, and need not be there before the first.
+    Arguments:
+        client: A `PostHog`, or a function that returns one. The function is called at each use of the client, so the
+            client need not exist before the first use.
+        current_ctx: Called at each method call; returns a transaction as `PostHog` takes it, or None.
     """
 
     def __init__(self, client: PostHog | Callable[[], PostHog], current_ctx: Callable[[], Any]) -> None:
@@ -39,7 +42,7 @@ class BoundPostHog:
 
     @property
     def client(self) -> PostHog:
-        """The client itself, for everything else."""
+        """The client itself, for all other methods."""
         return self._client if isinstance(self._client, PostHog) else self._client()
 
     capture = _bound(PostHog.capture)

@@ -1,4 +1,4 @@
-"""PostHog: what a synchronous application holds. Captures events in the caller's transactions, and delivers them."""
+"""PostHog: the synchronous client. Captures events in the caller's transactions, and delivers them."""
 
 from __future__ import annotations
 
@@ -32,39 +32,39 @@ __all__ = ["PostHog"]
 
 
 class PostHog(FlagMethods):
-    """A PostHog client over the application's own database.
+    """A PostHog client that stores events in the application's own database.
 
-    Capturing methods take the caller's transaction first, `ctx`: a SQLAlchemy Session or Connection, or a connection
-    of sqlite3, psycopg or PyMySQL; or None, and the event is committed at once by itself. hogbox never commits or
-    rolls back a transaction that it was handed. Each method returns the event's uuid, or None where `before_send`
-    refused the event or the client is disabled.
+    Capturing methods take the caller's transaction as the first argument, `ctx`: a SQLAlchemy Session or Connection, or
+    a connection of sqlite3, psycopg or PyMySQL. With `ctx=None`, the event is committed at once in a transaction of its
+    own. hogbox never commits or rolls back the caller's transaction. Each method returns the event's uuid, or None if
+    `before_send` discarded the event or the client is disabled.
 
     Arguments:
         database: A URL (`sqlite:///app.db`, `postgresql://…`, `mysql://…`) or a SQLAlchemy Engine; default:
-            `HOGBOX_DATABASE_URL`. Only `ctx=None`, workers and `create_tables` need it.
+            `HOGBOX_DATABASE_URL`. Required only for `ctx=None`, workers and `create_tables`.
         project_token: The project's public token, `phc_…`; default: `POSTHOG_PROJECT_TOKEN` or `POSTHOG_API_KEY`.
-        host: Default: `POSTHOG_HOST`, else PostHog's US cloud.
+        host: The URL of PostHog; default: `POSTHOG_HOST`, else PostHog's US cloud.
         personal_api_key: The secret key for flag definitions, `phs_…` (or a personal one, `phx_…`); default:
-            `POSTHOG_PERSONAL_API_KEY`. Only a process that refreshes them needs it. It is never stored or shown.
-        identify: Called with `ctx`; returns the distinct id, or None to leave it to the argument.
-        before_send: A callable or a list of them: event -> event, changed or not, or None to refuse it. Where one
-            raises, the event is not sent.
+            `POSTHOG_PERSONAL_API_KEY`. Required only in processes that refresh definitions. Never stored or shown.
+        identify: Called with `ctx`; returns the distinct id, or None to use the argument of the call.
+        before_send: A function or a list of functions that receive each event and return it, changed or not, or None to
+            discard it. If one raises, the event is discarded.
         disabled: Capture nothing; default: `HOGBOX_DISABLED`.
-        disable_geoip: Tell PostHog not to locate people by the address of this server.
-        table_prefix: Of hogbox's tables; default: `HOGBOX_TABLE_PREFIX`, else `posthog_`.
-        delivery: How the worker delivers; default: from `HOGBOX_…`, see `DeliverySettings`.
-        definitions_max_age: Seconds for which flags are read without a look whether their definitions have changed;
+        disable_geoip: Ask PostHog not to derive a location from the address of this server.
+        table_prefix: The prefix of hogbox's tables; default: `HOGBOX_TABLE_PREFIX`, else `posthog_`.
+        delivery: The settings of the worker; default: from the environment, see `DeliverySettings`.
+        definitions_max_age: Seconds for which flags are read without checking whether their definitions have changed;
             default: `HOGBOX_DEFINITIONS_MAX_AGE_SECONDS`, else 1.
-        flags_timezone: The project's time zone, in which dates without an offset are meant; an IANA name.
-        properties_complete: That calls pass all properties there are of a person: one that is missing is not set.
-        track_exposures: Capture `$feature_flag_called` with the reads of flags' values, unless a call says otherwise.
-        exception_locals: Tell the local variables of the application's own frames with `capture_exception`, as text;
-            what is named or looks like a secret is `[redacted]`.
-        keep_stale_definitions: Keep the last good flag definitions however long PostHog's cache of them is cold,
-            instead of none after 5 minutes; default: `HOGBOX_KEEP_STALE_DEFINITIONS`.
+        flags_timezone: The project's time zone, for dates without an offset in flag definitions; an IANA name.
+        properties_complete: Calls pass all properties of a person: a property that is missing counts as not set.
+        track_exposures: Capture `$feature_flag_called` when flag values are read; each call can override it.
+        exception_locals: Include the local variables of the application's own stack frames in captured exceptions, as
+            text. A variable with a name or value that looks like a secret is `[redacted]`.
+        keep_stale_definitions: Keep the last flag definitions for as long as PostHog's cache of them is cold, instead
+            of dropping them after 5 minutes; default: `HOGBOX_KEEP_STALE_DEFINITIONS`.
 
-    Raises ConfigurationError where these can't work, before anything is captured. Nothing is connected, queried or
-    started before the first method that needs it.
+    Raises ConfigurationError for invalid arguments, before anything is captured. The constructor does not connect,
+    query or start anything.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class PostHog(FlagMethods):
         )
         if iscoroutinefunction(identify):
             raise ConfigurationError(
-                "identify is asynchronous and PostHog is not: make it a plain def, or use AsyncPostHog"
+                "identify is a coroutine function, and PostHog is synchronous: use a plain def, or AsyncPostHog"
             )
         self._identify = identify
         self._recorder = self._components.recorder
@@ -117,6 +117,7 @@ class PostHog(FlagMethods):
             self._components.thread,
         )
         self._reader = self._components.reader(self._runner.writer.kinds)
+        # Reads of flags take a shorter path then: there is no callback to call, and no exposure to write.
         self._plain = identify is None and not track_exposures and not self._components.settings.disabled
 
     def __repr__(self) -> str:
@@ -132,12 +133,12 @@ class PostHog(FlagMethods):
 
     @property
     def discarded(self) -> Discarded:
-        """How many events were captured here but not written, by reason."""
+        """The numbers of events that this client did not write, by reason, since it was created."""
         return self._recorder.discarded
 
     @property
     def telemetry(self) -> Telemetry:
-        """What this client, its worker and its refreshes do, for handlers that are attached to it."""
+        """Telemetry of this client, its worker and its refreshes: attach handlers to receive its events."""
         return self._components.telemetry
 
     def capture(
@@ -155,32 +156,35 @@ class PostHog(FlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Capture an event of the application.
+        """Capture an event.
 
         Arguments:
+            ctx: The caller's transaction, or None to commit the event at once.
             event: The event's name, not empty.
-            distinct_id: Whose event it is; the `identify` callback's answer wins over it.
-            properties: Any values; what JSON can't say is sent as null, with a warning in the log.
+            distinct_id: The distinct id of the person. A value returned by the `identify` callback has precedence.
+            properties: The event's properties, of any types. A value without a JSON form is sent as null, with a
+                warning in the log.
             groups: Group types and keys, such as `{"company": "c-19"}`.
-            flags: A snapshot from `PostHog.flags`: the event tells what the person had, as `$feature/<key>` and
-                `$active_feature_flags`. Properties of yours with these names win.
-            send_feature_flags: The same from the definitions, without a snapshot: flags that the distinct id and the
-                groups do not decide are left out.
-            timestamp: When it happened; default: now. A naive datetime is local time.
+            flags: A snapshot from `PostHog.flags`: its values are added to the event as `$feature/<key>` and
+                `$active_feature_flags`. Entries of `properties` with these names have precedence.
+            send_feature_flags: Evaluate the flags for this event and add their values in the same way. Flags that are
+                inconclusive with the distinct id and the groups alone are left out.
+            timestamp: When the event happened; default: now. A naive datetime is local time.
             uuid: The event's id; default: a new one.
-            disable_geoip: For this event only.
+            disable_geoip: Overrides the client's `disable_geoip` for this event.
             idempotency_key: The same key gives the same uuid. PostHog drops a repeat if its timestamp is the same too.
 
-        Raises MissingDistinctId, InvalidEvent, UnsupportedHandle, TablesError, or what the database raises.
+        Returns the event's uuid, or None if it was discarded. Raises MissingDistinctId, InvalidEvent,
+        UnsupportedHandle, OutboxFull, TablesError, or the database's errors.
         """
         if self._recorder.disabled:
             return None
         person = resolve_person(self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
-        told = None
+        flag_values = None
         if flags is not None or send_feature_flags:
-            told = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
-        return self._write(ctx, self._recorder.capture(event, person, properties, groups, options, told))
+            flag_values = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+        return self._write(ctx, self._recorder.capture(event, person, properties, groups, options, flag_values))
 
     def identify(
         self,
@@ -193,10 +197,10 @@ class PostHog(FlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Set properties of a person.
+        """Set properties of a person (`$identify`).
 
-        `properties` may hold `$set`, `$set_once` and `$anon_distinct_id`; without `$set`, all others are what is set.
-        The other arguments and what is raised are those of `capture`.
+        `properties` may contain `$set`, `$set_once` and `$anon_distinct_id`. Without `$set`, all other properties are
+        set. The other arguments, the return value and the errors are those of `capture`.
         """
         if self._recorder.disabled:
             return None
@@ -217,10 +221,10 @@ class PostHog(FlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Set properties of a group, such as a company.
+        """Set properties of a group, such as a company (`$groupidentify`).
 
-        The `identify` callback is not asked. Without `distinct_id` the event is the group's own, `$<type>_<key>`.
-        The other arguments and what is raised are those of `capture`.
+        The `identify` callback is not called. Without `distinct_id`, the event has the group's own distinct id,
+        `$<type>_<key>`. The other arguments, the return value and the errors are those of `capture`.
         """
         if self._recorder.disabled:
             return None
@@ -239,9 +243,9 @@ class PostHog(FlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Say that `alias` is the same person as the distinct id: what it did is counted as theirs.
+        """Make `alias` a second distinct id of the same person (`$create_alias`): PostHog merges their events.
 
-        The other arguments and what is raised are those of `capture`.
+        The other arguments, the return value and the errors are those of `capture`.
         """
         if self._recorder.disabled:
             return None
@@ -265,23 +269,23 @@ class PostHog(FlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Capture an exception with its causes and stack, a text, or anything with a `message`.
+        """Capture an exception with its causes and stack, a text, or any object with a `message` (`$exception`).
 
-        Without a distinct id the event is personless. The transaction in `ctx` is likely to be rolled back with the
-        exception, and the event with it: pass None where it should be kept.
+        Without a distinct id, the event is personless. The transaction in `ctx` is likely to be rolled back because of
+        the exception, and the event with it: pass `ctx=None` to keep the event.
 
-        An exception that is captured by several layers on its way is one event; raised again, it is another one. An
-        `identify` callback that raises, and arguments that can't be used, are warnings in the log here: the event
-        arrives with the rest.
+        An exception that several layers capture as it propagates is one event; if it is raised again, it is another
+        event. An `identify` callback that raises and invalid arguments are logged as warnings: the event is captured
+        without them.
 
         Arguments:
             error: Default: the exception that is being handled.
             level: `fatal`, `error`, `warning`, `info` or `debug`.
-            handled: False where the exception escaped the application.
-            fingerprint: Groups exceptions into one issue.
+            handled: False if the application did not handle the exception.
+            fingerprint: Exceptions with the same fingerprint belong to the same issue.
 
-        The other arguments are those of `capture`. Raises InvalidEvent where no error is given and none is being
-        handled, UnsupportedHandle, TablesError, or what the database raises.
+        The other arguments and the return value are those of `capture`. Raises InvalidEvent if no error is given and
+        none is being handled, UnsupportedHandle, OutboxFull, TablesError, or the database's errors.
         """
         if self._recorder.disabled:
             return None
@@ -298,33 +302,33 @@ class PostHog(FlagMethods):
             return self._write(ctx, entry)
 
     def create_tables(self) -> None:
-        """Create hogbox's tables, or bring older ones up to date. Safe at every start, in several processes at once.
+        """Create hogbox's tables, or upgrade older ones. Safe at every start, in several processes at once.
 
-        Raises TablesNewer where a newer hogbox made them.
+        Raises TablesNewer if a newer version of hogbox created them, or the database's errors.
         """
         self._components.create_tables()
 
     def deliver(self, *, timeout: float | None = 30.0, progress: Progress | None = None) -> Delivery:
-        """Deliver the events that wait now, and return when that is done: for cron jobs and serverless functions.
+        """Deliver the events that are waiting now, then return: for cron jobs and serverless functions.
 
         Arguments:
-            timeout: Seconds after which to leave the rest for another time; None to wait however long it takes.
-            progress: Called with the number of events settled and of all that waited.
+            timeout: Seconds after which to return, with the remaining events left in the outbox; None for no limit.
+            progress: Called with two numbers: the events settled so far, and all events that were waiting.
 
-        Raises TablesError, or what the database raises. A server that fails raises nothing: what could not be delivered
-        is counted as `waiting`.
+        Returns the numbers of events that were delivered, became dead letters, and are still waiting. Raises
+        TablesError or the database's errors. Failures of PostHog are not raised: undelivered events count as `waiting`.
         """
         return self._components.drain(self._components.drainer(), timeout, progress)
 
     def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
-        """Ask PostHog for the project's flag definitions now, and store them; the next refresh is an interval later.
+        """Request the project's flag definitions now and store them; the next refresh is due an interval later.
 
-        With `only_if_due` it is skipped where a process asked less than an interval ago: for jobs of a scheduler,
-        which then keep the definitions fresh as workers do, and together with them.
+        With `only_if_due`, the request is skipped if any process made one less than an interval ago: for scheduled
+        jobs, which then keep the definitions fresh as workers do, and alongside them.
 
-        Returns what became of it: `updated`, `unchanged`, `empty`, `stale`, `skipped` or `error`, with a reason where
-        there is more to say. Takes up to a minute where PostHog is slow or busy. Raises TablesError, or what the
-        database raises; nothing of PostHog's.
+        Returns the result, `updated`, `unchanged`, `empty`, `stale`, `skipped` or `error`, with a reason for most of
+        them. Takes up to a minute if PostHog is slow or busy. Raises TablesError or the database's errors; failures of
+        PostHog are not raised.
         """
         refresher = self._components.refresher
         return refresher.refresh_if_due() if only_if_due else refresher.refresh()
@@ -334,27 +338,29 @@ class PostHog(FlagMethods):
         return self.refresh_flag_definitions()
 
     def start(self) -> None:
-        """Deliver from a thread of this process, until `shutdown`. Does nothing where it already does.
+        """Start a worker thread in this process, which delivers until `shutdown`. Does nothing if it is running.
 
-        Where there is a key for them, flag definitions are refreshed from another thread. Call it after a fork, in the
-        child. Raises TablesError where the tables can't be used.
+        With a `personal_api_key`, another thread refreshes the flag definitions. After a fork, call it in the child.
+        Raises TablesError if the tables are missing or of another version, or the database's errors.
         """
         self._components.thread.start()
 
     def shutdown(self, timeout: float | None = None) -> None:
-        """End the thread that `start` began, once what it is sending is settled; close connections.
+        """Stop the worker thread after its current requests, and close connections. May be called twice.
 
-        Waits so many seconds at most. Events that still wait are delivered by the next worker. May be called twice.
+        `timeout` is the longest time to wait for the thread, in seconds; None for no limit. Events that are still
+        waiting are delivered by the next worker.
         """
         self._components.shutdown(timeout)
 
     def _identified(self, ctx: Any) -> str | int | UUID | None:
+        # Before the callback, which would fail on an unsupported handle with an error of its own.
         if ctx is not None:
             self._runner.writer.require(ctx)
         return self._identify(ctx) if self._identify else None
 
     def _person_if_any(self, ctx: Any, distinct_id: str | int | UUID | None) -> str | None:
-        """The distinct id, or None: an exception is worth reporting though nobody can be named."""
+        """The distinct id, or None: an exception is worth reporting even if the person is unknown."""
         self._require_handle(ctx)
         try:
             identified = self._identified(ctx)
@@ -375,5 +381,6 @@ class PostHog(FlagMethods):
         statement, values = self._outbox.insert(entry)
         self._runner.write(ctx, statement, values)
         if self._thread.started:
+            # The caller commits later, which hogbox does not notice: after a hint, the worker polls often for a while.
             self._thread.hint()
         return entry.uuid

@@ -1,11 +1,12 @@
-"""Request context: whose request this is, and what every event captured in it tells besides (wire protocol 9).
+"""Request context: current user and default properties (wire protocol 9).
 
     with new_context(distinct_id="ada", tags={"plan": "pro"}):
-        posthog.capture(session, "order placed")  # ada's, with plan=pro
+        posthog.capture(session, "order placed")  # an event of ada's, with plan=pro
 
-A context belongs to the code that it was opened around, and to the tasks and threads that are started with a copy of
-its `contextvars`: `asyncio` tasks, `asyncio.to_thread`, the thread pools of web frameworks. What these change in it,
-all of them see. Requests beside it see nothing of it. Not to be confused with `ctx`, the caller's transaction.
+A context applies to the code inside its block, and to tasks and threads that are started with a copy of its
+`contextvars`: `asyncio` tasks, `asyncio.to_thread`, the thread pools of web frameworks. They share it: a change in one
+is visible in all. Concurrent requests have contexts of their own. Not to be confused with `ctx`, the caller's
+transaction.
 """
 
 from __future__ import annotations
@@ -37,37 +38,38 @@ _TAGS: Final = "$context_tags"
 
 @dataclass(slots=True, weakref_slot=True)
 class Context:
-    """What is known of the work that is done now. Change it with the functions of this module."""
+    """The current user and the default properties of events. Change it with the functions of this module."""
 
     distinct_id: str | None = None
-    """Whose events, and whose flags, where neither `identify` nor the argument says otherwise."""
+    """The distinct id for events and flags, unless `identify` or an argument gives another one."""
     session_id: str | None = None
+    """Sent as `$session_id`."""
     personless: bool = True
-    """Whether an event without a distinct id is captured without a person, and a flag is inconclusive; else they raise
-    MissingDistinctId."""
+    """Without a distinct id: whether events are captured without a person and flags are inconclusive, instead of an
+    error (MissingDistinctId)."""
     properties: dict[str, Any] = field(default_factory=dict)
-    """What is known of the request, such as `$current_url`."""
+    """Properties of the request, such as `$current_url`."""
     tags: dict[str, Any] = field(default_factory=dict)
-    """What the application says of it."""
+    """Properties that the application sets; their names are sent as `$context_tags`."""
     find_distinct_id: Callable[[], str | int | UUID | None] | None = None
-    """Asked each time that somebody has to be named, before `distinct_id`; None where nobody is known."""
+    """Called each time that a distinct id is needed; `distinct_id` applies if it returns None."""
 
     def person(self) -> str | None:
-        """Whose events and flags, as far as it is known now. Raises what `find_distinct_id` raises."""
+        """The current distinct id, or None if it is unknown. Raises what `find_distinct_id` raises."""
         found = None if self.find_distinct_id is None else self.find_distinct_id()
         return self.distinct_id if found is None else resolve(None, found)
 
     def event_properties(self) -> dict[str, Any]:
-        """What an event captured in this context tells of it; the properties of the call win over these."""
-        told = {**self.properties, **self.tags}
+        """The properties that this context adds to an event; the properties of the call have precedence."""
+        properties = {**self.properties, **self.tags}
         if self.tags:
-            told[_TAGS] = sorted(self.tags)
+            properties[_TAGS] = sorted(self.tags)
         if self.session_id is not None:
-            told[_SESSION] = self.session_id
-        return told
+            properties[_SESSION] = self.session_id
+        return properties
 
     def copy(self) -> Context:
-        """The same, to be changed without a change here."""
+        """A copy: changes to it do not affect this context."""
         return replace(self, properties={**self.properties}, tags={**self.tags})
 
 
@@ -75,7 +77,7 @@ _current: ContextVar[Context | None] = ContextVar("hogbox_context", default=None
 
 
 get_context: Final = _current.get
-"""The context that is open here, or None."""
+"""The current context, or None outside of any."""
 
 
 @contextmanager
@@ -89,24 +91,27 @@ def new_context(
     find_distinct_id: Callable[[], str | int | UUID | None] | None = None,
     fresh: bool = False,
 ) -> Iterator[Context]:
-    """Open a context for a `with` block: what is open already, as it is now, and what is given here.
+    """Open a context for a `with` block: a copy of the current context, if there is one, with these changes.
 
     Arguments:
-        distinct_id: Whose events and flags. The `identify` callback and the argument of a call win over it.
+        distinct_id: The distinct id for events and flags. The `identify` callback and the argument of a call have
+            precedence.
         session_id: Sent as `$session_id`, which links events to a session of PostHog's web client.
-        tags: What the application wants told of all events; their names are sent as `$context_tags`.
-        properties: The same, for what is known of the request, such as `$current_url`.
-        personless: Where nobody is named, capture events without a person, and flags are inconclusive: the default.
-            False: they raise MissingDistinctId.
-        find_distinct_id: Asked each time that somebody has to be named, before `distinct_id`; for who is signed in.
-        fresh: Take nothing over from the context that is open.
+        tags: Properties to add to every event; their names are sent as `$context_tags`.
+        properties: Properties of the request to add to every event, such as `$current_url`.
+        personless: Without a distinct id, capture events without a person, and flags are inconclusive (the default).
+            False: raise MissingDistinctId instead.
+        find_distinct_id: Returns the distinct id of the signed-in user, or None; called each time that a distinct id is
+            needed, before `distinct_id`.
+        fresh: Do not copy the current context.
 
-    Neither tags nor properties are told of `identify`, `group_identify` and `alias`. Raises InvalidEvent for values
-    that can't be what they are said to be.
+    Events of `identify`, `group_identify` and `alias` get neither tags nor properties. Raises InvalidEvent for invalid
+    arguments.
     """
     outer = None if fresh else _current.get()
     context = outer.copy() if outer else Context()
     if distinct_id is not None:
+        # Without the outer context's callback, which would have precedence over the id that is given here.
         context.distinct_id, context.find_distinct_id = resolve(None, distinct_id), None
     if find_distinct_id is not None:
         context.find_distinct_id = find_distinct_id
@@ -122,9 +127,9 @@ def new_context(
 
 @contextmanager
 def use_context(context: Context) -> Iterator[None]:
-    """Be in a context that was opened before, for a `with` block: what is changed in it stays changed.
+    """Enter an existing context again for a `with` block; changes made in the block remain.
 
-    For work that goes on when the block that opened it has ended, such as a response that is streamed.
+    For work that continues after the block that opened the context, such as a streamed response.
     """
     token = _current.set(context)
     try:
@@ -134,18 +139,18 @@ def use_context(context: Context) -> Iterator[None]:
 
 
 def identify_context(distinct_id: str | int | UUID) -> None:
-    """Say whose events and flags these are from here on. Raises NoContext, or InvalidEvent for what is no id."""
+    """Set the distinct id of the current context. Raises NoContext, or InvalidEvent for an invalid distinct id."""
     context = _require()
     context.distinct_id, context.find_distinct_id = resolve(None, distinct_id), None
 
 
 def set_context_session(session_id: str) -> None:
-    """Say which session these events belong to. Raises NoContext, or InvalidEvent for what is no text."""
+    """Set the session id of the current context. Raises NoContext, or InvalidEvent for an invalid session id."""
     _require().session_id = require_text(session_id, "session_id")
 
 
 def tag(name: str, value: Any) -> None:
-    """Have every event from here on tell this. Raises NoContext, or InvalidEvent for a name that is no text."""
+    """Add a property to all further events in the current context. Raises NoContext, or InvalidEvent for a bad name."""
     _require().tags[require_text(name, "the name of a tag")] = value
 
 

@@ -1,4 +1,4 @@
-"""Encrypted payloads, for code of an application that reads hogbox's tables itself."""
+"""Decryption of payloads, for applications that read hogbox's tables themselves."""
 
 from __future__ import annotations
 

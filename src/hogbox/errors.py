@@ -1,7 +1,7 @@
-"""Everything hogbox raises, by whose fault it is.
+"""The exceptions that hogbox raises, grouped by who can fix the problem.
 
     HogboxError
-    ├── UsageError                   yours: mend the call or the configuration
+    ├── UsageError                   the caller: fix the call or the configuration
     │   ├── ConfigurationError
     │   │   ├── UnsupportedDatabase
     │   │   └── MissingDependency
@@ -15,26 +15,26 @@
     │   └── UnsupportedHandle
     │       ├── AsyncHandle
     │       └── SyncHandle
-    ├── OutboxFull                   the delivery's: it falls behind; no call and no schema is wrong
-    ├── UndecryptablePayload         whoever has the key: put it back
-    │   └── MisplacedPayload         whoever may write to the tables: a row was changed
-    ├── RemoteEvaluationError        PostHog's: it could not be asked for a flag, or did not say
-    ├── DefinitionsError             PostHog's: what it sent as flag definitions cannot be used
+    ├── OutboxFull                   the operator: delivery falls behind; the call and the schema are correct
+    ├── UndecryptablePayload         the operator: restore the encryption key
+    │   └── MisplacedPayload         whoever can write to the tables: a row was changed
+    ├── RemoteEvaluationError        PostHog: it could not be reached, or returned no value for the flag
+    ├── DefinitionsError             PostHog: the flag definitions that it sent cannot be used
     │   ├── DefinitionsUnparsable
     │   └── DefinitionsInvalid
-    └── TablesError                  the database's: mend the schema
+    └── TablesError                  the operator: migrate the tables
         ├── TablesMissing
         ├── TablesOutdated
         └── TablesNewer
 
-A class's docstring is its default message. What PostHog answers to a delivery is a value (a verdict), not an exception.
+A class's docstring is its default message. PostHog's response to a delivery is a value (a verdict), not an exception.
 """
 
 from __future__ import annotations
 
 
 class HogboxError(Exception):
-    """hogbox cannot do what was asked."""
+    """hogbox could not complete the operation."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or type(self).__doc__)
@@ -49,7 +49,7 @@ class ConfigurationError(UsageError):
 
 
 class UnsupportedDatabase(ConfigurationError):
-    """hogbox keeps its tables in SQLite, PostgreSQL, MariaDB or MySQL."""
+    """This database is not supported: use SQLite, PostgreSQL, MariaDB or MySQL."""
 
 
 class MissingDependency(ConfigurationError):
@@ -57,7 +57,7 @@ class MissingDependency(ConfigurationError):
 
 
 class InvalidEvent(UsageError, ValueError):
-    """The event cannot be captured as it was given."""
+    """The event is invalid and cannot be captured."""
 
 
 class MissingDistinctId(InvalidEvent):
@@ -65,11 +65,11 @@ class MissingDistinctId(InvalidEvent):
 
 
 class InvalidPerson(UsageError, TypeError):
-    """The person for whom a flag is evaluated is not described as hogbox expects."""
+    """An argument that describes the person for a flag evaluation is invalid."""
 
 
 class ImportUnderWay(UsageError):
-    """Another process is importing the same file into this project: let it end, then run the command again."""
+    """Another process is importing the same file into this project: wait for it to end, then run the command again."""
 
 
 class NoContext(UsageError):
@@ -77,15 +77,15 @@ class NoContext(UsageError):
 
 
 class UnknownFlag(UsageError):
-    """The stored flag definitions have no flag of this key."""
+    """The stored flag definitions contain no flag with this key."""
 
 
 class UnknownRevision(UsageError):
-    """This revision of the flag definitions is not kept."""
+    """This revision of the flag definitions is not stored."""
 
 
 class UnsupportedHandle(UsageError, TypeError):
-    """The first argument is not a transaction that hogbox can write in."""
+    """The first argument is not a transaction that hogbox can write to."""
 
 
 class AsyncHandle(UnsupportedHandle):
@@ -97,19 +97,19 @@ class SyncHandle(UnsupportedHandle):
 
 
 class OutboxFull(HogboxError):
-    """The outbox is as full as it may be: run more workers, mend what holds events back, or raise the bound."""
+    """The outbox is full: run more workers, fix what delays delivery, or raise the limit."""
 
 
 class UndecryptablePayload(HogboxError):
-    """No key in HOGBOX_ENCRYPTION_KEYS opens this payload: put back the key that it was encrypted with."""
+    """No key in HOGBOX_ENCRYPTION_KEYS decrypts this payload: restore the key that it was encrypted with."""
 
 
 class MisplacedPayload(UndecryptablePayload):
-    """The payload was encrypted for another project, shard or lane than its row has: the row was changed or copied."""
+    """The payload was encrypted for a different project, shard or lane: its row was changed or copied."""
 
 
 class RemoteEvaluationError(HogboxError):
-    """PostHog could not be asked for a flag, or did not say what it is."""
+    """PostHog could not be reached for a flag, or returned no value for it."""
 
     def __init__(self, message: str | None = None, *, reason: str = "unknown_error") -> None:
         super().__init__(message)
@@ -119,7 +119,7 @@ class RemoteEvaluationError(HogboxError):
 
 
 class DefinitionsError(HogboxError, ValueError):
-    """These are not flag definitions as PostHog sends them."""
+    """These are not flag definitions in PostHog's format."""
 
 
 class DefinitionsUnparsable(DefinitionsError):
@@ -135,12 +135,12 @@ class TablesError(HogboxError):
 
 
 class TablesMissing(TablesError):
-    """hogbox's tables are not in this database: run `hogbox migrate`, or call PostHog.create_tables() once."""
+    """hogbox's tables do not exist in this database: run `hogbox migrate`, or call PostHog.create_tables() once."""
 
 
 class TablesOutdated(TablesError):
-    """hogbox's tables are older than this hogbox: run `hogbox migrate`, or call PostHog.create_tables() once."""
+    """hogbox's tables are of an older version: run `hogbox migrate`, or call PostHog.create_tables() once."""
 
 
 class TablesNewer(TablesError):
-    """hogbox's tables were made by a newer hogbox: upgrade this installation."""
+    """hogbox's tables were created by a newer version: upgrade hogbox."""

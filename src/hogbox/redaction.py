@@ -1,4 +1,4 @@
-"""Redactor: a `before_send` hook that keeps personal data and secrets out of the outbox, and so out of PostHog."""
+"""Redactor: a `before_send` hook that keeps personal data and secrets out of the outbox and out of PostHog."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from hogbox.errors import ConfigurationError
 __all__ = ["CARD", "EMAIL", "PATTERNS", "SECRET_NAMES", "TOKEN", "Redactor", "TextPattern"]
 
 _HASH_KEY: Final = "HOGBOX_HASH_KEY"
-"""The variable that holds the key of the hashes."""
+"""The environment variable with the key for hashes."""
 
 _SHORTEST_KEY: Final = 16
 _EVENTS_REMEMBERED: Final = 256
 
 _Properties: TypeAlias = Iterable[str] | Mapping[str, Iterable[str]]
-"""Names or paths of properties: of all events, or by the name of the event. `*` stands for any text in either."""
+"""Names or paths of properties: for all events, or by event name. `*` matches any text in both."""
 
 
 class Redactor:
-    """Give it to a client: `PostHog(..., before_send=Redactor(deny=["password"], hashed=["email"]))`.
+    """Removes, hashes or masks properties: `PostHog(..., before_send=Redactor(deny=["password"], hashed=["email"]))`.
 
-    It sees the finished event before it is written. Where it fails, the event is not written at all.
+    It receives the finished event before it is written. If it fails, the event is not written.
 
     Arguments:
-        deny: _Properties that are left out, with all that is in them. `password` is any property of this name, however
-            deep; `$set.email` and `*.card.*` are paths from the top. `SECRET_NAMES` are the usual names of secrets.
-            Upper and lower case are the same. Positions in a list are no part of a path. A mapping says it by event:
-            `{"signed up": ["referrer"], "*": ["password"]}`; all entries whose name fits apply.
-        allow: Where given, all other properties are left out. Paths from the top, with all that is in them; upper and
-            lower case differ. By event too: one that no entry fits keeps none. `deny` wins over it.
-        deny_events: Names of events that are not captured at all.
-        allow_events: Where given, no other events are captured.
-        hashed: _Properties, named as for `deny`, whose texts and numbers are replaced by HMAC-SHA-256 in hexadecimal:
-            the same value has the same hash everywhere.
-        patterns: What to look for in all texts, whole numbers and names of properties; `[redacted]` takes its place.
-            `EMAIL`, `CARD`, `TOKEN`, or compiled regular expressions. Default: the first three.
-        hash_key: At least 16 characters; default: `HOGBOX_HASH_KEY`. Needed where anything is hashed.
+        deny: Properties to remove, including everything nested in them. `password` matches a property of this name at
+            any depth; `$set.email` and `*.card.*` are paths from the top. `SECRET_NAMES` lists the usual names of
+            secrets. Case is ignored. Positions in a list are not part of a path. A mapping gives lists by event name:
+            `{"signed up": ["referrer"], "*": ["password"]}`; all entries that match the event apply.
+        allow: If given, all other properties are removed. Paths from the top, each including everything nested in it;
+            case-sensitive. With a mapping, an event that matches no entry keeps no properties. `deny` has precedence.
+        deny_events: Names of events to discard.
+        allow_events: If given, all other events are discarded.
+        hashed: Properties, named as for `deny`, to replace by a hash (HMAC-SHA-256 in hexadecimal) of their texts and
+            numbers: the same value has the same hash everywhere.
+        patterns: What to replace by `[redacted]` in all texts, whole numbers and property names: `EMAIL`, `CARD`,
+            `TOKEN`, or compiled regular expressions. Default: the first three.
+        hash_key: At least 16 characters; default: `HOGBOX_HASH_KEY`. Required with `hashed`.
 
-    Never changed are the event's name and distinct id, the ids in `$create_alias`, `$identify` and `$groupidentify`,
-    and `$groups`: they say whose it is. Neither are `$lib`, `$lib_version`, `$is_server`, `$geoip_disable` and
-    `$process_person_profile`.
+    Some values are never changed: the event's name and distinct id, `$groups`, and the ids in `$create_alias`,
+    `$identify` and `$groupidentify`, because they identify the person; `$lib`, `$lib_version`, `$is_server`,
+    `$geoip_disable` and `$process_person_profile`.
 
-    Raises ConfigurationError for lists that can't work.
+    Raises ConfigurationError for invalid lists or a missing key.
     """
 
     def __init__(
@@ -79,13 +79,13 @@ class Redactor:
         return f"Redactor(patterns={list(self._patterns)!r})"
 
     def __call__(self, event: Event) -> Event | None:
-        """The event without what must not be sent; None where it is not to be sent at all."""
+        """The redacted event, or None to discard it."""
         name = event["event"]
         if any_matches(self._deny_events, name):
             return None
         if self._allow_events is not None and not any_matches(self._allow_events, name):
             return None
-        # An earlier hook may have left values that are not JSON's.
+        # An earlier hook may have added values without a JSON form.
         properties, _ = clean_properties(event["properties"])
         return {**event, "properties": redact(name, properties, self._rules(name))}
 
@@ -119,11 +119,11 @@ def _glob(argument: str, given: Any) -> Glob:
 
 def _texts(argument: str, given: Iterable[Any]) -> tuple[str, ...]:
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        raise ConfigurationError(f"{argument} must be a list of names, not {given!r}: write [{given!r}]")
+        raise ConfigurationError(f"{argument} must be a list of names, not {given!r}: use [{given!r}]")
     texts = tuple(given)
     for text in texts:
         if not isinstance(text, str) or not text.strip():
-            raise ConfigurationError(f"{argument} must hold names that are text and not empty, not {text!r}")
+            raise ConfigurationError(f"{argument} must contain names that are not empty, not {text!r}")
     return texts
 
 
@@ -131,22 +131,23 @@ def _require_effect(argument: str, lists: _Lists) -> None:
     for text in (text for texts in lists.values() for text in texts):
         if text.lower() in ALWAYS_KEPT:
             raise ConfigurationError(
-                f"{argument} names {text}, which no redactor changes: PostHog needs it to take the event as it is meant"
+                f"{argument} contains {text}, which can't be redacted: PostHog needs it to process the event correctly"
             )
 
 
 def _require_patterns(given: Iterable[Any]) -> tuple[TextPattern, ...]:
     if isinstance(given, (str, re.Pattern, TextPattern)) or not isinstance(given, Iterable):
-        raise ConfigurationError("patterns must be a list, such as [EMAIL, CARD, TOKEN] of hogbox.redaction")
+        raise ConfigurationError("patterns must be a list, such as [EMAIL, CARD, TOKEN] from hogbox.redaction")
     patterns: list[TextPattern] = []
     for one in given:
         if isinstance(one, re.Pattern) and isinstance(one.pattern, str):
             one = of_regex(one)
         if not isinstance(one, TextPattern):
             raise ConfigurationError(
-                f"patterns must hold EMAIL, CARD or TOKEN of hogbox.redaction, or re.compile(...) of text, not {one!r}"
+                f"patterns must contain EMAIL, CARD, TOKEN or a compiled regular expression for text, not {one!r}"
             )
         patterns.append(one)
+    # Tokens first: otherwise, EMAIL would take a password in a URL for a part of an address.
     return tuple(sorted(patterns, key=lambda one: one is not TOKEN))
 
 
@@ -154,12 +155,12 @@ def _digest(given: str | None) -> Callable[[Any], str]:
     key = (os.environ.get(_HASH_KEY, "") if given is None else given).strip()
     if not key:
         raise ConfigurationError(
-            f"hashed needs a key: set {_HASH_KEY} to a random text; without one, "
-            "whoever knows an address could find its hash"
+            f"hashed requires a key: set {_HASH_KEY} to a random text; without a key, "
+            "anyone who knows an address could compute its hash"
         )
     if len(key) < _SHORTEST_KEY:
         raise ConfigurationError(
-            f"the key of the hashes ({_HASH_KEY}) is too short: at least {_SHORTEST_KEY} characters"
+            f"the key for hashes ({_HASH_KEY}) is too short: use at least {_SHORTEST_KEY} characters"
         )
     return digest_with(key.encode())
 

@@ -13,9 +13,15 @@ __all__ = ["check_tables", "create_tables", "migration_sql", "migration_sql_from
 
 
 def create_tables(database: Engine | str, *, table_prefix: str = "posthog_") -> tuple[int, int]:
-    """Create hogbox's tables, or bring older ones up to date; returns the schema versions before (0: none) and after.
+    """Create hogbox's tables, or upgrade older ones. Returns the schema versions before (0: no tables) and after.
 
-    Safe to call at every start and from several processes at once. Raises TablesNewer where a newer hogbox made them.
+    Safe to call at every start and from several processes at once.
+
+    Arguments:
+        database: A SQLAlchemy Engine or a URL.
+        table_prefix: The prefix of the table names.
+
+    Raises TablesNewer if a newer version of hogbox created the tables, ConfigurationError, or the database's errors.
     """
     target = Database(database, table_prefix)
     try:
@@ -25,9 +31,9 @@ def create_tables(database: Engine | str, *, table_prefix: str = "posthog_") -> 
 
 
 def migration_sql(database: Engine | str, *, table_prefix: str = "posthog_") -> list[str]:
-    """The SQL that `create_tables` would run on this database now, a statement each; nothing where it would do nothing.
+    """The SQL statements that `create_tables` would run on this database now; an empty list if the tables are current.
 
-    Only reads the version that is there. Raises TablesNewer where a newer hogbox made the tables.
+    Only reads the version of the existing tables. Raises what `create_tables` raises.
     """
     target = Database(database, table_prefix)
     try:
@@ -39,15 +45,16 @@ def migration_sql(database: Engine | str, *, table_prefix: str = "posthog_") -> 
 
 
 def migration_sql_from(version: int, dialect: str, *, table_prefix: str = "posthog_") -> list[str]:
-    """The same for tables of a version (0: none), without a database: `sqlite`, `postgresql`, `mariadb` or `mysql`.
+    """The SQL statements that upgrade tables of a version (0: no tables), without a database connection.
 
-    Raises UnsupportedDatabase for another dialect, TablesNewer for a version that this hogbox doesn't know.
+    `dialect` is `sqlite`, `postgresql`, `mariadb` or `mysql`. Raises UnsupportedDatabase for any other dialect, and
+    TablesNewer for a version that is newer than this hogbox.
     """
     return render(dialect_of(dialect), Tables(table_prefix), version)
 
 
 def check_tables(database: Engine | str, *, table_prefix: str = "posthog_") -> None:
-    """Raise TablesMissing, TablesOutdated or TablesNewer unless this hogbox can use the tables."""
+    """Raise TablesMissing, TablesOutdated or TablesNewer unless this version of hogbox can use the tables."""
     target = Database(database, table_prefix)
     try:
         target.check()

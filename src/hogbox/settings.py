@@ -1,4 +1,4 @@
-"""The settings that an application may pass to a client as one value."""
+"""Settings that an application can pass to a client as one value."""
 
 from __future__ import annotations
 

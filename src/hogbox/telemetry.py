@@ -1,9 +1,9 @@
-"""Telemetry: hogbox tells what it does, as values, to whoever listens. It is told in one place, and nobody need listen.
+"""Telemetry: values that describe what hogbox does, for the handlers that an application attaches.
 
     posthog.telemetry.attach(print)
 
-A handler is called in the thread that does the work, with one of the values below, and should take moments. One that
-raises is logged once, and harms nothing.
+A handler is called with one of the values below in the thread that does the work, and should return quickly. An
+exception in a handler is logged once per handler and has no other effect.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ANSWERED: Final = "answered"
 
 
 class RequestDone(NamedTuple):
-    """A request with events has ended. `project` is a shortened token; `status` is None where no answer came."""
+    """A request with events has ended. `project` is a shortened token; `status` is None without a response."""
 
     project: str
     status: int | None
@@ -56,13 +56,13 @@ class RequestDone(NamedTuple):
     seconds: float
     events: int
     bytes: int
-    """Of the request's body, as it was sent."""
+    """The size of the request's body, as it was sent."""
 
 
 class EventsSettled(NamedTuple):
-    """Events have left the outbox. `outcome` is `delivered`, `dead` or `repeated`; `status` is that of the last answer.
+    """Events have left the outbox. `outcome` is `delivered`, `dead` or `repeated`; `status` is the last HTTP status.
 
-    `repeated`: an exposure that was sent before, and is not sent again.
+    `repeated`: an exposure that was sent before and is not sent again.
     """
 
     project: str
@@ -72,7 +72,7 @@ class EventsSettled(NamedTuple):
 
 
 class LeasesChanged(NamedTuple):
-    """A worker of this process holds so many shards now."""
+    """The number of shards that a worker of this process holds (`held`) has changed."""
 
     worker: str
     held: int
@@ -88,10 +88,10 @@ class Refreshed(NamedTuple):
 
 
 class FlagsEvaluated(NamedTuple):
-    """Flags were evaluated, so many with this outcome.
+    """Flags were evaluated; `flags` is the number with this outcome.
 
-    `local`: decided here; `inconclusive`: not decided here; `remote`: decided by PostHog. A flag that is inconclusive
-    here and is then asked for counts twice.
+    `local`: evaluated in this process; `inconclusive`: could not be evaluated locally; `remote`: evaluated by PostHog.
+    A flag that is inconclusive and then evaluated remotely counts twice.
     """
 
     project: str
@@ -100,7 +100,7 @@ class FlagsEvaluated(NamedTuple):
 
 
 class FlagsAsked(NamedTuple):
-    """PostHog was asked for a person's flags. `outcome` is `answered`, or the reason why it was not."""
+    """A remote evaluation of a person's flags has ended. `outcome` is `answered`, or the reason of the failure."""
 
     project: str
     outcome: str
@@ -113,25 +113,26 @@ Handler: TypeAlias = Callable[[TelemetryEvent], object]
 
 
 class Telemetry:
-    """Tells handlers. May be shared by clients and workers, and by threads."""
+    """Calls the attached handlers. Can be shared by clients, workers and threads."""
 
     def __init__(self) -> None:
         self.handlers: Final[list[Handler]] = []
-        """Whom it tells, always the same list: what costs something to say is said only where there is one."""
+        """The attached handlers, always the same list: costly events are only made if it is not empty."""
         self._blamed: list[Handler] = []
 
     def attach(self, handler: Handler) -> None:
-        """Tell this handler too, from now on. One that is attached already is not told twice."""
+        """Call this handler for every event from now on. Does nothing if it is attached already."""
         if handler not in self.handlers:
             self.handlers.append(handler)
 
     def detach(self, handler: Handler) -> None:
-        """Tell it no more. Does nothing where it is not attached."""
+        """Stop calling this handler. Does nothing if it is not attached."""
         with suppress(ValueError):
             self.handlers.remove(handler)
 
     def emit(self, event: TelemetryEvent) -> None:
-        """Tell all handlers. Raises nothing."""
+        """Call all handlers with this event. Never raises."""
+        # A copy: a handler may detach itself, and another thread may attach one.
         for handler in tuple(self.handlers):
             try:
                 handler(event)
@@ -139,7 +140,9 @@ class Telemetry:
                 self._blame(handler, event)
 
     def _blame(self, handler: Handler, event: TelemetryEvent) -> None:
-        """Say once that a handler fails; it is told on."""
+        """Log a handler's first error; the handler stays attached."""
         if handler not in self._blamed:
             self._blamed.append(handler)
-            log.exception("the telemetry handler %r failed at %s; it is not said again", handler, type(event).__name__)
+            log.exception(
+                "telemetry handler %r failed on %s (its further errors are not logged)", handler, type(event).__name__
+            )

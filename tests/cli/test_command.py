@@ -65,7 +65,7 @@ def test_missing_tables_are_a_sentence(hogbox: Hogbox, command: str) -> None:
     done = hogbox(command, "-d", "sqlite:///app.db")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "hogbox: hogbox's tables are not in this database: run `hogbox migrate`, or call PostHog.create_tables() "
+        "hogbox: hogbox's tables do not exist in this database: run `hogbox migrate`, or call PostHog.create_tables() "
         "once.\n"
     )
 
@@ -95,7 +95,7 @@ def test_p9_a_database_that_refuses_does_not_make_it_tell_the_password(hogbox: H
         ),
         ("HOGBOX_BATCH_EVENTS", "many", "HOGBOX_BATCH_EVENTS='many' is not a number"),
         ("HOGBOX_BATCH_EVENTS", "0", "batch_events"),
-        ("HOGBOX_TABLE_PREFIX", "No-Prefix", "table_prefix 'No-Prefix' can't begin a table's name"),
+        ("HOGBOX_TABLE_PREFIX", "No-Prefix", "table_prefix 'No-Prefix' is invalid"),
         ("POSTHOG_HOST", "example.com", "host 'example.com' is not an address such as https://us.i.posthog.com"),
     ],
 )
@@ -124,7 +124,7 @@ def test_migrate_refuses_newer_tables(hogbox: Hogbox, sqlite_database: TestDatab
     sqlite_database.execute("UPDATE posthog_schema SET version = 99, oldest_compatible = 99")
     done = hogbox("migrate", "-d", sqlite_database.url)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "hogbox: hogbox's tables were made by a newer hogbox: upgrade this installation.\n"
+    assert done.stderr == "hogbox: hogbox's tables were created by a newer version: upgrade hogbox.\n"
 
 
 BLOCK = """

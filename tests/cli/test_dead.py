@@ -59,7 +59,7 @@ def test_letters_are_listed_newest_first(hogbox: Hogbox, database: TestDatabase)
     assert second.split()[0] == str(one["id"])
     assert one["event_uuid"] in second
     assert "phc_a_to…" in second
-    assert "keeps no person for" in second
+    assert "PostHog creates no person" in second
     assert TOKEN not in done.stdout
     only = hogbox("dead", "list", "-d", database.url, "--event", "two", "--newer-than", "1h", "--json")
     assert [letter["uuid"] for letter in json.loads(only.stdout)] == [two["event_uuid"]]
@@ -151,7 +151,7 @@ def test_a_bad_text_is_kept_and_said_to_be(
     (letter,) = bury(sqlite_database, "one")
     done = hogbox("dead", "edit", "-d", sqlite_database.url, str(letter["id"]), OLD='"guest"', NEW="guest", **editor)
     assert done.returncode == 1
-    assert "not accepted: it is no JSON" in done.stderr
+    assert "not accepted: it is not valid JSON" in done.stderr
     kept = Path(done.stderr.split("kept in ")[1].split()[0])
     assert '"distinct_id": guest' in kept.read_text()
     kept.unlink()

@@ -138,7 +138,7 @@ def test_a_dry_run_checks_and_needs_no_database(hogbox: Hogbox, tmp_path: Path) 
     ended = hogbox("import", str(good), "--dry-run")
     assert (ended.returncode, ended.stdout) == (0, "2 events, nothing wrong\n")
     bad = hogbox("import", str(write(tmp_path / "bad.jsonl", event(1), 7)), "--dry-run")
-    assert (bad.returncode, "line 2: it is no JSON object" in bad.stderr) == (1, True)
+    assert (bad.returncode, "line 2: it is not a JSON object" in bad.stderr) == (1, True)
 
 
 def test_two_at_once_do_not_write_twice(
@@ -177,7 +177,7 @@ def test_standard_input_is_written_and_says_that_it_cannot_be_resumed(
     assert (len(uuids(sqlite_database)), len(set(uuids(sqlite_database)))) == (24, 12)
     feed(*(event(number) for number in range(12)), 7)
     bad = run(hogbox, sqlite_database, "-")
-    assert "line 13: it is no JSON object (10 events before it are written already)" in bad.stderr
+    assert "line 13: it is not a JSON object (10 events before it are written already)" in bad.stderr
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_it_needs_no_database(hogbox: Hogbox, dialect: str) -> None:
     ("arguments", "code", "message"),
     [
         (["--sql", "--dialect", "oracle"], 1, "'oracle' is not a database that hogbox knows"),
-        (["--sql", "--dialect", "sqlite", "--from-version", "99"], 1, "made by a newer hogbox"),
+        (["--sql", "--dialect", "sqlite", "--from-version", "99"], 1, "created by a newer version"),
         (["--sql", "--from-version", "1"], 2, "--from-version goes with --dialect"),
         (["--dialect", "sqlite"], 2, "--dialect goes with --sql"),
         (["--sql"], 1, "no database"),

@@ -67,7 +67,7 @@ CALLS: dict[str, tuple[Callable[[PostHog], Any], type[HogboxError], str]] = {
     "a group without a key": (
         lambda posthog: posthog.capture(None, "paid", distinct_id="u1", groups={"company": ""}),
         InvalidEvent,
-        "the key of a group must not be empty",
+        "a group key must not be empty",
     ),
     "a group identified without a type": (
         lambda posthog: posthog.group_identify(None, "", "c-19"),
@@ -92,7 +92,7 @@ CALLS: dict[str, tuple[Callable[[PostHog], Any], type[HogboxError], str]] = {
     "more than can be kept": (
         lambda posthog: posthog.capture(None, "paid", distinct_id="u1", properties={"text": "x" * 8_000_000}),
         InvalidEvent,
-        "the event takes 8,000,",
+        "the event has 8,000,",
     ),
 }
 
@@ -111,7 +111,7 @@ def test_a_mistake_of_the_callers_raises_at_once(posthog: PostHog, database: Tes
 def test_an_event_beyond_the_storable_size_says_how_large_it_is(posthog: PostHog) -> None:
     with pytest.raises(
         InvalidEvent,
-        match=r"^the event takes 8,000,\d{3} bytes and hogbox keeps at most 7,340,032: capture less in one",
+        match=r"^the event has 8,000,\d{3} bytes, and hogbox stores at most 7,340,032: capture less in one",
     ):
         posthog.capture(None, "paid", distinct_id="u1", properties={"text": "x" * 8_000_000})
 
@@ -164,12 +164,12 @@ def test_p2_an_event_that_is_too_large_is_kept_as_a_dead_letter_with_one_warning
         uuid = posthog.capture(None, "paid", distinct_id="u1", properties={"text": 'x"\\' * 700_000})
     (dead,) = any_database.dead_letters()
     size = len(any_database.rows("posthog_dead_letters")[0]["payload"])
-    reason = f"the event has {size:,} bytes; PostHog takes at most 921,600"
+    reason = f"the event has {size:,} bytes; PostHog accepts at most 921,600"
     assert size > 2_000_000
     assert (dead["event_uuid"], dead["reason"], dead["status"]) == (uuid, reason, None)
     assert dead["payload"]["properties"]["text"] == 'x"\\' * 700_000
     assert any_database.events() == []
-    assert warnings(caplog) == [f"event {uuid} (paid) goes to the dead letters: {reason}"]
+    assert warnings(caplog) == [f"event {uuid} (paid) stored as a dead letter: {reason}"]
 
 
 def test_the_largest_event_that_can_be_kept_is_kept(any_database: TestDatabase, colour: type[PostHog]) -> None:
@@ -181,10 +181,10 @@ def test_the_largest_event_that_can_be_kept_is_kept(any_database: TestDatabase, 
 @pytest.mark.parametrize(
     ("distinct_id", "reason"),
     [
-        ("u" * 300, "distinct_id has 300 characters; PostHog cuts it at 200"),
-        ("anonymous", "distinct_id 'anonymous' is one that PostHog keeps no person for"),
-        (" NULL ", "distinct_id ' NULL ' is one that PostHog keeps no person for"),
-        (0, "distinct_id '0' is one that PostHog keeps no person for"),
+        ("u" * 300, "distinct_id has 300 characters; PostHog truncates it to 200"),
+        ("anonymous", "distinct_id 'anonymous' is an id for which PostHog creates no person"),
+        (" NULL ", "distinct_id ' NULL ' is an id for which PostHog creates no person"),
+        (0, "distinct_id '0' is an id for which PostHog creates no person"),
         ("a\0b", "distinct_id 'a\\x00b' contains NUL, which PostHog replaces"),
     ],
     ids=["long", "anonymous", "null", "zero", "NUL"],
@@ -197,7 +197,7 @@ def test_p2_a_distinct_id_that_posthog_garbles_makes_a_dead_letter(
     assert (dead["event_uuid"], dead["reason"]) == (uuid, reason)
     assert dead["payload"]["distinct_id"] == str(distinct_id)
     assert database.events() == []
-    assert warnings(caplog) == [f"event {uuid} (paid) goes to the dead letters: {reason}"]
+    assert warnings(caplog) == [f"event {uuid} (paid) stored as a dead letter: {reason}"]
 
 
 def test_a_distinct_id_of_200_characters_is_none_of_them(posthog: PostHog, database: TestDatabase) -> None:
@@ -234,7 +234,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], type[ConfigurationError], str]] = {
     "a bad prefix": (
         {"table_prefix": "drop table;"},
         ConfigurationError,
-        "table_prefix 'drop table;' can't begin a table's name: use at most 40 lower-case letters, digits, underscores",
+        "table_prefix 'drop table;' is invalid: use at most 40 lower-case letters, digits and underscores",
     ),
     "an unknown database": (
         {"database": "oracle://scott@db/app"},
@@ -264,12 +264,12 @@ SETTINGS: dict[str, tuple[dict[str, Any], type[ConfigurationError], str]] = {
     "an asynchronous callback": (
         {"identify": asynchronous},
         ConfigurationError,
-        "identify is asynchronous and PostHog is not: make it a plain def, or use AsyncPostHog",
+        "identify is a coroutine function, and PostHog is synchronous: use a plain def, or AsyncPostHog",
     ),
     "an asynchronous hook": (
         {"before_send": asynchronous},
         ConfigurationError,
-        "before_send asynchronous is asynchronous: it decides at once, make it a plain def",
+        "before_send asynchronous is a coroutine function: use a plain def",
     ),
     "a path": (
         {"database": Path("app.db")},
@@ -328,7 +328,7 @@ def test_settings_come_from_the_environment(database: TestDatabase, monkeypatch:
     [
         ("HOGBOX_BATCH_EVENTS", "many", "HOGBOX_BATCH_EVENTS='many' is not a number"),
         ("HOGBOX_BATCH_EVENTS", "1.5", "HOGBOX_BATCH_EVENTS='1.5' is not a number"),
-        ("HOGBOX_DISABLED", "perhaps", "HOGBOX_DISABLED='perhaps' is neither yes nor no: use 1 or 0"),
+        ("HOGBOX_DISABLED", "perhaps", "HOGBOX_DISABLED='perhaps' is not a boolean: use 1 or 0"),
     ],
 )
 def test_a_bad_value_of_the_environment_is_named(

@@ -82,7 +82,7 @@ def test_p2_an_event_whose_hook_raises_is_never_sent_raw_but_counted_and_logged(
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        "before_send broken raised ZeroDivisionError: a hook of the application's: the event is not sent"
+        "before_send broken raised ZeroDivisionError: a hook of the application's: the event is discarded"
     )
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ZeroDivisionError)
@@ -98,7 +98,7 @@ def test_what_is_no_event_is_refused(
     assert posthog.capture(None, "paid", distinct_id="u1") is None
     assert database.events() == []
     assert posthog.discarded.failed == 1
-    assert "the event is not sent" in caplog.text
+    assert "the event is discarded" in caplog.text
 
 
 def test_fields_that_a_hook_spoils_are_restored(client: Client, only: Only) -> None:

@@ -65,7 +65,7 @@ def test_p2_a_full_outbox_makes_dead_letters_where_that_is_chosen(
     letters = any_database.dead_letters()
     assert [letter["event_uuid"] for letter in letters] == uuids
     assert letters[0]["reason"] == "the outbox holds 3 events or more, and HOGBOX_OUTBOX_ROWS allows 3"
-    assert all(f"event {uuid} goes to the dead letters: the outbox holds" in caplog.text for uuid in uuids)
+    assert all(f"event {uuid} stored as a dead letter: the outbox holds" in caplog.text for uuid in uuids)
 
 
 def test_ids_that_are_gone_are_not_taken_for_events(
@@ -165,7 +165,7 @@ def test_no_bound_is_no_work(database: TestDatabase) -> None:
 
 
 def test_what_is_no_bound_and_no_policy_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="HOGBOX_OUTBOX_FULL='drop' is none of raise, dead-letter"):
+    with pytest.raises(ConfigurationError, match="HOGBOX_OUTBOX_FULL='drop' is invalid: use raise or dead-letter"):
         ClientSettings.load({"HOGBOX_OUTBOX_FULL": "drop"}, token_needed=False)
     with pytest.raises(ConfigurationError, match="HOGBOX_OUTBOX_ROWS must be a number of at least 0"):
         ClientSettings.load({"HOGBOX_OUTBOX_ROWS": "-1"}, token_needed=False)

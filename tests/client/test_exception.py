@@ -55,7 +55,7 @@ def test_the_exception_that_is_being_handled_by_default(posthog: PostHog, only: 
 def test_no_exception_being_handled_is_a_mistake(posthog: PostHog) -> None:
     with pytest.raises(InvalidEvent) as raised:
         posthog.capture_exception(None)
-    assert str(raised.value) == "no exception is being handled: pass one, or a text, to capture_exception"
+    assert str(raised.value) == "no exception is being handled: pass an exception or a text to capture_exception"
 
 
 def test_level_handled_and_fingerprint(posthog: PostHog, only: Only) -> None:

@@ -78,7 +78,7 @@ def test_what_is_no_uuid_is_replaced_with_a_warning(
     (record,) = caplog.records
     assert (record.levelno, record.getMessage()) == (
         logging.WARNING,
-        "uuid 'order-17' is not a UUID: the event gets one of its own",
+        "uuid 'order-17' is not a UUID: the event gets a new one",
     )
 
 

@@ -45,7 +45,9 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_where_it_listens_and_ends_cleanly(number: signal.Signals, batch: Build) -> None:
     with running("--port", "0", "--token", "phc_t") as (process, line):
-        match = re.fullmatch(r"The emulator listens on (\S+): run your application with POSTHOG_HOST=(\S+)\n", line)
+        match = re.fullmatch(
+            r"The emulator is listening on (\S+): run your application with POSTHOG_HOST=(\S+)\n", line
+        )
         assert match is not None
         assert match[1] == match[2]
         assert match[1].startswith("http://127.0.0.1:")
@@ -63,7 +65,7 @@ def test_beyond_loopback_it_warns() -> None:
         assert "http://0.0.0.0:" in line
         process.terminate()
         _, errors = process.communicate(timeout=10)
-    assert errors == "Warning: 0.0.0.0 can be reached from other machines, and there is no authentication.\n"
+    assert errors == "Warning: 0.0.0.0 is reachable from other machines, and there is no authentication.\n"
 
 
 def test_a_taken_port_is_a_sentence() -> None:
@@ -89,7 +91,10 @@ def test_flags_come_from_a_file_that_is_followed(tmp_path: Path) -> None:
         process.terminate()
         rest, errors = process.communicate(timeout=10)
     assert (process.returncode, rest) == (0, "")
-    assert errors == f"The flags file {path} cannot be read: No such file or directory. The flags stay as they were.\n"
+    assert (
+        errors
+        == f"The flags file {path} cannot be read: No such file or directory. The previous flags stay in force.\n"
+    )
 
 
 def test_flags_that_cannot_be_read_are_a_sentence(tmp_path: Path) -> None:

@@ -191,7 +191,9 @@ def test_a_problem_is_told_once(path: Path, write: Write) -> None:
     watched.read()
     watched.read()
     assert len(told) == 2
-    assert told[1] == (f"The flags file {path} cannot be read: No such file or directory. The flags stay as they were.")
+    assert told[1] == (
+        f"The flags file {path} cannot be read: No such file or directory. The previous flags stay in force."
+    )
 
 
 def test_a_pipe_is_read_once() -> None:

@@ -118,14 +118,14 @@ def test_p2_a_hook_that_raises_ends_the_chain_and_the_event_is_not_sent_raw(hook
     ids=["flag", "text", "list", "empty", "no properties", "properties of a wrong type"],
 )
 def test_an_answer_that_is_no_event_is_not_sent(answer: Any) -> None:
-    with pytest.raises(BadHook, match=f"returned {type(answer).__name__} that is not an event; return the event or"):
+    with pytest.raises(BadHook, match=f"returned {type(answer).__name__}, which is not an event: return the event or"):
         run_hooks(new_event(), [lambda _: answer])
 
 
 @pytest.mark.parametrize("field", ["event", "distinct_id"])
 @pytest.mark.parametrize("value", [None, "", " ", 5], ids=repr)
 def test_a_name_or_distinct_id_that_is_no_text_is_not_sent(field: str, value: Any) -> None:
-    with pytest.raises(BadHook, match=f"before_send left '{field}' as {value!r}; it must be text that is not empty"):
+    with pytest.raises(BadHook, match=f"before_send set '{field}' to {value!r}: it must be text and not empty"):
         run_hooks(new_event(), [setting(**{field: value})])
 
 

@@ -90,7 +90,7 @@ def test_an_id_with_nul_is_garbled() -> None:
 @pytest.mark.parametrize("illegal", sorted(ILLEGAL))
 def test_an_id_that_names_nobody_is_garbled_in_any_case_and_with_blanks(illegal: str) -> None:
     for form in (illegal, illegal.upper(), f" {illegal}\n"):
-        assert garbled(form) == f"distinct_id {form!r} is one that PostHog keeps no person for"
+        assert garbled(form) == f"distinct_id {form!r} is an id for which PostHog creates no person"
 
 
 @pytest.mark.parametrize("legal", ["u-1", "00", "users", "00000000-0000-0000-0000-000000000001", "a" * MAX_CHARACTERS])
@@ -101,4 +101,4 @@ def test_any_other_id_is_not_garbled(legal: str) -> None:
 @pytest.mark.parametrize("character", ["a", "é", "🦔"])
 def test_an_id_is_garbled_beyond_200_characters(character: str) -> None:
     assert garbled(character * 200) is None
-    assert garbled(character * 201) == "distinct_id has 201 characters; PostHog cuts it at 200"
+    assert garbled(character * 201) == "distinct_id has 201 characters; PostHog truncates it to 200"

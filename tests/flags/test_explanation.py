@@ -61,14 +61,14 @@ def test_each_condition_and_property_is_told() -> None:
     assert explanation.possible == ("a",)
     assert str(explanation).splitlines() == [
         "Flag 'f' is 'a': condition 3 matches.",
-        f"  Condition 1 does not match (rollout: 100 %, hash {first.rollout.hash:.6f}, up to 1 is in).",
+        f"  Condition 1 does not match (rollout: 100 %, hash {first.rollout.hash:.6f}, included up to 1).",
         "    person 'plan' exact ['pro'], seen 'free': no match",
-        "  Condition 2 has matching filters, but its rollout leaves the identifier out "
-        f"(rollout: 1 %, hash {second.rollout.hash:.6f}, up to 0.01 is in).",
+        "  Condition 2 has matching filters, but the identifier is outside its rollout "
+        f"(rollout: 1 %, hash {second.rollout.hash:.6f}, included up to 0.01).",
         "    person 'age' gt 17, seen 20: match",
-        f"  Condition 3 matches (rollout: 100 %, hash {third.rollout.hash:.6f}, up to 1 is in).",
+        f"  Condition 3 matches (rollout: 100 %, hash {third.rollout.hash:.6f}, included up to 1).",
         "  Condition 4 does not match "
-        f"(rollout: everybody, hash {fourth.rollout.hash:.6f}, up to 1 is in); it was not reached.",
+        f"(rollout: everybody, hash {fourth.rollout.hash:.6f}, included up to 1); not reached.",
         "    person 'plan' exact ['pro'], seen 'free': no match",
     ]
 
@@ -82,9 +82,7 @@ def test_what_was_missing_is_named() -> None:
     assert explanation.missing == ("person property 'plan'", "company property 'tier'", "group 'project'")
     assert explanation.conditions[0].filters[0].seen is MISSING
     assert explanation.possible == (False, True)
-    assert explanation.sentence == (
-        "Flag 'f' is inconclusive: something that matters was not passed (possible: False, True)."
-    )
+    assert explanation.sentence == ("Flag 'f' is inconclusive: required data was not passed (possible: False, True).")
     assert "missing: person property 'plan', " in str(explanation)
 
 
@@ -107,7 +105,7 @@ def test_group_conditions_are_told() -> None:
     flag_set = FlagSet.parse({**flags, "group_type_mapping": {"0": "company"}})
     explanation = flag_set.explain("f", distinct_id="u1")
     assert (explanation.conditions[0].audience, explanation.conditions[0].outcome) == ("company", "skipped")
-    assert explanation.sentence == "Flag 'f' is False: no group was given that its conditions are for."
+    assert explanation.sentence == "Flag 'f' is False: none of the groups in its conditions was passed."
     unknown = flag_set.explain("g", distinct_id="u1")
     assert unknown.conditions[0].audience == "unknown group"
     assert "group 'of an unknown type'" in unknown.missing
@@ -170,7 +168,7 @@ def test_other_flags_are_told_with_what_they_can_be() -> None:
     assert maybe.conditions[0].filters[0].seen == [False, True]
     assert maybe.sentence.startswith("Flag 'b' is inconclusive: a flag that it depends on is inconclusive itself")
     loop = flag_set.explain("c", distinct_id="u1").conditions[0].filters[0]
-    assert (loop.seen, loop.note) == (MISSING, "the flags lead to one another, or too far")
+    assert (loop.seen, loop.note) == (MISSING, "its flag dependencies are circular or too deep")
 
 
 def test_holdouts_are_told() -> None:
@@ -179,7 +177,7 @@ def test_holdouts_are_told() -> None:
     assert explanation.holdout is not None
     assert (explanation.holdout.percentage, explanation.holdout.outcome) == (100.0, "match")
     assert explanation.holdout.hash is not None
-    assert explanation.sentence == "Flag 'f' is 'holdout-7': the holdout keeps them out."
+    assert explanation.sentence == "Flag 'f' is 'holdout-7': the person is in the holdout."
     assert not explanation.conditions[0].reached
 
 

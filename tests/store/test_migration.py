@@ -20,9 +20,9 @@ from hogbox.schema import check_tables, create_tables
 from tests.fixtures.database import TestDatabase
 from tests.store.test_event import begin_by_hand
 
-MISSING = "hogbox's tables are not in this database: run `hogbox migrate`, or call PostHog.create_tables() once."
-OUTDATED = "hogbox's tables are older than this hogbox: run `hogbox migrate`, or call PostHog.create_tables() once."
-NEWER = "hogbox's tables were made by a newer hogbox: upgrade this installation."
+MISSING = "hogbox's tables do not exist in this database: run `hogbox migrate`, or call PostHog.create_tables() once."
+OUTDATED = "hogbox's tables are of an older version: run `hogbox migrate`, or call PostHog.create_tables() once."
+NEWER = "hogbox's tables were created by a newer version: upgrade hogbox."
 
 ACTIONS: dict[str, Callable[[PostHog], Any]] = {
     "capture": lambda posthog: posthog.capture(None, "paid", distinct_id="u1"),

@@ -214,7 +214,7 @@ def test_dead_letters_have_a_reason(database: TestDatabase, posthog: PostHog, ca
         assert captured_events.dead_letters(session, event="sent") == []
     assert type(letter) is DeadLetter
     assert (letter.event, letter.given, letter.status) == ("paid", {"plan": "pro"}, None)
-    assert "keeps no person" in letter.reason
+    assert "PostHog creates no person" in letter.reason
     assert repr(letter).startswith("DeadLetter('paid', 'anonymous', {'plan': 'pro'}, reason=\"distinct_id 'anonymous'")
     assert {letter} == {letter}
 

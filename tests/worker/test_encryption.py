@@ -86,7 +86,7 @@ def test_p2_an_event_whose_key_is_lost_is_a_dead_letter_and_holds_nothing_up(
     assert shop.received() == ["kept"]
     (letter,) = database.rows("posthog_dead_letters")
     assert (letter["payload"], letter["event_uuid"], letter["status"]) == (sealed, "", None)
-    assert letter["reason"].startswith(f"No key in {VARIABLE} opens this payload")
+    assert letter["reason"].startswith(f"No key in {VARIABLE} decrypts this payload")
 
 
 def test_p9_an_event_is_not_sent_to_a_project_that_it_was_not_encrypted_for(

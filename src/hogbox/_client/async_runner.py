@@ -1,7 +1,7 @@
 """Asynchronous runner: runs the same flows without ever blocking the event loop.
 
-Callers' transactions and PostHog are awaited. hogbox's own transactions are synchronous, and run in a thread: so one
-driver of the database is enough, that of the worker.
+Statements in the caller's transaction and requests to PostHog are awaited. hogbox's own transactions are synchronous
+and run in a thread, so that one database driver, the worker's, is enough.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class AsyncRunner:
                 try:
                     outcome = await self._do(effect)
                 except BaseException as error:
+                    # The flow may handle it, or has to release something: a cancellation included.
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)
@@ -42,7 +43,7 @@ class AsyncRunner:
             return result
 
     async def write(self, ctx: Any, statement: Portable, values: tuple[Any, ...]) -> int:
-        """Run the statement in the caller's transaction; where `ctx` is None, in one of its own."""
+        """Run the statement in the caller's transaction; if `ctx` is None, in a transaction of its own."""
         if ctx is not None:
             return await self.writer.write(ctx, statement, values)
         return await asyncio.to_thread(self._own.write, None, statement, values)

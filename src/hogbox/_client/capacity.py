@@ -1,7 +1,7 @@
-"""Capacity: keeps the outbox within the bounds that the user has set, by the policy that the user has chosen.
+"""Capacity: keeps the outbox within the limits that the user has set, by the policy that the user has chosen.
 
-The outbox is measured once a second and client at most, in whatever transaction captures then. In between what was
-found last holds.
+Each client measures the outbox at most once a second, in the transaction of a capture. In between, the last result
+applies.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from hogbox.errors import OutboxFull
 log = logging.getLogger("hogbox")
 
 _INTERVAL: Final = 1.0
+"""Seconds between two measurements: short enough that one client overshoots a limit by a second's captures at most."""
+
 _SHARE: Final = 20
-"""Times the duration of a measurement that the next one waits: it takes a twentieth of a client's time at most."""
+"""The next measurement waits this many times as long as the last one took: at most a twentieth of a client's time."""
 
 
 class Capacity:
@@ -45,21 +47,21 @@ class Capacity:
         if full is None or (entry.reason is not None and not full.disk):
             return entry
         if full.disk or self._policy != DEAD_LETTER:
-            raise OutboxFull(f"{full.reason}: run more workers, mend what holds events back, or raise the bound")
-        log.warning("event %s goes to the dead letters: %s", entry.uuid, full.reason)
+            raise OutboxFull(f"{full.reason}: run more workers, fix what delays delivery, or raise the limit")
+        log.warning("event %s stored as a dead letter: %s", entry.uuid, full.reason)
         return entry._replace(reason=full.reason)
 
     def look(self, ctx: Any) -> Flow[Full | None]:
-        """Why there is no room, or None where there is."""
+        """Why there is no room, or None if there is room."""
         began = time.monotonic()
         if began < self._due:
             return self._full
-        # Set before the measurement: other threads need not measure beside this one.
+        # Set before the measurement, so that other threads do not measure at the same time.
         self._due = began + _INTERVAL
         full = yield from self._find(ctx)
         ended = time.monotonic()
         self._due = ended + max(_INTERVAL, _SHARE * (ended - began))
-        self._tell(full)
+        self._log(full)
         return full
 
     def _find(self, ctx: Any) -> Flow[Full | None]:
@@ -73,12 +75,12 @@ class Capacity:
         ((rows,),) = yield Read(ctx, self._count, (most,))
         return full_outbox(rows, size, self._bounds)
 
-    def _tell(self, full: Full | None) -> None:
+    def _log(self, full: Full | None) -> None:
         """Log a change of state."""
         self._full = full
         if full is not None and self._is_full.begin():
             dead = self._policy == DEAD_LETTER and not full.disk
-            then = "events go to the dead letters" if dead else "captures raise OutboxFull"
-            log.warning("%s: %s, and exposures are left out, until there is room", full.reason, then)
+            then = "events are stored as dead letters" if dead else "captures raise OutboxFull"
+            log.warning("%s: %s and exposures are skipped until there is room", full.reason, then)
         elif full is None and self._is_full.end():
             log.info("the outbox has room again")

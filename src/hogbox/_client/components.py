@@ -1,6 +1,6 @@
-"""Components: what a client is made of, whether it is awaited or not. They decide; the client only waits.
+"""Components: the parts of a client, synchronous or asynchronous. They make the decisions; the client only waits.
 
-What delivers, refreshes and migrates is imported when it is asked for: most processes leave that to others.
+The modules for delivery, refreshes and migrations are imported at first use: most processes do not need them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Components:
-    """The parts of one client. Connects, queries and starts nothing before it is asked to."""
+    """The parts of one client. Does not connect, query or start anything before a method needs it."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Components:
         delivery: DeliverySettings | None,
         **arguments: Any,
     ) -> None:
-        """`arguments` are those of a client that are settings. Raises ConfigurationError."""
+        """`arguments` are the client's arguments that are settings. Raises ConfigurationError."""
         url = database if isinstance(database, str) else None
         self.settings = settings = ClientSettings.load(os.environ, database_url=url, **arguments)
         self._delivery = delivery or DeliverySettings.load(os.environ)
@@ -53,7 +53,7 @@ class Components:
         self.telemetry = Telemetry()
         bounds = settings.outbox_bounds
         self.capacity = Capacity(self.database.tables, bounds, settings.outbox_full) if any(bounds) else None
-        """What keeps the outbox within its bounds, where there are any."""
+        """Keeps the outbox within its limits; None without limits."""
         self.recorder = Recorder(settings, before_send)
         self.outbox = Outbox(self.database.tables, Cipher.load(os.environ))
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
@@ -63,7 +63,7 @@ class Components:
         self._usual = Usual(settings.properties_complete, settings.track_exposures)
 
     def reader(self, kinds: Container[type]) -> FlagReader:
-        """The reader of flags; `kinds` are the classes of handles that are known to be such."""
+        """The reader of flags; `kinds` are the classes that are known to be handles."""
         settings, tables = self.settings, self.database.tables
         cache = FlagCache(tables, settings.project_token, self._timezone, settings.definitions_max_age_seconds)
         exposures = Exposures(
@@ -74,29 +74,29 @@ class Components:
 
     @cached_property
     def refresher(self) -> Refresher:
-        """What keeps the project's flag definitions fresh."""
+        """Refreshes the project's flag definitions."""
         from hogbox._worker.refresher import Refresher
 
         return Refresher(self.database, self.settings, telemetry=self.telemetry)
 
     def create_tables(self) -> None:
-        """Create hogbox's tables, or bring older ones up to date."""
+        """Create hogbox's tables, or upgrade older ones."""
         from hogbox._store.schema.migration import migrate
 
         migrate(self.database.engine, self.database.tables)
 
     def drainer(self) -> Worker:
-        """A worker to deliver the events that wait now."""
+        """A worker to deliver the events that are waiting now."""
         from hogbox._worker.worker import Worker
 
         return Worker(self.database, self.settings.host, self._delivery, telemetry=self.telemetry)
 
     def drain(self, worker: Worker, timeout: float | None, progress: Progress | None) -> Delivery:
-        """Deliver what waits now, with a worker made for it."""
+        """Deliver the events that are waiting now with this worker."""
         return worker.drain(self.database.await_reader(timeout), progress)
 
     def shutdown(self, timeout: float | None) -> None:
-        """End the worker thread, and close connections."""
+        """Stop the worker thread, and close connections."""
         self.thread.stop(timeout)
         self.transport.close()
         self.database.close()

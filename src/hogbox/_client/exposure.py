@@ -1,7 +1,7 @@
-"""Exposures: `$feature_flag_called`, once per person, flag, answer and groups in the whole fleet, for a time.
+"""Exposures: `$feature_flag_called`, once per person, flag, value and groups across all processes, for a time.
 
-The caller's transaction writes the event and a note of it, each under a key of its own: no other transaction can make
-it wait or fail. Where several wrote the same exposure, the worker sends the first (`hogbox._worker.exposure`).
+The caller's transaction writes the event and a note of it, each under a unique key: no other transaction can make it
+wait or fail. If several transactions wrote the same exposure, the worker sends the first (`hogbox._worker.exposure`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from hogbox._store.schema.table import Tables
 from hogbox.flags._person import Person
 
 _SHARED: Final = 32
-"""Hexadecimal digits of an exposure's id with which all notes of it begin; the event's uuid follows."""
+"""Hexadecimal digits of an exposure's id at the beginning of all its notes; the event's uuid follows."""
 
 
 class Exposure(NamedTuple):
-    """That a person was given a flag's value."""
+    """A person was given a flag's value."""
 
     person: Person
     key: str
@@ -55,7 +55,7 @@ class Exposures:
         self._write_note = Portable(statements.note_exposure, NEW_EXPOSURE)
 
     def note(self, ctx: Any, exposure: Exposure) -> Flow[None]:
-        """Capture the exposure in the caller's transaction, unless it is noted. Raises what `capture` raises."""
+        """Capture the exposure in the caller's transaction, unless there is a note. Raises what `capture` raises."""
         if ctx is None:
             yield Transact(lambda own: self._note(own, exposure))
         else:
@@ -65,7 +65,7 @@ class Exposures:
         person, key, value, payload, facts = exposure
         shared = exposure_id(self._project, person.distinct_id, key, value, person.groups)[:_SHARED]
         if self._capacity is not None and (yield from self._capacity.look(ctx)) is not None:
-            # A read of a flag must not fail for it. No note either: the exposure is captured when there is room.
+            # A full outbox must not fail a read of a flag. No note either: a later read captures the exposure.
             return
         ((left, may_write),) = yield Read(ctx, self._read, (shared + "0" * _SHARED, shared + "f" * _SHARED))
         if (left is not None and left > 0) or not may_write:

@@ -1,7 +1,7 @@
-"""Headroom: frames to work in where the caller's stack is nearly as deep as Python allows.
+"""Headroom: stack frames for a capture when the caller's stack is nearly as deep as Python allows.
 
-An exception of endless recursion is captured close to where it ended. There, a call would raise a RecursionError of its
-own, in the middle of a statement on the caller's connection at worst.
+The exception of an endless recursion is captured close to the recursion limit. A call there would raise another
+RecursionError, at worst in the middle of a statement on the caller's connection.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from types import TracebackType
 from typing import Final
 
 _NEEDED: Final = 500
-"""Frames that a capture may take: encoding, SQLAlchemy, a driver, and what they import at first use."""
+"""The frames that a capture may need: encoding, SQLAlchemy, a driver, and their imports at first use."""
 
 
 class Headroom:
-    """Allows so many more frames for a `with` block where fewer than that are left.
+    """Raises the recursion limit for a `with` block if too few frames are left.
 
-    The limit is the interpreter's, so that other threads have it too meanwhile. It is raised and lowered by a
-    difference, and several blocks at once leave it as it was.
+    The limit belongs to the interpreter, so it is raised for other threads too. It is changed by a difference, so that
+    concurrent blocks leave it as it was.
     """
 
     __slots__ = ("_added",)
 
     def __init__(self) -> None:
-        """Raises the limit. Raises RecursionError where not even this call is left."""
+        """Raise the limit. Raises RecursionError if there is no frame left even for this call."""
         self._added = 0
         limit = sys.getrecursionlimit()
         try:

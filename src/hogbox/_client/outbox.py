@@ -1,4 +1,4 @@
-"""Outbox: which statement writes an entry, among the events or among the dead letters."""
+"""Outbox: the statement that writes an entry, as a waiting event or as a dead letter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hogbox._store.schema.table import Tables
 
 
 class Outbox:
-    """Where entries go, in one set of tables; payloads get their stored form here, the last thing before the INSERT."""
+    """Writes entries into one set of tables. Payloads are encrypted and escaped here, right before the INSERT."""
 
     def __init__(self, tables: Tables, cipher: Cipher) -> None:
         statements = tables.once(CaptureStatements)

@@ -1,4 +1,4 @@
-"""Recorder: a call's arguments -> what to write into the outbox. The same for every client; does no I/O."""
+"""Recorder: the arguments of a call -> the entry to write into the outbox. For all clients; does no I/O."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hogbox._events.identity import resolve
 from hogbox._events.limit import illegal_partner, refusal
 from hogbox._events.stamp import Stamp, find_stamp, is_exception, make_stamp, put_stamp
 from hogbox._events.timestamp import Clockface, require_moment, utc_text
-from hogbox._events.value import class_name, clean_properties, clean_text, said, shown
+from hogbox._events.value import class_name, clean_properties, clean_text, error_text, shown
 from hogbox._settings.client import ClientSettings
 from hogbox._wire.library import VERSION
 from hogbox._wire.printable import one_line
@@ -42,7 +42,7 @@ _PROBLEMS_SHOWN: Final = 5
 
 
 class Options(NamedTuple):
-    """What every capturing method takes besides its own arguments."""
+    """The arguments that all capturing methods share."""
 
     timestamp: datetime | None
     uuid: UUID | str | None
@@ -57,17 +57,17 @@ class Options(NamedTuple):
         disable_geoip: bool | None,
         idempotency_key: str | None,
     ) -> Options:
-        """These options; nearly always there are none, and none need to be made."""
+        """These options; `NO_OPTIONS` if all are None, which is the usual case and saves an object per event."""
         usual = timestamp is None and uuid is None and disable_geoip is None and idempotency_key is None
         return NO_OPTIONS if usual else cls(timestamp, uuid, disable_geoip, idempotency_key)
 
 
 NO_OPTIONS: Final = Options(None, None, None, None)
-"""Of nearly every call."""
+"""The options of a call that passes none."""
 
 
 class Entry(NamedTuple):
-    """What to write: a row of the outbox, or, with a reason, one of the dead letters."""
+    """What to write: a row of the outbox, or, with a reason, a dead letter."""
 
     uuid: str
     row: Row
@@ -75,12 +75,12 @@ class Entry(NamedTuple):
 
 
 class Discarded(NamedTuple):
-    """Events that were captured but never written, by the only ways there are."""
+    """The numbers of captured events that were not written, by reason. There are no other reasons."""
 
     refused: int = 0
     """`before_send` returned None."""
     failed: int = 0
-    """`before_send` raised, or returned what is no event."""
+    """`before_send` raised, or returned something that is not an event."""
     disabled: int = 0
     """The client is disabled."""
 
@@ -91,7 +91,7 @@ Discarded.__module__ = "hogbox"
 def _readable(
     method: Callable[Concatenate[Recorder, P], T],
 ) -> Callable[Concatenate[Recorder, P], T]:
-    """Raises InvalidEvent for arguments that raise an error of their own when they are read."""
+    """Wraps a method: errors that an argument raises while it is read become InvalidEvent."""
 
     @wraps(method)
     def read(self: Recorder, /, *args: P.args, **options: P.kwargs) -> T:
@@ -100,7 +100,9 @@ def _readable(
         except HogboxError:
             raise
         except Exception as error:
-            raise InvalidEvent(f"an argument of the event can't be read: it raises {class_name(error)}") from error
+            raise InvalidEvent(
+                f"an argument of the event can't be read: reading it raised {class_name(error)}"
+            ) from error
 
     return read
 
@@ -129,10 +131,10 @@ class Recorder:
 
     @property
     def disabled(self) -> bool:
-        """Whether the client is disabled; counts the event that asked."""
+        """Whether the client is disabled; if it is, counts the event of this call as discarded."""
         if self._disabled:
             self._count(Discarded(disabled=1))
-            log.debug("hogbox is disabled: an event was not captured")
+            log.debug("event discarded: hogbox is disabled")
         return self._disabled
 
     @_readable
@@ -145,10 +147,10 @@ class Recorder:
         options: Options,
         flags: Mapping[str, Any] | None = None,
     ) -> Entry | None:
-        """An event of the application's own. Raises InvalidEvent for an empty name or arguments of wrong types.
+        """A custom event. Raises InvalidEvent for an empty name or arguments of wrong types.
 
-        Without a distinct id it is nobody's. `flags` are properties that tell of flags; the application's own win over
-        them, and both over those of the context.
+        Without a distinct id it is personless. `flags` are properties with flag values. The application's properties
+        have precedence over them, and both over the context's.
         """
         own = self._with_groups(groups)
         given: Mapping[str, Any] = _properties(properties)
@@ -162,7 +164,7 @@ class Recorder:
     def exposure(
         self, distinct_id: str, properties: Mapping[str, Any], groups: Mapping[str, Any] | None, *, short: bool
     ) -> Entry | None:
-        """`$feature_flag_called`, in its short form or the full one. The hooks see it as it will be sent."""
+        """`$feature_flag_called`, in its short or its full form. The hooks receive it in that form."""
         own = self._with_groups(groups)
         properties = _in_context(properties)
         if short:
@@ -185,7 +187,7 @@ class Recorder:
         distinct_id: object,
         options: Options,
     ) -> Entry | None:
-        """`$groupidentify`; without a distinct id, of the group's own. Raises InvalidEvent for what is no group."""
+        """`$groupidentify`, by default with the group's own distinct id. Raises InvalidEvent for an invalid group."""
         kind = builder.require_text(group_type, "group_type")
         key = builder.require_text(group_key, "group_key")
         person = builder.group_distinct_id(kind, key) if distinct_id is None else resolve(None, distinct_id)
@@ -194,7 +196,7 @@ class Recorder:
 
     @_readable
     def alias(self, alias: object, distinct_id: str, options: Options) -> Entry | None:
-        """`$create_alias`. Raises InvalidEvent for an alias that is no text."""
+        """`$create_alias`. Raises InvalidEvent for an invalid alias."""
         given = builder.alias_properties(distinct_id, builder.require_text(alias, "alias"))
         return self._draft(builder.CREATE_ALIAS, distinct_id, given, self._own, options)
 
@@ -207,34 +209,34 @@ class Recorder:
         options: Options,
         **details: Any,
     ) -> Entry | None:
-        """`$exception`. An exception on its way through several captures keeps its uuid and time: PostHog counts one.
+        """`$exception`. Captures of the same exception share their uuid and timestamp, so that PostHog counts one.
 
-        It is written each time all the same: the transaction of an earlier capture may have rolled back. Raises
-        nothing: of arguments that can't be used, and of errors that can't be read, the rest is told.
+        It is written each time, because the transaction of an earlier capture may have been rolled back. Never raises:
+        invalid arguments and unreadable parts of the error are left out.
         """
         stamp = self._stamp(error, distinct_id, options)
         own = self._described(error, details)
         nothing: Mapping[str, Any] = {}
         given = merge_properties(_tolerated("properties", lambda: _with_context(properties), nothing), own)
-        if stamp.nobody and distinct_id is None:
+        if stamp.personless and distinct_id is None:
             given.setdefault(builder.PERSON_PROFILE, False)
         person = distinct_id or stamp.distinct_id
         grouped = _tolerated("groups", lambda: self._with_groups(groups), self._own_and_machine)
         try:
             return self._draft(builder.EXCEPTION, person, given, grouped, options, stamp)
         except Exception as unusable:
-            log.warning("an exception is captured without what its caller added: %s", said(unusable))
-            alone = {**own, builder.PERSON_PROFILE: False} if stamp.nobody and distinct_id is None else own
+            log.warning("exception captured without the arguments of the call: %s", error_text(unusable))
+            alone = {**own, builder.PERSON_PROFILE: False} if stamp.personless and distinct_id is None else own
             return self._draft(builder.EXCEPTION, person, alone, self._own_and_machine, NO_OPTIONS, stamp)
 
     def _stamp(self, error: object, distinct_id: str | None, options: Options) -> Stamp:
-        """What the event is known by: what an earlier capture gave it, while the same raise goes on."""
+        """The event's uuid, timestamp and distinct id; those of an earlier capture of the same raise, if any."""
         context = get_context()
         stamp = find_stamp(error, context) if is_exception(error) else None
         if stamp is None:
             uuid = _tolerated("uuid", lambda: self._uuid(options), "") or self._new_uuid()
             timestamp = _tolerated("timestamp", lambda: self._timestamp(options), self._now())
-            stamp = make_stamp(uuid, timestamp, distinct_id or self._new_uuid(), nobody=distinct_id is None)
+            stamp = make_stamp(uuid, timestamp, distinct_id or self._new_uuid(), personless=distinct_id is None)
         if is_exception(error):
             put_stamp(error, stamp, context)
         return stamp
@@ -246,7 +248,7 @@ class Recorder:
                 error, lines=source_lines, root=root, local_variables=self._exception_locals, **details
             )
         except Exception as trouble:
-            log.warning("of an exception only the class is captured: %s", said(trouble))
+            log.warning("exception captured with its class only, its details can't be read: %s", error_text(trouble))
             return bare_properties(error)
 
     def _draft(
@@ -266,6 +268,7 @@ class Recorder:
             "event": name,
             "distinct_id": distinct_id,
             "timestamp": stamp.timestamp if stamp else self._timestamp(options),
+            # hogbox's own properties last: PostHog reads them, and only a hook may override them.
             "properties": {**cleaned, **own},
         }
         if self._hooks:
@@ -284,7 +287,7 @@ class Recorder:
         reason = refusal(event, row.payload)
         if reason is not None:
             log.warning(
-                "event %s (%s) goes to the dead letters: %s", event["uuid"], one_line(event["event"], 100), reason
+                "event %s (%s) stored as a dead letter: %s", event["uuid"], one_line(event["event"], 100), reason
             )
         return Entry(event["uuid"], row, reason)
 
@@ -293,20 +296,21 @@ class Recorder:
             result, more = run_hooks(event, self._hooks)
         except BadHook as error:
             self._count(Discarded(failed=1))
-            log.warning("%s: the event is not sent", error, exc_info=error.__cause__)
+            log.warning("%s: the event is discarded", error, exc_info=error.__cause__)
             return None
         if result is None:
             self._count(Discarded(refused=1))
-            log.debug("before_send refused an event")
+            log.debug("event discarded by before_send")
             return None
         problems.extend(more)
         return result
 
     def _uuid(self, options: Options) -> str:
+        # An empty text counts as not given, without a warning.
         if options.uuid is not None and not (type(options.uuid) is str and not options.uuid):
             if parsed := parse_uuid(options.uuid):
                 return parsed
-            log.warning("uuid %s is not a UUID: the event gets one of its own", shown(options.uuid))
+            log.warning("uuid %s is not a UUID: the event gets a new one", shown(options.uuid))
         if options.idempotency_key is not None:
             if is_bulky(options.idempotency_key):
                 raise InvalidEvent(f"idempotency_key must be text, not {shown(options.idempotency_key)}")
@@ -314,8 +318,8 @@ class Recorder:
         return self._new_uuid()
 
     def _new_uuid(self) -> str:
-        # The system's random bytes, for all that they cost: a generator of our own would repeat itself after a fork.
-        return uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big") >> 6)
+        # The system's random bytes, although they are slower: a generator in the process would repeat after a fork.
+        return uuid7(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big") >> 6)  # 74 of 80 bits
 
     def _timestamp(self, options: Options) -> str:
         if options.timestamp is None:
@@ -332,26 +336,26 @@ class Recorder:
 
     def _count(self, one: Discarded) -> None:
         if self._process != os.getpid():
-            # In a child of fork the lock may have been left locked by a thread that is not there.
+            # After a fork, the lock may be held by a thread that does not exist in the child.
             self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             self.discarded = Discarded(*(a + b for a, b in zip(self.discarded, one, strict=True)))
 
 
 def raised(error: object) -> object:
-    """The error, or else the exception that is being handled. InvalidEvent where there is neither."""
+    """The error, or else the exception that is being handled. Raises InvalidEvent if there is neither."""
     if error is None and (error := sys.exception()) is None:
-        raise InvalidEvent("no exception is being handled: pass one, or a text, to capture_exception")
+        raise InvalidEvent("no exception is being handled: pass an exception or a text to capture_exception")
     return error
 
 
 def unidentified(trouble: Exception) -> None:
-    """Say in the log that an `identify` callback raised, for an exception that is captured all the same."""
-    log.warning("an exception is captured, and who met it is not known: identify raised %s", said(trouble))
+    """Log that an `identify` callback raised; the exception is captured without a person."""
+    log.warning("exception captured without a distinct id: identify raised %s", error_text(trouble))
 
 
 def person_if_any(identified: object, argument: object) -> str | None:
-    """Whose exception it is; None where nothing names anybody, or the application's code can't say."""
+    """The distinct id for an exception, or None if there is none, or the application's code fails to return it."""
     if identified is not None or argument is not None:
         return _tolerated("distinct id", lambda: resolve(identified, argument), None)
     context = get_context()
@@ -359,7 +363,7 @@ def person_if_any(identified: object, argument: object) -> str | None:
 
 
 def _in_context(given: Mapping[str, Any], flags: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    """The properties of a call with what else is told: of flags, and of the context."""
+    """The properties of a call with those of the flags and of the context."""
     context = get_context()
     if context is not None:
         return {**context.event_properties(), **(flags or {}), **given}
@@ -369,7 +373,7 @@ def _in_context(given: Mapping[str, Any], flags: Mapping[str, Any] | None = None
 def _properties(given: Mapping[str, Any] | None) -> dict[str, Any]:
     properties, problems = builder.read_properties(given)
     if problems:
-        log.warning("of the properties of an event: %s", _summary(problems))
+        log.warning("properties of an event: %s", _summary(problems))
     return properties
 
 
@@ -378,11 +382,11 @@ def _with_context(properties: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _tolerated(what: str, read: Callable[[], T], otherwise: T) -> T:
-    """What is read of an argument; something else, and a warning, where it can't be used."""
+    """The result of reading an argument; the alternative, with a warning, if that fails."""
     try:
         return read()
     except Exception as error:
-        log.warning("an exception is captured without its %s: %s", what, said(error))
+        log.warning("exception captured without its %s: %s", what, error_text(error))
         return otherwise
 
 
@@ -406,7 +410,7 @@ def _require_name(event: Any) -> str:
 
 
 def _check_partner(event: Event, problems: list[str]) -> None:
-    """Leave out an anonymous id that PostHog merges with nobody. It is often a cookie's: the rest is worth sending."""
+    """Leave out an anonymous id that PostHog would not merge. It often comes from a cookie: the rest is still valid."""
     anonymous = event["properties"].get("$anon_distinct_id")
     if anonymous is not None and (why := illegal_partner(anonymous)) is not None:
         del event["properties"]["$anon_distinct_id"]

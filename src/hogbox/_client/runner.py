@@ -31,6 +31,7 @@ class Runner:
                 try:
                     outcome = self.do(effect)
                 except BaseException as error:
+                    # The flow may handle it, or has to release something: KeyboardInterrupt included.
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)
@@ -39,7 +40,7 @@ class Runner:
             return result
 
     def write(self, ctx: Any, statement: Portable, values: tuple[Any, ...]) -> int:
-        """Run the statement in the caller's transaction; where `ctx` is None, in one of its own."""
+        """Run the statement in the caller's transaction; if `ctx` is None, in a transaction of its own."""
         if ctx is not None:
             return self.writer.write(ctx, statement, values)
         with self._database.begin() as connection:

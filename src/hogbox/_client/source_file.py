@@ -1,4 +1,4 @@
-"""Source files, for the lines that an exception's stack shows; and the directory that relative paths begin in."""
+"""Source files, for the lines of code in stack frames; and the directory that relative paths refer to."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 _LARGEST: Final = 10 * 1024 * 1024
-"""Bytes of a file that is read."""
+"""The largest file that is read, in bytes."""
 
 
 def source_lines(filename: str, namespace: dict[str, Any] | None) -> Sequence[str]:
-    """The lines of a file, or of what the module's loader gives; none of a pipe or a device, where a read may wait.
+    """The lines of a file, or those from the module's loader; none for a pipe or a device, where a read may block.
 
-    Raises whatever a loader raises.
+    Raises what a loader raises.
     """
     if filename not in linecache.cache and not _is_readable(filename):
         return ()
@@ -23,7 +23,7 @@ def source_lines(filename: str, namespace: dict[str, Any] | None) -> Sequence[st
 
 
 def working_directory(otherwise: str) -> str:
-    """The current directory, or another one where it was removed: deployments delete the releases they replace."""
+    """The current directory; `otherwise` if it was removed: deployments delete the releases that they replace."""
     try:
         return os.getcwd()
     except OSError:

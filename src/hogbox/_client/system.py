@@ -10,7 +10,7 @@ _NAMES: Final = {"Darwin": "Mac OS X"}
 
 
 def system_properties() -> dict[str, Any]:
-    """`$os`, its version and distribution, and the Python that runs; what is unknown is left out."""
+    """`$os`, its version and distribution, and the running Python; unknown values are left out."""
     system = platform.system()
     found = {
         "$os": _NAMES.get(system, system),

@@ -1,4 +1,4 @@
-"""Worker thread: a worker in a thread of the application, begun and ended by a client."""
+"""Worker thread: a worker in a thread of the application, started and stopped by a client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("hogbox")
 
 
 class WorkerThread:
-    """At most one worker of this process at a time. Begins nothing before `start`; a fork's child has none."""
+    """At most one worker of this process at a time. Nothing runs before `start`; a forked child has none."""
 
     def __init__(self, make_worker: Callable[[], Worker]) -> None:
         self.started = False
@@ -25,7 +25,7 @@ class WorkerThread:
         self._starting = threading.Lock()
 
     def start(self) -> None:
-        """Begin to deliver. Does nothing where it already does. Raises what making the worker raises."""
+        """Start to deliver. Does nothing if it is running. Raises the errors of creating the worker."""
         with self._starting:
             if self._thread is not None and self._thread.is_alive():
                 return
@@ -36,13 +36,13 @@ class WorkerThread:
             self.started = True
 
     def hint(self) -> None:
-        """Say that an event may be committed soon."""
-        # In a forked child the thread is gone, and what it locked at that moment stays locked.
+        """Notify the worker that an event may be committed soon."""
+        # In a forked child the thread does not exist, and locks that it held stay locked: hinting could block.
         if self._worker is not None and self._thread is not None and self._thread.is_alive():
             self._worker.hint()
 
     def stop(self, timeout: float | None) -> None:
-        """End it once what it is sending is settled, waiting so many seconds at most. May be called twice."""
+        """Stop the worker after its current requests; wait at most this many seconds. May be called twice."""
         worker, thread, self.started = self._worker, self._thread, False
         self._worker = self._thread = None
         if worker is not None and thread is not None and thread.is_alive():
@@ -54,4 +54,4 @@ def _run(worker: Worker) -> None:
     try:
         worker.run()
     except Exception:
-        log.exception("the worker thread has ended; events wait in the outbox until a worker runs again")
+        log.exception("the worker thread stopped on an error; events stay in the outbox until a worker runs again")

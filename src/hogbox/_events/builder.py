@@ -22,18 +22,18 @@ CREATE_ALIAS: Final = "$create_alias"
 EXCEPTION: Final = "$exception"
 
 _LONGEST_KIND: Final = 100
-"""Bytes of a group's type that go into a distinct id beside a digest."""
+"""The longest group type, in bytes, that a distinct id with a digest contains."""
 
 _IDENTIFY_PARTS: Final = ("$set", "$set_once", "$anon_distinct_id")
 
 
 def library_properties(version: str) -> dict[str, Any]:
-    """What every event says of its sender."""
+    """The properties of every event that describe the sending library."""
     return {"$lib": "hogbox", "$lib_version": version, "$is_server": True}
 
 
 def identify_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The properties of `$identify`: without an explicit `$set`, all that is not one of its parts is what is set."""
+    """The properties of `$identify`: without an explicit `$set`, all properties that are not its parts are set."""
     parts = {key: properties[key] for key in _IDENTIFY_PARTS if key in properties}
     rest = {key: value for key, value in properties.items() if key not in parts}
     return {**rest, **parts} if "$set" in parts else {"$set": rest, **parts}
@@ -45,9 +45,9 @@ def group_identify_properties(group_type: str, group_key: str, properties: Mappi
 
 
 def group_distinct_id(group_type: str, group_key: str) -> str:
-    """The distinct id that stands for a group where no person is named.
+    """The distinct id of a group's own events.
 
-    One that PostHog would cut or garble ends in a digest of the group instead.
+    If PostHog would truncate or garble it, it ends in a digest of the group instead.
     """
     distinct_id = f"${group_type}_{group_key}"
     if len(distinct_id.encode()) <= MAX_CHARACTERS and garbled(distinct_id) is None:
@@ -58,22 +58,22 @@ def group_distinct_id(group_type: str, group_key: str) -> str:
 
 
 def alias_properties(distinct_id: str, alias: str) -> dict[str, Any]:
-    """The properties of `$create_alias`; the distinct id stands here once more."""
+    """The properties of `$create_alias`; PostHog reads the distinct id from here."""
     return {"distinct_id": distinct_id, "alias": alias}
 
 
 def group_map(groups: Any) -> dict[str, str]:
-    """Group types and keys as text, which is what PostHog compares. InvalidEvent for what is no mapping of them."""
+    """Group types and keys as text, which PostHog compares. Raises InvalidEvent for anything but a mapping of them."""
     if not issubclass(type(groups), Mapping):
         raise InvalidEvent(f"groups must be a mapping such as {{'company': 'c-19'}}, not {class_name(groups)}")
     return {
-        require_text(kind, "the type of a group"): require_text(key, "the key of a group")
+        require_text(kind, "a group type"): require_text(key, "a group key")
         for kind, key in islice(groups.items(), MAX_GROUPS)
     }
 
 
 def require_text(value: Any, what: str) -> str:
-    """The value as text that is not blank; numbers and UUIDs count as their text. InvalidEvent otherwise."""
+    """The value as text that is not blank; numbers and UUIDs are converted. Raises InvalidEvent otherwise."""
     if value is None or issubclass(type(value), NO_TEXT):
         raise InvalidEvent(f"{what} must be text, not {shown(value)}")
     text = require_readable(value, what)
@@ -83,14 +83,14 @@ def require_text(value: Any, what: str) -> str:
 
 
 def require_properties(value: Any) -> Mapping[str, Any]:
-    """The value as a mapping of properties; nothing counts as none. InvalidEvent for what is no mapping."""
+    """The value as a mapping of properties; None counts as empty. Raises InvalidEvent for other types."""
     return read_properties(value)[0]
 
 
 def read_properties(value: Any) -> tuple[dict[Any, Any], list[str]]:
-    """The same as a dict, and what could not be read. InvalidEvent for what is no mapping.
+    """The same as a dict, and messages about dropped values. Raises InvalidEvent for anything but a mapping.
 
-    A mapping of another class may run code of its own, or never end: it is read once, here, as far as an event goes.
+    A mapping of another class may run code of its own, or be endless: it is read once, here, within an event's limits.
     """
     if value is None:
         return {}, []

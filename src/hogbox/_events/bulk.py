@@ -1,4 +1,4 @@
-"""Bulk: whether the text of an object would take for ever, such as that of lists that hold each other over and over."""
+"""Bulk: whether the `repr` of an object would take too long, as for lists that contain each other many times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, Final
 
 _MOST_PARTS: Final = 200_000
-"""Values that a text may be made of; more than fit into any message that is kept."""
+"""The most values in a `repr`; more than fit into any message that is stored."""
 
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset)
 _SLOT: Final = type(BaseException.__str__)
@@ -16,24 +16,24 @@ _FILES: Final = (vars(OSError)["filename"], vars(OSError)["filename2"])
 
 
 def is_bulky(thing: object) -> bool:
-    """Whether its `repr` is made of too many values, as far as Python's own containers and exceptions make it."""
+    """Whether its `repr` would contain too many values, in Python's own containers and exceptions."""
     return _count(thing, {}) > _MOST_PARTS
 
 
 def _count(thing: object, counted: dict[int, int]) -> int:
-    """The values that the `repr` shows, those that it shows repeatedly as often as it does."""
+    """The number of values in the `repr`; a repeated object counts each time."""
     if (parts := _parts(thing)) is None:
         return 1
     known = counted.get(id(thing))
     if known is None:
-        # Within itself an object is shown as three dots.
+        # Inside itself, an object is shown as three dots.
         counted[id(thing)] = 1
         known = counted[id(thing)] = 1 + sum(_count(part, counted) for part in parts)
     return known
 
 
 def _parts(thing: Any) -> Iterable[object] | None:
-    """What is in it, whatever its class makes of iteration; None where its text is its own affair."""
+    """The contents, read past the class's own iteration; None if the class has its own text."""
     kind = type(thing)
     if issubclass(kind, dict):
         return chain(dict.keys(thing), dict.values(thing))

@@ -1,4 +1,4 @@
-"""Dead letters: which could be delivered now, and whether an edited one is an event."""
+"""Dead letters: which ones can be delivered now, and the validation of edited ones."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hogbox._events.limit import refusal
 from hogbox.errors import InvalidEvent
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:+-]+")
-"""Distinct ids that are the same in every JSON text."""
+"""Distinct ids with only one spelling in JSON."""
 
 _FIELDS: Final = ("uuid", "event", "distinct_id", "timestamp", "properties")
 
 
 def read_event(payload: str) -> dict[str, Any]:
-    """The event of a payload; empty for a text that is none."""
+    """The event in a payload; empty if the payload is not a JSON object."""
     try:
         event = json.loads(payload)
     except (ValueError, RecursionError):
@@ -32,15 +32,15 @@ def read_event(payload: str) -> dict[str, Any]:
 
 
 def refused_again(payload: str) -> str | None:
-    """Why PostHog is known to refuse or garble this event as it is, or None where it may be taken now."""
+    """Why PostHog is known to refuse or garble this event in its current form, or None if it may accept it now."""
     event = read_event(payload)
-    return refusal(event, unescape(payload)) if event else "it is no event: no JSON object"
+    return refusal(event, unescape(payload)) if event else "it is not an event: not a JSON object"
 
 
 def person_pattern(distinct_id: str) -> str:
-    """What payloads of this person's events are LIKE, with `~` as the escape: at least those, and few others.
+    """A LIKE pattern (escape `~`) that matches the payloads of this person's events, and few others.
 
-    A text that JSON may write in several ways is not looked for: then all are LIKE it.
+    An id that JSON can spell in several ways is not searched for: the pattern matches every payload then.
     """
     if not _PLAIN.fullmatch(distinct_id):
         return "%"
@@ -48,20 +48,20 @@ def person_pattern(distinct_id: str) -> str:
 
 
 def pretty(payload: str) -> str:
-    """The payload to be read and edited; as it is where it is no JSON."""
+    """The payload indented, for display and editing; unchanged if it is not JSON."""
     try:
         return json.dumps(json.loads(payload), indent=2, ensure_ascii=False) + "\n"
     except (ValueError, RecursionError):
         return payload
 
 
-def mend(
+def read_edited(
     text: str, payload: str, *, other_uuid: bool = False, other_timestamp: bool = False, force: bool = False
 ) -> Event:
-    """The event of an edited text; `payload` is what it was before.
+    """The event in an edited text; `payload` is the original.
 
-    Raises InvalidEvent, saying what is wrong: it is no event, PostHog would refuse it (unless `force`), or its uuid or
-    timestamp differ from what they were (unless `other_uuid`, `other_timestamp`).
+    Raises InvalidEvent, with a message for people: the text is not an event, PostHog would refuse it (unless `force`),
+    or its uuid or timestamp was changed (unless `other_uuid`, `other_timestamp`).
     """
     event = _complete(_parse(text))
     before = read_event(payload)
@@ -71,7 +71,7 @@ def mend(
         _require_same("timestamp", event, before, "--allow-timestamp")
     reason = refusal(event, _encode(event))
     if reason is not None and not force:
-        raise InvalidEvent(f"PostHog would refuse or garble it still: {reason}")
+        raise InvalidEvent(f"PostHog would still refuse or garble it: {reason}")
     return event
 
 
@@ -79,22 +79,22 @@ def _parse(text: str) -> dict[str, Any]:
     try:
         event = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise InvalidEvent(f"it is no JSON: {error}") from error
+        raise InvalidEvent(f"it is not valid JSON: {error}") from error
     if not isinstance(event, dict):
-        raise InvalidEvent("it is no event: a JSON object is needed")
+        raise InvalidEvent("it is not an event: a JSON object is required")
     return event
 
 
 def _no_number(name: str) -> Never:
-    raise ValueError(f"{name} is no number of JSON's")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _complete(given: Mapping[str, Any]) -> Event:
-    """The event with its own fields first, as hogbox writes it, so that its uuid is found."""
+    """The event with its own fields first, as hogbox writes it: searches expect the uuid at the start."""
     event = {name: given.get(name) for name in _FIELDS}
     for name in ("event", "distinct_id", "timestamp"):
         if not isinstance(value := event[name], str) or not value.strip():
-            raise InvalidEvent(f"{name} must be a text that is not empty, not {value!r}")
+            raise InvalidEvent(f"{name} must be text and not empty, not {value!r}")
     if not isinstance(event["properties"], dict):
         raise InvalidEvent(f"properties must be an object, not {event['properties']!r}")
     uuid = parse_uuid(event["uuid"])
@@ -103,7 +103,9 @@ def _complete(given: Mapping[str, Any]) -> Event:
     try:
         datetime.fromisoformat(given["timestamp"])
     except ValueError:
-        raise InvalidEvent(f"timestamp must be like 2026-01-31T12:00:00Z, not {event['timestamp']!r}") from None
+        raise InvalidEvent(
+            f"timestamp must be ISO 8601, such as 2026-01-31T12:00:00Z, not {event['timestamp']!r}"
+        ) from None
     return cast("Event", {**event, "uuid": uuid, **{name: given[name] for name in given if name not in event}})
 
 
@@ -115,6 +117,6 @@ def _encode(event: Event) -> str:
 
 
 def _require_same(name: str, event: Mapping[str, Any], before: Mapping[str, Any], option: str) -> None:
-    """An event that changes one of these is another one to PostHog: it would count twice where both arrive."""
+    """With a different uuid or timestamp it is another event to PostHog: both would count if both arrive."""
     if name in before and event[name] != before[name]:
-        raise InvalidEvent(f"{name} was {before[name]!r} and must stay so; {option} allows another one")
+        raise InvalidEvent(f"{name} was {before[name]!r} and must not change; use {option} to change it")

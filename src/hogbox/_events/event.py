@@ -1,7 +1,7 @@
-"""The event: what `before_send` sees, what the outbox stores, what PostHog receives (wire protocol 2.1).
+"""The event: what `before_send` receives, the outbox stores and PostHog gets (wire protocol 2.1).
 
-Its stored form is neutral between PostHog's capture protocols: `$set` and `$set_once` sit inside `properties`, which
-both accept, and everything the newer protocol moves elsewhere can be read back from it.
+Its stored form works for both of PostHog's capture protocols: `$set` and `$set_once` are inside `properties`, which
+both accept, and everything that the newer protocol moves elsewhere can be derived from it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ ANALYTICS: Final = "analytics"
 """The lane of ordinary events: the endpoint family that they are sent to."""
 
 HISTORICAL: Final = "historical"
-"""The lane of imported events: requests of their own, which say that they are a backfill (wire protocol 3.1)."""
+"""The lane of imported events: separate requests, marked as a historical migration (wire protocol 3.1)."""
 
 EXPOSURES: Final = "exposure"
-"""The lane of `$feature_flag_called`: sent with the ordinary events, unless the same exposure was sent before."""
+"""The lane of `$feature_flag_called`: sent with ordinary events, unless the same exposure was sent before."""
 
 
 class Event(TypedDict):
-    """One event, complete. A `before_send` hook may change any of it except to forge the type of a field."""
+    """A complete event. A `before_send` hook may change every value, but must keep the types of the fields."""
 
     uuid: str
     event: str
@@ -36,7 +36,7 @@ Event.__module__ = "hogbox"
 
 
 class Row(NamedTuple):
-    """An event as the outbox holds it: integers and text only, so that any driver can write it."""
+    """A row of the outbox: integers and text only, so that any driver can write it."""
 
     shard: int
     project: str
@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
 
 class _Object(msgspec.Struct):
-    """Any object: its fields are read over."""
+    """Any object: its fields are skipped."""
 
 
 class _Head(msgspec.Struct):
@@ -60,10 +60,10 @@ _ENCODER: Final = msgspec.json.Encoder()
 _UUID_FIRST: Final = '{"uuid":"'
 _UUID_LENGTH: Final = 36
 _UUID: Final = slice(len(_UUID_FIRST), len(_UUID_FIRST) + _UUID_LENGTH)
-"""Where `encode` puts it; payloads that somebody edited may have it elsewhere."""
+"""The position of the uuid in the output of `encode`; edited payloads may have it elsewhere."""
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""What decoding a text raises that another program wrote: nested too deeply, too."""
+"""The errors of decoding text that another program wrote, including text that is nested too deeply."""
 
 _OBJECT: Final = msgspec.json.Decoder(_Object)
 _HEAD: Final = msgspec.json.Decoder(_Head)
@@ -86,7 +86,7 @@ def beginning_of(uuid: str) -> str:
 
 
 def is_object(payload: str) -> bool:
-    """Whether a payload is one JSON object, and nothing beside it: another would change the request that it is in."""
+    """Whether a payload is exactly one JSON object: anything else would corrupt the request that contains it."""
     try:
         _OBJECT.decode(payload)
     except UNREADABLE:
@@ -95,9 +95,9 @@ def is_object(payload: str) -> bool:
 
 
 def uuid_of(payload: str) -> str:
-    """The uuid inside an encoded event; empty for a text that is none, which the server then refuses by itself.
+    """The uuid inside an encoded event; empty if there is none, or none that fits into a column of uuids.
 
-    Empty as well for what a column of uuids can't hold.
+    An event without a uuid is sent all the same: PostHog refuses it.
     """
     if payload.startswith(_UUID_FIRST) and payload[_UUID.stop : _UUID.stop + 1] == '"':
         return _storable(payload[_UUID])
@@ -112,7 +112,7 @@ def _storable(uuid: str) -> str:
 
 
 def distinct_id_of(payload: str) -> str | None:
-    """The distinct id inside an encoded event; None for a text that has none."""
+    """The distinct id inside an encoded event, or None if there is none."""
     try:
         return _PERSON.decode(payload).distinct_id
     except UNREADABLE:

@@ -1,11 +1,10 @@
-"""What a caller hands to `capture_exception` -> the properties of an `$exception` event (wire protocol 2.11).
+"""The argument of `capture_exception` -> the properties of an `$exception` event (wire protocol 2.11).
 
-The exception that was caught comes first, what led to it follows, every entry names its parent, and what is
-unknown is left out. Nothing that the caller's objects do while they are looked at (a `__str__` that raises, a
-chain that bites its tail) gets out of here.
+The caught exception comes first, followed by its causes; every entry names its parent, and unknown values are left
+out. Errors in the caller's objects (a `__str__` that raises, a circular chain) are handled here.
 
-`$exception_list` keeps within about `MAX_LIST_BYTES`. Each entry may take an equal share of what those before
-it left over, so that the root cause, which comes last, is never starved by the frames of its consequences.
+`$exception_list` is limited to about `MAX_LIST_BYTES`. Each entry may take an equal share of the space that those
+before it left, so that there is always space for the root cause, which comes last.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ MAX_LIST_BYTES: Final = 256 * 1024
 """Bytes of `$exception_list` as JSON. An event may have 900 KiB; the caller's properties need room too."""
 
 MAX_VALUE_BYTES: Final = 8 * 1024
-"""The longest `value`, in bytes of UTF-8. Ours: the rules set no limit."""
+"""The longest `value`, in bytes of UTF-8. A limit of hogbox: the rules set none."""
 
 MAX_NAME_BYTES: Final = 256
-"""The longest `type` and `module` of an entry, in bytes of UTF-8. Ours as well."""
+"""The longest `type` and `module` of an entry, in bytes of UTF-8. Also a limit of hogbox."""
 
 FINGERPRINT: Final = "$exception_fingerprint"
 
@@ -52,7 +51,7 @@ RESERVED: Final = frozenset(
         "$cymbal_errors",
     }
 )
-"""Properties that a caller's own bag never sets. `FINGERPRINT` is not one: it is the caller's to set."""
+"""Properties that the caller can't set. `FINGERPRINT` is not one of them."""
 
 _LEVELS: Final = {level: level for level in ("fatal", "error", "warning", "log", "info", "debug")} | {
     "critical": "fatal",
@@ -67,7 +66,7 @@ _SUPPRESSED: Final = vars(BaseException)["__suppress_context__"]
 _LINKS: Final[dict[str, Any]] = {source: vars(BaseException)[f"__{source}__"] for source in ("cause", "context")}
 _MEMBERS: Final = vars(BaseExceptionGroup)["exceptions"]
 _ARGUMENTS: Final = vars(BaseException)["args"]
-"""What Python itself keeps, read past whatever a class says under these names."""
+"""Python's own attributes: a class of the application can't override them."""
 
 _ESCAPED: Final = 6  # bytes of JSON that one byte of UTF-8 may need: a control character is written \u0001
 
@@ -88,9 +87,9 @@ def exception_properties(
 ) -> dict[str, Any]:
     """The `$exception_...` properties; those that are unknown (None), empty or malformed are left out.
 
-    `level` may be in any case or a synonym (`critical`, `warn`); `mechanism_type` and `handled` say where it
-    was caught (2.11's table of boundaries), `source` by what (`django.middleware`). The rest is for the
-    frames: see `Project`. Never raises.
+    `level` may be in any case, or a synonym (`critical`, `warn`). `mechanism_type` and `handled` describe where the
+    exception was caught (the table of boundaries in 2.11), `source` by which code (`django.middleware`). The other
+    arguments are for the frames: see `Project`. Never raises.
     """
     project = Project(
         lines=lines,
@@ -110,7 +109,7 @@ def exception_properties(
 
 
 def bare_properties(error: object) -> dict[str, Any]:
-    """The same with nothing but the class's name, where the rest can't be had."""
+    """The same with only the name of the class, for when the rest can't be read."""
     mechanism = {"type": "generic", "synthetic": not is_exception(error), "exception_id": 0}
     return {"$exception_list": [{"type": _type_name(error), "value": "", "mechanism": mechanism}]}
 
@@ -118,7 +117,7 @@ def bare_properties(error: object) -> dict[str, Any]:
 def merge_properties(properties: Mapping[str, Any] | None, own: Mapping[str, Any]) -> dict[str, Any]:
     """The caller's properties with the exception's `own` over them; neither argument is changed.
 
-    Of the caller's, the `RESERVED` ones are ignored, and so is a `FINGERPRINT` that is no text.
+    `RESERVED` properties of the caller are ignored, and so is a `FINGERPRINT` that is not text.
     """
     kept = {name: value for name, value in (properties or {}).items() if name not in RESERVED}
     if _filled(kept.get(FINGERPRINT)) is None:
@@ -127,7 +126,7 @@ def merge_properties(properties: Mapping[str, Any] | None, own: Mapping[str, Any
 
 
 class _Link(NamedTuple):
-    """An exception's place: the number of the entry it led to, and how (`cause`, `context`, `member`)."""
+    """An exception, the number of the entry that it led to, and how: `cause`, `context` or `member`."""
 
     error: BaseException
     parent_id: int | None
@@ -167,7 +166,7 @@ def _walk(outermost: BaseException) -> Iterator[_Link]:
 
 
 def _below(error: BaseException) -> list[tuple[BaseException, str]]:
-    """What led to this exception directly, and how (rule 5): nothing for `raise ... from None`."""
+    """The direct causes of this exception, and how they led to it (rule 5): none for `raise ... from None`."""
     source = "cause" if _SUPPRESSED.__get__(error) else "context"
     below = [(_LINKS[source].__get__(error), source)]
     members = _MEMBERS.__get__(error) if issubclass(type(error), BaseExceptionGroup) else ()
@@ -191,27 +190,27 @@ def _entry(error: BaseException, mechanism: dict[str, Any], project: Project, ro
 
 
 def _converted(thing: object, boundary: dict[str, Any]) -> dict[str, Any]:
-    """The entry for what is no exception: its `message` under its `name`; else its own text, under `Error`.
+    """The entry for an object that is not an exception: its `message` and `name`; else its own text, as `Error`.
 
-    Text in `stack` may come from any language: the mechanism keeps it as it is, and no frames are invented.
+    Text in `stack` may come from any language: the mechanism keeps it unchanged, and no frames are made of it.
     """
-    message = _said(thing, "message")
-    name, stack = (_said(thing, "name"), _said(thing, "stack")) if message is not None else (None, None)
-    said = _printed(thing, _unprintable(thing)) if message is None else message
+    message = _text_at(thing, "message")
+    name, stack = (_text_at(thing, "name"), _text_at(thing, "stack")) if message is not None else (None, None)
+    text = _printed(thing, _unprintable(thing)) if message is None else message
     mechanism = {**boundary, "synthetic": True, "exception_id": 0}
     if stack:
         mechanism["stack"] = cut(stack, MAX_VALUE_BYTES)
     return {
         "type": cut(name or "Error", MAX_NAME_BYTES),
-        "value": cut(said, MAX_VALUE_BYTES),
+        "value": cut(text, MAX_VALUE_BYTES),
         "mechanism": mechanism,
     }
 
 
 def _value(error: BaseException) -> str:
-    """`str(error)`; where that is empty or fails, the text of its `message` or `detail`, if it has one."""
-    said = _text(_read(error, "message")) or _text(_read(error, "detail")) or ""
-    return _printed(error, said or _unprintable(error)) or said
+    """`str(error)`; if that is empty or fails, the text of its `message` or `detail`, if it has one."""
+    text = _text(_read(error, "message")) or _text(_read(error, "detail")) or ""
+    return _printed(error, text or _unprintable(error)) or text
 
 
 def _printed(thing: object, otherwise: str) -> str:
@@ -222,7 +221,7 @@ def _printed(thing: object, otherwise: str) -> str:
 
 
 def _abridged(thing: object) -> str:
-    """What stands for a text that would take for ever."""
+    """A replacement for a text that would take too long."""
     return ", ".join(map(shown, _ARGUMENTS.__get__(thing))) if is_exception(thing) else shown(thing)
 
 
@@ -235,7 +234,7 @@ def _type_name(thing: object) -> str:
     return cut(name or "Exception", MAX_NAME_BYTES)
 
 
-def _said(thing: Any, name: str) -> str | None:
+def _text_at(thing: Any, name: str) -> str | None:
     """The text under that key of a mapping, or that attribute of another object."""
     try:
         return _text(thing.get(name) if issubclass(type(thing), Mapping) else getattr(thing, name, None))
@@ -244,7 +243,7 @@ def _said(thing: Any, name: str) -> str | None:
 
 
 def _read(thing: object, name: str) -> Any:
-    """The attribute of that name; None where there is none, or reading it raises."""
+    """The attribute of that name; None if there is none, or reading it raises."""
     try:
         return getattr(thing, name, None)
     except Exception:

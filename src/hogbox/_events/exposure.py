@@ -1,4 +1,4 @@
-"""`$feature_flag_called`: that a person was given a flag's value (wire protocol 2.10)."""
+"""`$feature_flag_called`: a person was given a flag's value (wire protocol 2.10)."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _MINIMAL: Final = frozenset(
         "$python_version",
     }
 )
-"""What the short form keeps."""
+"""The properties of the short form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagFacts:
-    """What is known of a flag's evaluation besides the value; None is what is not known."""
+    """The metadata of a flag's evaluation; None where unknown."""
 
     locally_evaluated: bool
     id: int | None = None
@@ -60,7 +60,7 @@ class FlagFacts:
 
 
 def exposure_properties(key: str, value: bool | str | None, payload: Any, facts: FlagFacts) -> dict[str, Any]:
-    """The properties that are the exposure's own."""
+    """The exposure's own properties."""
     known = {
         "$feature_flag_id": facts.id,
         "$feature_flag_version": facts.version,
@@ -81,7 +81,7 @@ def exposure_properties(key: str, value: bool | str | None, payload: Any, facts:
 
 
 def is_minimal(facts: FlagFacts) -> bool:
-    """Whether the event has the short form: the project asks for it, and the flag is in no experiment for certain."""
+    """Whether the event has the short form: the project asks for it, and the flag certainly has no experiment."""
     return facts.minimal and facts.has_experiment is False
 
 
@@ -93,7 +93,7 @@ def minimal(properties: Mapping[str, Any]) -> dict[str, Any]:
 def exposure_id(
     project: str, distinct_id: str, key: str, value: bool | str | None, groups: Mapping[str, Any] | None
 ) -> str:
-    """What two exposures share that are the same one: person, flag, answer and groups, whatever their order."""
+    """The identity of an exposure: equal for the same person, flag, value and groups, in any order."""
     pairs = sorted((str(kind), str(group)) for kind, group in (groups or {}).items())
     text = json.dumps([project, distinct_id, key, value, pairs], ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -109,7 +109,7 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 
 
 def exposure_id_of(project: str, payload: str) -> str | None:
-    """The id of the exposure in an event's payload, which hooks may have changed; None where it names no flag."""
+    """The id of the exposure in an event's payload, which hooks may have changed; None if it names no flag."""
     try:
         return _exposure_in(_EVENT.decode(payload), project)
     except UNREADABLE:
@@ -125,7 +125,7 @@ def _exposure_in(event: _Event, project: str) -> str | None:
 
 
 def flag_properties(values: Mapping[str, bool | str]) -> dict[str, Any]:
-    """What an event tells of the flags that its person has (wire protocol 2.4)."""
+    """The properties of an event for the values of its person's flags (wire protocol 2.4)."""
     active = sorted(key for key, value in values.items() if value is not False)
     properties: dict[str, Any] = {f"$feature/{key}": value for key, value in values.items()}
     return {**properties, "$active_feature_flags": active} if active else properties

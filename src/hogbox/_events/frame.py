@@ -1,11 +1,11 @@
 """A traceback -> the stack frames of an `$exception` event (wire protocol 2.11, "Stack frames").
 
-Two bounds keep the event small. At most `MAX_FRAMES` frames of one traceback are considered, half from its
-start and half from its end, because endless recursion is most interesting where it begins and where it ends.
-Of these, as many are kept as the given room allows, from both ends inwards.
+Two limits keep the event small. At most `MAX_FRAMES` frames of one traceback are considered, half from its start and
+half from its end, because those are the most useful frames of an endless recursion. Of these, as many are kept as fit
+into the given size, from both ends inwards.
 
-Source lines are shown. Nothing here looks at the values of variables, unless the project asks for `local_variables`;
-then those of its own frames are told, and never a library's.
+Source lines are included. Values of variables are read only with `local_variables`, and only in the application's own
+frames, never in a library's.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from hogbox._events.local_variable import variable_texts
 from hogbox._events.value import clean_text
 
 Lines = Callable[[str, dict[str, Any] | None], Sequence[str]]
-"""Reads a source file: (its name, the module's globals) -> its lines or none. Like `linecache.getlines`."""
+"""Reads a source file: (its name, the module's globals) -> its lines, possibly none. Like `linecache.getlines`."""
 
 MAX_FRAMES: Final = 100
-"""Frames of one traceback, half from its beginning and half from its end. Ours: the rules set no limit."""
+"""Frames of one traceback, half from its start and half from its end. A limit of hogbox: the rules set none."""
 
 MAX_TEXT_BYTES: Final = 1_024
-"""The longest text in a frame, a source line above all, in bytes of UTF-8."""
+"""The longest text in a frame, mostly a source line, in bytes of UTF-8."""
 
 CONTEXT_LINES: Final = 5
 """Source lines shown on each side of the one that was running."""
@@ -40,9 +40,10 @@ _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """What a frame is judged by: how to read source, and which code is the application's own.
+    """How to read source files, and which code is the application's own.
 
-    `root` is the project's directory; the last two name modules or packages (`"shop"` covers `shop.pay`).
+    `root` is the project's directory. `in_app_include` and `in_app_exclude` are names of modules or packages (`"shop"`
+    includes `shop.pay`).
     """
 
     lines: Lines
@@ -107,7 +108,7 @@ def _inwards(count: int) -> Iterator[int]:
 
 
 def _guarded(entry: TracebackType, project: Project) -> dict[str, Any]:
-    """The frame; that there is one, where the names of generated code can't be read."""
+    """The frame; a placeholder if it can't be read, as in generated code with unusual names."""
     try:
         return _frame(entry, project)
     except Exception:
@@ -140,7 +141,7 @@ def _frame(entry: TracebackType, project: Project) -> dict[str, Any]:
 
 
 def _variables(entry: TracebackType) -> dict[str, Any]:
-    """The frame's local variables as text; nothing where there are none, or they cannot be had."""
+    """The frame's local variables as text; empty if there are none, or they can't be read."""
     try:
         shown = variable_texts(entry.tb_frame.f_locals)
     except Exception:  # a class's body may run in a namespace of any kind
@@ -149,7 +150,7 @@ def _variables(entry: TracebackType) -> dict[str, Any]:
 
 
 def _absolute(filename: str, root: str) -> PurePath | None:
-    """The file's path without `..`, a relative one below the root; None for what is no file (`<string>`)."""
+    """The file's path without `..`, a relative one below the root; None if it is not a file (`<string>`)."""
     if not filename or filename.startswith("<"):
         return None
     path = PurePath(root, filename)
@@ -158,7 +159,7 @@ def _absolute(filename: str, root: str) -> PurePath | None:
     parts: list[str] = []
     for part in path.parts[1:]:
         if part == "..":
-            del parts[-1:]
+            del parts[-1:]  # a slice: there may be no parent left
         else:
             parts.append(part)
     return PurePath(path.anchor, *parts)

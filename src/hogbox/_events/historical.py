@@ -1,4 +1,4 @@
-"""A line of a file of events to import: JSON -> an event as the outbox holds it, or what is wrong with it."""
+"""A line of a file of events to import: JSON -> an outbox row, or the reason why it is invalid."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ FIELDS: Final = ("event", "distinct_id", "timestamp", "properties", "groups", "u
 
 
 def derived_uuid(project: str, digest: str, position: int) -> str:
-    """The uuid of an event that has none: the same whenever the same place of the same file is imported (P3)."""
+    """The uuid of an event that has none: always the same for the same position in the same file (P3)."""
     return keyed_uuid(project, f"import\n{digest}\n{position}")
 
 
 def read_row(line: bytes, project: str, uuid: str, own: Mapping[str, Any]) -> Row:
-    """The row of the event in a line; `uuid` where the line has none, `own` below the properties that it gives.
+    """The row of the event in a line. `uuid` is the default, `own` are default properties.
 
-    Raises InvalidEvent for a line that is no event, or one that PostHog would refuse or garble.
+    Raises InvalidEvent for a line that is not an event, or that PostHog would refuse or garble.
     """
     event = _event(_decode(line), uuid, own)
     row = to_row(event, project, HISTORICAL)
@@ -59,11 +59,11 @@ def _decode(line: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(f"it is not JSON: {error}") from error
     if not isinstance(given, dict):
-        raise InvalidEvent("it is no JSON object")
+        raise InvalidEvent("it is not a JSON object")
     unknown = [name for name in given if name not in FIELDS]
     if unknown:
         raise InvalidEvent(
-            f"there is no field {unknown[0]!r}: what belongs to the event goes into properties; there are "
+            f"unknown field {unknown[0]!r}: put properties of the event into properties; the fields are "
             f"{', '.join(FIELDS)}"
         )
     return given
@@ -91,7 +91,7 @@ def _uuid(given: object, otherwise: str) -> str:
         return otherwise
     uuid = parse_uuid(given)
     if uuid is None:
-        raise InvalidEvent(f"uuid {given!r} is no UUID: mend it, or leave it out")
+        raise InvalidEvent(f"uuid {given!r} is not a UUID: fix it, or leave it out")
     return uuid
 
 

@@ -1,4 +1,4 @@
-"""The `before_send` chain: the application's last word on an event (wire protocol 2.5)."""
+"""The `before_send` chain: functions of the application that change or discard events (wire protocol 2.5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hogbox._events.value import clean_properties, clean_text, shown
 from hogbox.errors import ConfigurationError
 
 BeforeSend = Callable[[Event], Event | None]
-"""Sees the finished event; returns it, changed or not, or None to refuse it."""
+"""Receives the finished event; returns it, changed or not, or None to discard it."""
 
 _TEXTS: Final = ("event", "distinct_id")
 
@@ -23,7 +23,7 @@ class BadHook(Exception):
 
 
 def hook_chain(hooks: BeforeSend | Iterable[BeforeSend] | None) -> tuple[BeforeSend, ...]:
-    """The hooks in their order. Raises ConfigurationError for anything that can't be called."""
+    """The hooks in order. Raises ConfigurationError for anything that can't be called."""
     if hooks is None:
         return ()
     chain = (hooks,) if callable(hooks) or not isinstance(hooks, Iterable) else tuple(hooks)
@@ -31,16 +31,15 @@ def hook_chain(hooks: BeforeSend | Iterable[BeforeSend] | None) -> tuple[BeforeS
         if not callable(hook):
             raise ConfigurationError(f"before_send must be a callable or a list of them, not {hook!r}")
         if iscoroutinefunction(hook):
-            raise ConfigurationError(
-                f"before_send {_name(hook)} is asynchronous: it decides at once, make it a plain def"
-            )
+            raise ConfigurationError(f"before_send {_name(hook)} is a coroutine function: use a plain def")
     return chain
 
 
 def run_hooks(event: Event, hooks: Sequence[BeforeSend]) -> tuple[Event | None, list[str]]:
-    """The event as the chain leaves it, or None where a hook refused it; and the values that could not be kept.
+    """The event as the chain returns it, or None if a hook discarded it; and messages about dropped values.
 
-    Raises BadHook, from the hook's own exception, where the chain failed: the event must then not be sent at all.
+    Raises BadHook, from the hook's own exception, if the chain failed: the event must not be sent then, because a hook
+    may exist to remove secrets.
     """
     original: Event = {**event}
     result = event
@@ -48,7 +47,7 @@ def run_hooks(event: Event, hooks: Sequence[BeforeSend]) -> tuple[Event | None, 
         try:
             answer = hook(result)
         except Exception as error:
-            raise BadHook(f"before_send {_name(hook)} raised {_said(error)}") from error
+            raise BadHook(f"before_send {_name(hook)} raised {_error_text(error)}") from error
         if answer is None:
             return None, []
         result = answer
@@ -56,14 +55,12 @@ def run_hooks(event: Event, hooks: Sequence[BeforeSend]) -> tuple[Event | None, 
 
 
 def _checked(answer: Any, original: Event) -> tuple[Event, list[str]]:
-    """A hook's answer with valid fields again; what identifies the original stands where the answer is invalid."""
+    """A hook's result with valid fields; an invalid uuid or timestamp is replaced by the original one."""
     if not isinstance(answer, dict) or not isinstance(answer.get("properties"), dict):
-        raise BadHook(f"before_send returned {type(answer).__name__} that is not an event; return the event or None")
+        raise BadHook(f"before_send returned {type(answer).__name__}, which is not an event: return the event or None")
     for field in _TEXTS:
         if not isinstance(answer.get(field), str) or not answer[field].strip():
-            raise BadHook(
-                f"before_send left {field!r} as {shown(answer.get(field))}; it must be text that is not empty"
-            )
+            raise BadHook(f"before_send set {field!r} to {shown(answer.get(field))}: it must be text and not empty")
     properties, problems = clean_properties(answer["properties"])
     timestamp = answer.get("timestamp")
     return {
@@ -79,7 +76,7 @@ def _name(hook: object) -> str:
     return getattr(hook, "__qualname__", type(hook).__qualname__)
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:

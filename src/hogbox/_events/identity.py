@@ -1,4 +1,4 @@
-"""Whose event it is: the distinct id, and which ones PostHog would garble (wire protocol 2.1 and 4.8)."""
+"""Distinct ids, and which of them PostHog would garble (wire protocol 2.1 and 4.8)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hogbox._events.value import class_name, shown, text_of
 from hogbox.errors import InvalidEvent, MissingDistinctId
 
 MAX_CHARACTERS: Final = 200
-"""PostHog cuts a longer distinct id silently, which merges strangers."""
+"""PostHog truncates a longer distinct id silently, which merges different people."""
 
 NO_TEXT: Final = (bool, float, bytes, dict, list, tuple, set)
-"""Types whose text is no id, and no key."""
+"""Types that are not accepted as an id or a key: their texts are not stable, or not meant as one."""
 
 ILLEGAL: Final = frozenset(
     {
@@ -37,13 +37,13 @@ ILLEGAL: Final = frozenset(
         "user",
     }
 )
-"""Compared trimmed and in any case. PostHog refuses to keep a person under these: they name nobody."""
+"""Compared trimmed and without case. PostHog creates no person for these: they are common placeholders."""
 
 
 def resolve(identified: Any, argument: Any) -> str:
     """The distinct id: what the `identify` callback returned, else the argument.
 
-    Raises MissingDistinctId where neither names anybody, InvalidEvent for a value that can't be an id.
+    Raises MissingDistinctId if both are missing or blank, InvalidEvent for a value that can't be an id.
     """
     given = identified if identified is not None else argument
     if type(given) is str and given.isascii() and given.strip():
@@ -59,21 +59,23 @@ def resolve(identified: Any, argument: Any) -> str:
 
 
 def require_readable(value: Any, what: str) -> str:
-    """The value as text. Raises InvalidEvent where it raises when it is asked for its text."""
+    """The value as text. Raises InvalidEvent if its conversion to text raises."""
     try:
         return text_of(value)
     except Exception as error:
-        raise InvalidEvent(f"{what} must be text, and {class_name(value)} raises {class_name(error)}") from error
+        raise InvalidEvent(
+            f"{what} can't be converted to text: {class_name(value)} raised {class_name(error)}"
+        ) from error
 
 
 def garbled(distinct_id: str, name: str = "distinct_id") -> str | None:
-    """Why PostHog would not keep events of this distinct id as they are, or None. `name` is for the message."""
+    """Why PostHog would not store events with this distinct id unchanged, or None. `name` is for the message."""
     if len(distinct_id) > MAX_CHARACTERS:
-        return f"{name} has {len(distinct_id)} characters; PostHog cuts it at {MAX_CHARACTERS}"
+        return f"{name} has {len(distinct_id)} characters; PostHog truncates it to {MAX_CHARACTERS}"
     if "\0" in distinct_id:
         return f"{name} {distinct_id!r} contains NUL, which PostHog replaces"
     if distinct_id.strip().lower() in ILLEGAL:
-        return f"{name} {distinct_id!r} is one that PostHog keeps no person for"
+        return f"{name} {distinct_id!r} is an id for which PostHog creates no person"
     return None
 
 

@@ -1,7 +1,7 @@
-"""The local variables of a frame, as text: only where the application asks for them, and never what looks secret.
+"""The local variables of a frame, as text: only if the application asks for them, and without values that look secret.
 
-Only values of plain types are shown. Of everything else the class is named: its `repr` may be the application's code,
-and could ask the database, in the very transaction that has failed.
+Only values of plain types are shown. For all others, the class is named: their `repr` may be the application's code,
+which could query the database in the transaction that has just failed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_VARIABLES: Final = 20
 """Variables shown of one frame."""
 
 MAX_VALUE_CHARACTERS: Final = 256
-"""Of one variable's text, and of its name."""
+"""The longest text of one variable, and the longest name."""
 
 _SEARCHED: Final = 4 * MAX_VALUE_CHARACTERS
 """Characters that are searched for secrets before the text is cut: one that goes on beyond the cut is still found."""
@@ -48,7 +48,7 @@ def _is_left_out(name: str, value: Any) -> bool:
 
 
 def _guarded(name: str, value: Any) -> str:
-    """The text; the class where that can't be had: another thread changes the value, or a metaclass raises."""
+    """The text; the class if that fails: another thread changes the value, or a metaclass raises."""
     try:
         return clean_text(_shown(name, value))
     except Exception:
@@ -75,7 +75,7 @@ def _text(value: Any, depth: int) -> str:
 
 
 def _moment(value: datetime | time) -> str:
-    """A time zone of the application's own may do anything when it is shown: of those the class is named."""
+    """The `repr` of an application's own time zone class may have side effects: only its class is named."""
     zone = value.tzinfo
     if zone is None or type(zone) is timezone or type(zone) is ZoneInfo:
         return repr(value)

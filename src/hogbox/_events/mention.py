@@ -1,4 +1,4 @@
-"""Mentions: a person's distinct id in the message of an error, in the spellings that servers and libraries use."""
+"""Mentions: a person's distinct id in an error message, in the spellings that servers and libraries use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FORGOTTEN: Final = "[forgotten]"
 
 
 def spellings(distinct_id: str) -> list[str]:
-    """The distinct id as it may stand in a message: as it is, on one line, within JSON, within a URL; longest first."""
+    """The distinct id as it may appear in a message: unchanged, on one line, in JSON, in a URL; longest first."""
     one_line = " ".join(distinct_id.split())
     within_json = (json.dumps(distinct_id, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
     url = quote(distinct_id.encode("utf-8", "replace"), safe="")
@@ -21,7 +21,7 @@ def spellings(distinct_id: str) -> list[str]:
 
 
 def without(text: str, looked_for: Iterable[str]) -> str:
-    """The text with each of these replaced, where it is not a part of a longer word or number."""
+    """The text with each of these replaced, unless it is part of a longer word or number."""
     for one in looked_for:
         text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", _FORGOTTEN, text)
     return text

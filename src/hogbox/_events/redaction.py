@@ -1,7 +1,7 @@
-"""Redaction: which properties of which events are left out, hashed or searched for what must not be sent.
+"""Redaction: which properties of which events are removed, hashed or scrubbed.
 
-Pure: the key of the hashes is an argument. Values are those of a finished event, as `clean_properties` leaves them,
-and so bounded in depth and number.
+Pure: the key for hashes is an argument. Values are those of a finished event, as `clean_properties` returns them,
+and so limited in depth and number.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from typing import Any, Final, NamedTuple
 from hogbox._events.scrub import REDACTED, TextPattern, scrub
 
 LONGEST_PATH: Final = 1_000
-"""Characters of a property's path. Below a longer one nothing is kept: what it is can't be told in bounded time."""
+"""The longest path of a property, in characters. Properties with longer paths are removed: matching takes too long."""
 
 _PATHS_REMEMBERED: Final = 512
 
 ALWAYS_KEPT: Final = frozenset(
     {"$lib", "$lib_version", "$is_server", "$geoip_disable", "$process_person_profile", "$groups"}
 )
-"""Properties that say how PostHog has to take the event. Without `$geoip_disable` it would tell more, not less."""
+"""Properties that control how PostHog processes the event. Removing `$geoip_disable` would reveal more, not less."""
 
 _LONGEST_NUMBER_BITS: Final = 128
-"""A larger number is no card's, account's or telephone's."""
+"""A larger number can't be the number of a card, an account or a telephone."""
 
 _IDENTITY: Final[Mapping[str, frozenset[str]]] = {
     "$create_alias": frozenset({"distinct_id", "alias"}),
     "$identify": frozenset({"$anon_distinct_id"}),
     "$groupidentify": frozenset({"$group_type", "$group_key"}),
 }
-"""Properties that say whose the event is: `[redacted]` in their place would make one person of many."""
+"""Properties that identify the person: `[redacted]` in their place would merge many people into one."""
 
 
 class Glob(NamedTuple):
@@ -93,7 +93,7 @@ class Names:
 
     def hold(self, path: str) -> bool:
         """Whether the property at this path is named."""
-        # With a dot before it, so that `*.password` is the one at the top too: who writes that means all of them.
+        # With a dot before it, so that `*.password` matches at the top level too, as its author expects.
         lowered = f".{path.lower()}"
         if any_matches(self.names, lowered.rpartition(".")[2]):
             return True
@@ -101,7 +101,7 @@ class Names:
 
     @cached_property
     def remembered(self) -> Callable[[str], bool]:
-        """The same as `hold`, which is asked of the same few paths again and again."""
+        """The same as `hold`, with a cache: the same few paths are looked up for every event."""
         return lru_cache(_PATHS_REMEMBERED)(self.hold)
 
     @cached_property
@@ -112,7 +112,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Rules:
-    """What is done with the properties of one event. `allowed` None: all are."""
+    """The rules for the properties of one event. With `allowed` None, all properties are allowed."""
 
     denied: Names
     hashed: Names
@@ -122,7 +122,7 @@ class Rules:
 
 
 def digest_with(key: bytes) -> Callable[[Any], str]:
-    """A hash of a value's text that nobody can compute, or look up in a list of likely values, without the key."""
+    """A keyed hash of a value's text: without the key it can't be computed, nor found by trying likely values."""
     return lambda value: hmac.digest(key, str(value).encode(), "sha256").hex()
 
 
@@ -136,7 +136,7 @@ def redact(event: str, properties: Mapping[str, Any], rules: Rules) -> dict[str,
 
 
 class _Nothing:
-    """In place of a value that is left out."""
+    """Marks a value that is left out."""
 
 
 _NOTHING: Final = _Nothing()
@@ -184,7 +184,7 @@ class _Walk:
         return self._integer(value) if kind is int else value
 
     def _integer(self, value: int) -> int | str:
-        """The number as it is, but for one whose digits are what a pattern looks for, such as a card's."""
+        """The number unchanged, unless a pattern matches its digits, as for a card number."""
         if value.bit_length() > _LONGEST_NUMBER_BITS:
             return value
         text = str(value)

@@ -1,7 +1,7 @@
 """Scrubbing: finds e-mail addresses, card numbers and tokens in text, and replaces them.
 
-Every pattern takes time linear in the text, whatever the text is: runs are matched possessively and begin only where
-no run goes on, and everything else is bounded.
+Every pattern takes time linear in the text, for any text: runs are matched possessively and begin only where no other
+run continues, and everything else is bounded.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 REDACTED: Final = "[redacted]"
-"""What stands in place of what was found."""
+"""The replacement of everything that is found."""
 
 
 class TextPattern(NamedTuple):
-    """Something to find in text: its name, and a function of a text that returns it without what was found."""
+    """A pattern to find in text: its name, and a function that returns a text with all matches replaced."""
 
     name: str
     scrub: Callable[[str], str]
@@ -25,13 +25,14 @@ class TextPattern(NamedTuple):
 
 
 def of_regex(regex: re.Pattern[str]) -> TextPattern:
-    """A pattern of the application's own: every match is replaced. How long that takes is the application's care."""
+    """A pattern of the application's own: every match is replaced. Its running time is up to the application."""
     return TextPattern(repr(regex.pattern), lambda text: regex.sub(REDACTED, text))
 
 
 _LOCAL: Final = r"[^\s@%<>()\[\],;:\"'\\/=?&#|{}]"
 _ADDRESS: Final = re.compile(rf"(?<!{_LOCAL}){_LOCAL}++(?:@|%40)[\w-]++(?:\.[\w-]++)++")
 
+# Not the decimals of a number; groups may be separated by a space, a hyphen or a no-break space.
 _DIGITS: Final = re.compile(r"(?<![0-9])(?<![0-9]\.)[0-9]++(?:[ \-\u00a0][0-9]++)*+")
 _GROUP: Final = re.compile(r"[0-9]++")
 _CARD_LENGTHS: Final[dict[str, tuple[int, ...]]] = {
@@ -41,7 +42,7 @@ _CARD_LENGTHS: Final[dict[str, tuple[int, ...]]] = {
     "5": (16,),
     "6": (16, 17, 18, 19),
 }
-"""By the first digit: what issuers use. Together with the check digit it leaves one in ten other numbers that long."""
+"""The lengths that issuers use, by first digit. With the check digit, one in ten other numbers of that length match."""
 
 _SHORTEST_CARD: Final = 13
 _LONGEST_CARD: Final = 19
@@ -81,7 +82,7 @@ def _without_cards(text: str) -> str:
 
 
 def _without_cards_among(found: re.Match[str]) -> str:
-    """Groups of digits, without those that are a card number together: each begins and ends where a group does."""
+    """Groups of digits without card numbers; a card number starts and ends at the limits of groups."""
     text = found[0]
     if len(text) < _SHORTEST_CARD:
         return text
@@ -119,7 +120,7 @@ def _is_card(digits: str) -> bool:
 
 
 def _adds_up(digits: str) -> bool:
-    """Luhn's check, by which a card number tells a mistyped digit."""
+    """Luhn's check, with which a card number detects a mistyped digit."""
     total = 0
     for place, digit in enumerate(reversed(digits)):
         total += _DOUBLED[int(digit)] if place % 2 else int(digit)
@@ -143,13 +144,13 @@ def _without_tokens(text: str) -> str:
 
 
 _SHORT: Final = 256
-"""Characters of a text up to which the search itself takes less time than a look whether it is worth it."""
+"""Texts up to this length are searched directly: checking first whether the search is needed would take longer."""
 
 _STEMS: Final = ("pass", "pwd", "secret", "key", "token", "authorization", "cookie", "session")
-"""One of them is in every name that `_NAMED` finds. Most texts have none: that takes much less time to see."""
+"""Every name that `_NAMED` finds contains one of them. Most texts contain none, which is much faster to check."""
 
 _MARKS: Final = ("_", "-", "eyJ", "AIza", "AKIA", "ASIA", "AGPA", "AIDA", "AROA", "ANPA", "ANVA")
-"""One of them is in every key that `_KEYS` finds."""
+"""Every key that `_KEYS` finds contains one of them."""
 
 _SHORTEST_TOKEN: Final = 5
 """`pwd=x`: anything shorter has no room for one."""
@@ -175,7 +176,7 @@ SECRET_NAMES: Final = (
     "*private_key*",
     "*session_key*",
 )
-"""Patterns for the names of what is secret whatever it looks like."""
+"""Patterns for names of properties that are secret regardless of their values."""
 
 TOKEN: Final = TextPattern("TOKEN", _without_tokens)
 """Keys of PostHog, AWS, GitHub, GitLab, Slack, Stripe, Google, npm and OpenAI, bearer tokens, JSON Web Tokens, private

@@ -1,8 +1,8 @@
-"""Stamp: what makes two captures of one exception the same event, and whether a capture is of the same raise.
+"""Stamp: the data of a capture, stored on the exception, so that a second capture of the same raise is the same event.
 
-The stamp is kept in the exception's own `__dict__`, read and written without any code of its class. To the rest of the
-program it is a plain text, the event's uuid: an exception that carries one is pickled, copied and shown as JSON without
-hogbox.
+The stamp is stored in the exception's own `__dict__`, read and written without any code of its class. To the rest of
+the program it is a plain string, the event's uuid: an exception with a stamp can be pickled, copied and shown as JSON
+without hogbox.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final, TypeGuard
 _NAME: Final = "__hogbox_stamp__"
 
 _MOST_CALLERS: Final = 1000
-"""Frames remembered of the stack that a capture is made in."""
+"""The most frames that are remembered of a capture's stack."""
 
 _TRACEBACK: Final = vars(BaseException)["__traceback__"]
 _DICT: Final = vars(BaseException)["__dict__"]
@@ -27,8 +27,8 @@ class Stamp(str):
 
     timestamp: str
     distinct_id: str
-    nobody: bool
-    """Whether the distinct id was made up, because none was known."""
+    personless: bool
+    """Whether the distinct id was generated because none was known."""
     traceback: TracebackType | None
     """Its outermost entry at the last capture: held, so that no later entry can be mistaken for it."""
     earlier: TracebackType | None
@@ -46,18 +46,18 @@ class Stamp(str):
         return str, (str(self),)
 
 
-def make_stamp(uuid: str, timestamp: str, distinct_id: str, *, nobody: bool) -> Stamp:
+def make_stamp(uuid: str, timestamp: str, distinct_id: str, *, personless: bool) -> Stamp:
     """The stamp of an event."""
     stamp = Stamp(uuid)
-    stamp.timestamp, stamp.distinct_id, stamp.nobody = timestamp, distinct_id, nobody
+    stamp.timestamp, stamp.distinct_id, stamp.personless = timestamp, distinct_id, personless
     return stamp
 
 
 def find_stamp(error: BaseException, context: object) -> Stamp | None:
-    """The stamp of an earlier capture of the same raise; None where there is none, or the exception was raised again.
+    """The stamp of an earlier capture of the same raise; None if there is none, or the exception was raised again.
 
-    An exception that has no traceback was not raised, and nothing tells one capture of it from another: each is an
-    event. One that was captured first and raised then was captured once.
+    An exception without a traceback was not raised, and its captures can't be distinguished: each is an event. An
+    exception that is captured first and raised later counts as captured once.
     """
     stamp, traceback = _kept(error), traceback_of(error)
     if stamp is None or traceback is None:
@@ -66,8 +66,8 @@ def find_stamp(error: BaseException, context: object) -> Stamp | None:
 
 
 def put_stamp(error: BaseException, stamp: Stamp, context: object) -> None:
-    """Keep the stamp with the exception, as of where it is now and in this request context (None: in none)."""
-    kept = make_stamp(stamp.uuid, stamp.timestamp, stamp.distinct_id, nobody=stamp.nobody)
+    """Store the stamp on the exception, for its current traceback and request context (None: outside of any)."""
+    kept = make_stamp(stamp.uuid, stamp.timestamp, stamp.distinct_id, personless=stamp.personless)
     before = _kept(error)
     kept.earlier = None if before is None else before.earlier if before == stamp else before.traceback
     kept.traceback = traceback_of(error)
@@ -77,12 +77,12 @@ def put_stamp(error: BaseException, stamp: Stamp, context: object) -> None:
 
 
 def is_exception(thing: object) -> TypeGuard[BaseException]:
-    """By the real type: what an object says of its `__class__` may be untrue, or raise."""
+    """By the real type: an object's `__class__` may be wrong, or raise."""
     return issubclass(type(thing), BaseException)
 
 
 def traceback_of(error: BaseException) -> TracebackType | None:
-    """Python's own traceback of an exception, whatever its class says that it is."""
+    """Python's own traceback of an exception, even if its class overrides the attribute."""
     found: TracebackType | None = _TRACEBACK.__get__(error)
     return found
 
@@ -98,12 +98,12 @@ def _dict(error: BaseException) -> dict[str, Any]:
 
 
 def _goes_on(stamp: Stamp, traceback: TracebackType, context: object) -> bool:
-    """Whether an exception with this traceback is still on its way from where it was when the stamp was made.
+    """Whether an exception with this traceback is still propagating from the place where the stamp was made.
 
-    Python puts an entry before the others for each frame that it leaves, and keeps the old ones when the same object is
-    raised again. So what was added since tells: the frames that called the one of the stamp, in their order, or others.
-    Between threads and tasks of one request it is handed over, and other frames follow; but not through an instruction
-    that it came through before.
+    Python adds an entry at the front for each frame that the exception leaves, and keeps the old entries when the same
+    object is raised again. So the entries added since decide: if they are the callers of the stamp's frame, in order,
+    it is the same raise. An exception that is passed between threads or tasks of one request continues in other frames,
+    but not through an instruction that it passed before.
     """
     added = _added(traceback, stamp.traceback)
     if added is None:

@@ -12,7 +12,7 @@ from hogbox.errors import InvalidEvent
 def utc_text(moment: datetime) -> str:
     """The moment in UTC with microseconds; a naive one is local time, as everywhere in Python.
 
-    Raises InvalidEvent where the moment has no UTC form (the years 1 and 9999, near their ends).
+    Raises InvalidEvent for a moment without a UTC form (in the first and last hours of the years 1 to 9999).
     """
     try:
         return moment.astimezone(UTC).isoformat(timespec="microseconds")
@@ -21,7 +21,7 @@ def utc_text(moment: datetime) -> str:
 
 
 class Clockface:
-    """Renders instants as `utc_text` does. Remembers the last second, which is the slow part to render."""
+    """Renders instants as `utc_text` does. Caches the last second, which is the slow part to render."""
 
     __slots__ = ("_last",)
 
@@ -29,7 +29,7 @@ class Clockface:
         self._last = (-1, "1969-12-31T23:59:59")
 
     def text(self, nanoseconds: int) -> str:
-        """The instant, in nanoseconds since 1970 UTC, as text with microseconds."""
+        """The instant, in nanoseconds since 1970 in UTC, as text with microseconds."""
         second, rest = divmod(nanoseconds, 1_000_000_000)
         known, text = self._last
         if second != known:
@@ -39,7 +39,7 @@ class Clockface:
 
 
 def require_moment(value: Any) -> datetime:
-    """The value, if it is a datetime; InvalidEvent otherwise."""
+    """The value, if it is a datetime. Raises InvalidEvent otherwise."""
     if issubclass(type(value), datetime):
         return value  # type: ignore[no-any-return]
     raise InvalidEvent(
@@ -49,7 +49,7 @@ def require_moment(value: Any) -> datetime:
 
 
 def read_text(text: str) -> str | None:
-    """The ISO 8601 text in UTC, or None where it is not one; a text without an offset is UTC."""
+    """The ISO 8601 text in UTC, or None if it is invalid; a text without an offset is UTC."""
     try:
         moment = datetime.fromisoformat(text)
         return utc_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -1,8 +1,8 @@
-"""Property values made fit for JSON (wire protocol 2.2).
+"""Conversion of property values to JSON (wire protocol 2.2).
 
-What PostHog has no form for becomes null and is reported, never raised: an analytics value must not break the
-transaction of the application (P8). The result shares no container with the input, so that what the caller
-changes later does not change the event.
+A value without a JSON form becomes null and is reported, not raised: an analytics value must not break the
+application's transaction (P8). The result shares no container with the input, so that later changes by the caller do
+not change the event.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from uuid import UUID
 from hogbox._events.bulk import is_bulky
 
 MAX_DEPTH: Final = 100
-"""Levels of nesting kept. PostHog's parser refuses a whole request over 128, of which the envelope takes some."""
+"""The deepest nesting. PostHog's parser refuses a whole request over 128 levels, some of which are the envelope's."""
 
 MAX_VALUES: Final = 500_000
-"""Values kept in one event. More than fit into the largest that PostHog takes; ends structures that explode."""
+"""The most values in one event. More than fit into the largest event that PostHog accepts; stops endless structures."""
 
 MAX_PROBLEMS: Final = 100
-"""Problems reported of one event: a long list of NaN is one mistake, not a long list of them."""
+"""The most problems reported for one event: a long list of NaN is one mistake, not many."""
 
 MAX_INTEGER: Final = 2**1023
-"""To PostHog's parser an integer that no float can be is an error of the whole request."""
+"""PostHog's parser refuses a whole request for an integer that is too large for a float."""
 
 _MIN_INTEGER: Final = -MAX_INTEGER
 
 _SHOWN: Final = 200
-"""Characters of a value in a message."""
+"""The most characters of a value in a message."""
 
 _CLASS_NAME: Final = vars(type)["__name__"]
 
@@ -46,12 +46,12 @@ _PLAIN_LENGTH: Final = 50
 _PLAIN_TEXT: Final = 20_000
 
 MAX_TEXT: Final = 8 * 1024 * 1024
-"""Characters after which no more text is kept: beyond what any event may have, and far below the memory there is."""
+"""The most characters of text in one event: more than any valid event has, and far less than the available memory."""
 
 _REPEATED: Final = 1_000
 _GROWTH: Final = 50
-"""Values that come from objects that were read before: so many, or so often the others. A few lists that refer to each
-other would make millions of them."""
+"""Limits for values from objects that were read before: this many, or this many times the others. A few lists that
+refer to each other would produce millions of them."""
 
 _TOO_MANY: Final = f"more than {MAX_VALUES:,} values in one event; the rest is left out"
 _TOO_LONG: Final = f"more than {MAX_TEXT:,} characters in one event; further text is left out"
@@ -59,7 +59,7 @@ _TOO_OFTEN: Final = f"the same objects make more than {_GROWTH} times the values
 
 
 def clean_properties(properties: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The properties as JSON values, and a sentence for each value that could not be kept."""
+    """The properties as JSON values, and a message for each value that was dropped."""
     if type(properties) is dict and (copy := _plain_copy(properties, 0)) is not None:
         return copy, []
     cleaner = _Cleaner()
@@ -86,15 +86,15 @@ def class_name(thing: object) -> str:
 
 
 def shown(value: object) -> str:
-    """The value in a message: its `repr`, cut in the middle and in its depth; its class where there is none."""
+    """The value for a message: its `repr`, shortened in the middle and in depth; its class if `repr` fails."""
     try:
         return f"<{class_name(value)}>" if is_bulky(value) else _REPR.repr(value)
     except Exception:
         return f"<{class_name(value)}>"
 
 
-def said(error: BaseException) -> str:
-    """The class and the text of an error, as far as it has one."""
+def error_text(error: BaseException) -> str:
+    """The class and the text of an error; the class alone if its text can't be read."""
     try:
         return f"{class_name(error)}: {error}"[:_SHOWN]
     except Exception:
@@ -102,7 +102,7 @@ def said(error: BaseException) -> str:
 
 
 def text_of(value: Any) -> str:
-    """The clean text of a key or an id; a member of an Enum stands for its value, as it does in a property."""
+    """The clean text of a key or an id; an Enum member is replaced by its value, as in properties."""
     kind = type(value)
     if issubclass(kind, Enum):
         return text_of(value.value)
@@ -110,7 +110,7 @@ def text_of(value: Any) -> str:
 
 
 def _plain_copy(properties: dict[Any, Any], depth: int) -> dict[str, Any] | None:
-    """A copy of properties that need no cleaning, or None. Most need none: this is the way of nearly every capture."""
+    """A copy of properties that need no cleaning, or None. Nearly every capture takes this path."""
     copy = properties.copy()
     if depth > _PLAIN_DEPTH or len(copy) > _PLAIN_LENGTH:
         return None
@@ -144,7 +144,7 @@ def _is_plain(value: Any) -> bool:
 
 
 _Path: TypeAlias = tuple["_Path", object] | None
-"""Where a value is: the path of what holds it, and its key there. Made a text for a message only."""
+"""The path of a value: the path of its container, and its key there. Converted to text only for a message."""
 
 
 class _Cleaner:
@@ -154,11 +154,11 @@ class _Cleaner:
         self.problems: dict[str, None] = {}
         self._values = self._repeated = self._text = 0
         self._since: int | None = None
-        """The number of values when an object began to be read that had been read before."""
+        """The number of values at the start of an object that had been read before."""
         self._open: set[int] = set()
-        """The objects that are being read: one of them below itself would never end."""
+        """The objects that are being read: one that contains itself would never end."""
         self._seen: dict[int, object] = {}
-        """The objects that were read; held, since an address is used again once its object is gone."""
+        """The objects that were read; kept alive, because an address is reused once its object is gone."""
 
     def value(self, value: Any, path: _Path, depth: int) -> Any:
         kind = type(value)
@@ -173,7 +173,7 @@ class _Cleaner:
         return self._object(value, path, depth)
 
     def _object(self, value: Any, path: _Path, depth: int) -> Any:
-        """What is made of other values, or has to be converted."""
+        """A container, or a value that needs a conversion."""
         if self._values >= MAX_VALUES:
             return self._note(None, _TOO_MANY)
         address = id(value)
@@ -198,7 +198,7 @@ class _Cleaner:
             self._open.discard(address)
 
     def _again(self, value: Any, path: _Path, depth: int) -> Any:
-        """An object that was read before: the values that come of it are counted apart."""
+        """An object that was read before: its values are counted separately."""
         self._since = self._values
         try:
             return self._object(value, path, depth)
@@ -214,7 +214,7 @@ class _Cleaner:
         return repeated > max(_REPEATED, _GROWTH * (self._values - repeated))
 
     def properties(self, properties: Mapping[Any, Any]) -> dict[str, Any]:
-        """Those of an event."""
+        """The properties of an event."""
         self._seen[id(properties)] = properties
         self._open.add(id(properties))
         return self.mapping(properties, None, 0)
@@ -247,7 +247,7 @@ class _Cleaner:
         return result
 
     def _counted(self, mapping: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
-        """The items of a mapping that need not have an end."""
+        """The items of a mapping that may be endless."""
         for item in mapping.items():
             if self._values >= MAX_VALUES or self._text > MAX_TEXT:
                 self._note(None, _TOO_MANY)
@@ -355,4 +355,5 @@ _CONVERSIONS: Final[tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], 
     ((datetime, date, time), lambda value: value.isoformat()),
     ((bytes, bytearray, memoryview), _bytes_text),
 )
-"""The first kind that fits decides; a conversion's result is cleaned again."""
+"""The first matching type applies, so Enum comes first: its members may be texts or numbers too. The result of a
+conversion is cleaned again."""

@@ -1,4 +1,4 @@
-"""Addresses as they may be shown: without passwords (P9)."""
+"""URLs for display: without passwords (P9)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy.exc import ArgumentError
 
 
 def shown_url(url: str | None) -> str:
-    """An address without its password, and without its query, which may hold one."""
+    """A URL without its password, and without its query, which may contain one."""
     if url is None:
         return "not set"
     try:
@@ -15,6 +15,6 @@ def shown_url(url: str | None) -> str:
     except (ArgumentError, ValueError):
         return "set"
     if "@" in (host := parts.host or ""):
-        # The password has an @ that is not escaped, and what follows it counts as the host.
+        # The password contains an @ that is not escaped: the text after it was parsed as the host.
         parts = parts.set(host=host.rpartition("@")[2])
     return parts.render_as_string(hide_password=True)

@@ -29,18 +29,18 @@ _PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
 
 def require_prefix(prefix: str) -> str:
-    """The prefix of hogbox's tables: lower-case letters, digits and underscores. ConfigurationError otherwise."""
+    """The prefix, if it has lower-case letters, digits and underscores only. Raises ConfigurationError otherwise."""
     if _PREFIX.fullmatch(prefix):
         return prefix
     raise ConfigurationError(
-        f"table_prefix {prefix!r} can't begin a table's name: use at most 40 lower-case letters, digits, underscores"
+        f"table_prefix {prefix!r} is invalid: use at most 40 lower-case letters, digits and underscores"
     )
 
 
 def _require_policy(variable: str, policy: str) -> str:
     if policy in POLICIES:
         return policy
-    raise ConfigurationError(f"{variable}={policy!r} is none of {', '.join(POLICIES)}")
+    raise ConfigurationError(f"{variable}={policy!r} is invalid: use {' or '.join(POLICIES)}")
 
 
 def _set_or_not(value: object) -> str:
@@ -60,7 +60,7 @@ class ClientSettings:
     """The settings of a client, a worker or a command: from arguments first, then from the environment."""
 
     database_url: str | None = setting(None, _DATABASE, "HOGBOX_DATABASE_URL", repr=False)
-    """It may hold a password, and is shown nowhere."""
+    """Not in the `repr`: it may contain a password."""
     host: str = setting(US, _HOST, "POSTHOG_HOST")
     project_token: str = setting("", _TOKEN, "POSTHOG_PROJECT_TOKEN", "POSTHOG_API_KEY")
     personal_api_key: Secret | None = setting(None, _KEY, "POSTHOG_PERSONAL_API_KEY")
@@ -89,20 +89,20 @@ class ClientSettings:
 
     @property
     def definitions_key(self) -> Secret | None:
-        """The key, where there is all that it takes to ask PostHog for flag definitions."""
+        """The key, if flag definitions can be requested: there is a token too, and the client is not disabled."""
         return self.personal_api_key if self.project_token and not self.disabled else None
 
     @property
     def outbox_bounds(self) -> Bounds:
-        """How large the outbox and a SQLite database may become."""
+        """The limits of the outbox and of a SQLite database."""
         return Bounds(self.outbox_rows, self.outbox_bytes, self.sqlite_bytes)
 
     @classmethod
     def load(cls, environment: Mapping[str, str], *, token_needed: bool = True, **arguments: Any) -> Self:
-        """Checked settings. Raises ConfigurationError, which says what to do, for anything that can't work.
+        """Validated settings. Raises ConfigurationError for an invalid value.
 
-        `token_needed` is False for workers and commands: a waiting event carries its own project's token. A token that
-        is given there is used to ask for flag definitions, together with the key.
+        `token_needed` is False for workers and commands: an event in the outbox has its own project's token. There, a
+        token is used to request flag definitions, together with the key.
         """
         given = read_all(cls, environment, arguments)
         values = {row.name: row.check(given[row.name], (row.variables or (row.name,))[0]) for row in rows(cls)}

@@ -1,4 +1,4 @@
-"""The variables of polling. They are read whenever they matter, and a bad value never ends a worker."""
+"""The environment variables of polling. They are read at each use, and an invalid value never stops a worker."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ _LONGEST_POLLING_SECONDS: Final = 366 * 24 * 60 * 60
 
 
 def polling_interval(environment: Mapping[str, str]) -> tuple[int, str | None]:
-    """The seconds between two refreshes of the definitions, and what is wrong with the value given, if anything."""
+    """The seconds between two refreshes of the definitions, and a message if the variable's value is invalid."""
     text = environment.get(POLLING_VARIABLE, "").strip()
     if not text:
         return POLLING_SECONDS, None
+    # Truncated: Python refuses to convert very long digits, and 12 of them are too large already.
     if text.isascii() and text.isdigit() and 0 < (seconds := int(text[:12])) <= _LONGEST_POLLING_SECONDS:
         return seconds, None
     return (
         POLLING_SECONDS,
-        f"{POLLING_VARIABLE}={text!r} is no whole number of seconds above 0: {POLLING_SECONDS} s are taken",
+        f"{POLLING_VARIABLE}={text!r} must be a positive whole number of seconds; using {POLLING_SECONDS}",
     )
 
 
 def polling_disabled(environment: Mapping[str, str]) -> bool:
-    """Whether the definitions are not to be refreshed by themselves; whatever is not a yes is a no."""
+    """Whether automatic refreshes of the definitions are off; any value that is not a yes counts as no."""
     return is_true(environment.get(SWITCH_VARIABLE, ""))

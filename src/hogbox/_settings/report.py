@@ -1,4 +1,4 @@
-"""The settings in force, and where each comes from: an argument, the environment, or the default. Never a secret."""
+"""The settings in force and their sources: an argument, the environment, or the default. Never shows a secret."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _of(
 
 
 def _of_environment(environment: Mapping[str, str]) -> Iterator[SettingInForce]:
-    """The variables that are read from the environment only, whenever they matter."""
+    """The variables that are read from the environment only, at each use."""
     values = {
         _ENCRYPTION_KEYS: "set" if environment.get(_ENCRYPTION_KEYS, "").strip() else "not set",
         POLLING_VARIABLE: str(polling_interval(environment)[0]),

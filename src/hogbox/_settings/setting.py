@@ -1,6 +1,6 @@
 """Setting: one row of the table of settings.
 
-The row of a field serves everything that concerns the setting: the argument of a client, the environment variable,
+The row of a field is used for everything about the setting: the argument of a client, the environment variable,
 Django's HOGBOX, the report of `hogbox status`, and the test of the reference page.
 """
 
@@ -20,11 +20,11 @@ class Kind:
     """How values of a type are read from a variable, checked, and shown."""
 
     name: str
-    """The type, as the reference page names it."""
+    """The name of the type on the reference page."""
     types: tuple[type, ...]
-    """What an argument may be."""
+    """The types that an argument may have."""
     read: Callable[[str, str], Any]
-    """The value of a text; the second argument is the variable, for the message of a ConfigurationError."""
+    """Parses a text; the second argument is the variable, for the message of a ConfigurationError."""
     check: Callable[[str, Any], Any] = lambda _, value: value
     """The value, checked and normalized; the first argument names the setting. Raises ConfigurationError."""
     show: Callable[[Any], str] = str
@@ -45,13 +45,15 @@ class Setting:
 
     def value(self, argument: Any, environment: Mapping[str, str]) -> Any:
         """The argument, else the variable's value, else the default, unchecked. Raises ConfigurationError."""
+        # An empty text counts as not given, as for variables: deployments often pass unset values as empty ones.
         if argument is not None and argument != "":
             return argument
         variable = self.variable_in_use(environment)
         return self.default if variable is None else self.kind.read(environment[variable].strip(), variable)
 
     def check(self, value: Any, label: str) -> Any:
-        """The value, checked and normalized. Raises ConfigurationError, which names the setting by the label."""
+        """The value, checked and normalized. Raises ConfigurationError, with the label in its message."""
+        # Defaults are valid by definition, including None, which the checks do not accept.
         return value if value == self.default else self.kind.check(label, value)
 
     def variable_in_use(self, environment: Mapping[str, str]) -> str | None:
@@ -77,12 +79,12 @@ def read_all(settings: type, environment: Mapping[str, str], arguments: Mapping[
     """The values of all fields, unchecked. Raises ConfigurationError for unknown arguments and unreadable variables."""
     table = {row.argument: row for row in rows(settings)}
     if unknown := set(arguments) - set(table):
-        raise ConfigurationError(f"unknown setting {sorted(unknown)[0]!r}; known are {', '.join(sorted(table))}")
+        raise ConfigurationError(f"unknown setting {sorted(unknown)[0]!r}; the settings are {', '.join(sorted(table))}")
     return {row.name: row.value(arguments.get(argument), environment) for argument, row in table.items()}
 
 
 def read_number(kind: type[int] | type[float]) -> Callable[[str, str], float]:
-    """Reads numbers of this type."""
+    """A parser of numbers of this type."""
 
     def read(text: str, variable: str) -> float:
         try:
@@ -94,7 +96,7 @@ def read_number(kind: type[int] | type[float]) -> Callable[[str, str], float]:
 
 
 def require_number(variable: str, value: float, *, zero: bool) -> float:
-    """A finite number above zero, or of at least zero. Raises ConfigurationError."""
+    """The value, if it is finite and above zero, or at least zero. Raises ConfigurationError otherwise."""
     if (value >= 0 if zero else value > 0) and value != float("inf"):
         return value
     wanted = "a number of at least 0" if zero else "a positive number"
@@ -113,7 +115,7 @@ def is_true(text: str) -> bool:
 def _read_boolean(text: str, variable: str) -> bool:
     if text.lower() in _TRUE | _FALSE:
         return is_true(text)
-    raise ConfigurationError(f"{variable}={text!r} is neither yes nor no: use 1 or 0")
+    raise ConfigurationError(f"{variable}={text!r} is not a boolean: use 1 or 0")
 
 
 def _positive(variable: str, value: float) -> float:

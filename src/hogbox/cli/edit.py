@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from hogbox._encryption import Cipher
-from hogbox._events.dead_letter import mend, pretty
+from hogbox._events.dead_letter import pretty, read_edited
 from hogbox._events.event import Event, to_row
 from hogbox._events.historical import without_mark
 from hogbox._store.dead_letter import DeadLetterStore
@@ -53,7 +53,9 @@ def edit(
         store = DeadLetterStore(database)
         letter = _one(store, which)
         path = _write(letter)
-        accept = partial(mend, payload=letter.text, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force)
+        accept = partial(
+            read_edited, payload=letter.text, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force
+        )
         try:
             event = _edited(path, pretty(letter.text), accept)
         except UsageError:

@@ -1,4 +1,4 @@
-"""A local PostHog for tests and development: its endpoints, its rules, its faults.
+"""A local PostHog for tests and development: its endpoints, its validation, and simulated faults.
 
 from hogbox.emulator import Emulator
 

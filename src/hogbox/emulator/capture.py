@@ -47,7 +47,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def capture(request: Request, settings: Settings, limits: Limits, random: Random) -> Outcome:
-    """What PostHog answers to a request of the capture family, and what it stores."""
+    """PostHog's response to a capture request, and the events that it stores."""
     if request.method == "OPTIONS":
         return Outcome(answer=OK)
     if request.method not in ("GET", "POST", "HEAD"):
@@ -186,7 +186,7 @@ def read_event(raw: RawEvent, context: _Context) -> ReceivedEvent:
 
 
 def read_distinct_id(value: Any) -> str:
-    """The stored distinct id: text, at most 200 characters, no NUL; raises `Refusal` where there is none."""
+    """The stored distinct id: text, at most 200 characters, no NUL; raises `Refusal` if it is missing."""
     if value is None:
         raise Refusal(400, NO_DISTINCT_ID)
     text = value if isinstance(value, str) else _stringify(value).decode()

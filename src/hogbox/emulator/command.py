@@ -25,23 +25,25 @@ def emulator(
     ] = "127.0.0.1",
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A host name by which /_emulator/ may be reached. Repeatable."),
+        typer.Option(metavar="NAME", help="A host name that may be used to reach /_emulator/. Repeatable."),
     ] = None,
     token: Annotated[
-        list[str] | None, typer.Option(help="A project key that exists; any other gets 401. Repeatable.")
+        list[str] | None, typer.Option(help="A valid project token; any other gets 401. Repeatable.")
     ] = None,
     flags: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Flag definitions, in PostHog's format. Changes to the file are noticed."),
+        typer.Option(
+            metavar="FILE", help="Flag definitions in PostHog's format. The file is read again when it changes."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides which requests a fault with a rate meets.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for the choice of requests that a fault with a rate affects.")] = 0,
     max_events: Annotated[
-        int, typer.Option(min=1, help="Events to keep; the oldest are forgotten first.")
+        int, typer.Option(min=1, help="Events to keep; the oldest are dropped first.")
     ] = Limits().kept_events,
 ) -> None:
-    """Run a local PostHog that keeps what it is sent in memory and tells all about it.
+    """Run a local PostHog that stores events in memory and shows them.
 
-    It answers capture and flags by PostHog's own rules; /_emulator/ shows what arrived and makes things go wrong.
+    It implements capture and flags by PostHog's rules. /_emulator/ shows the received events and injects faults.
 
     Example: hogbox emulator --port 8010, then POSTHOG_HOST=http://127.0.0.1:8010 python app.py
     """
@@ -72,8 +74,8 @@ def _listen(host: str, port: int) -> socket.socket:
 def _announce(host: str, port: int) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if not _is_loopback(host):
-        _warn(f"Warning: {host} can be reached from other machines, and there is no authentication.")
-    typer.echo(f"The emulator listens on {url}: run your application with POSTHOG_HOST={url}")
+        _warn(f"Warning: {host} is reachable from other machines, and there is no authentication.")
+    typer.echo(f"The emulator is listening on {url}: run your application with POSTHOG_HOST={url}")
     sys.stdout.flush()
 
 

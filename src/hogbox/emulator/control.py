@@ -1,4 +1,4 @@
-"""The control API under `/_emulator/`: look at what arrived, inject faults, change settings, start afresh."""
+"""The control API under `/_emulator/`: inspect requests and events, inject faults, change settings, reset."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _INDEX = {
     "GET /_emulator/summary": "counts of requests, events, statuses and faults",
     "GET /_emulator/events": "event, distinct_id, uuid, token, since, limit, unique=true, fields=uuid,...",
     "GET /_emulator/requests": "path, method, since, limit",
-    "POST /_emulator/reset": "forget everything, remove the faults, restore the first settings and flags",
+    "POST /_emulator/reset": "drop all data, remove the faults, restore the initial settings and flags",
     "GET, PATCH, PUT /_emulator/settings": ", ".join(Settings.__struct_fields__),
-    "GET, PUT, DELETE /_emulator/flags": "flag definitions, as GET /flags/definitions answers them",
+    "GET, PUT, DELETE /_emulator/flags": "flag definitions, as GET /flags/definitions returns them",
     "GET, POST, DELETE /_emulator/faults": ", ".join(Fault.__struct_fields__),
     "DELETE /_emulator/faults/{id}": "remove one fault",
 }
 
 
 class ControlError(Exception):
-    """The control API was asked for something that it cannot do; the text says what to do instead."""
+    """An invalid request to the control API; the text says how to fix it."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -128,10 +128,10 @@ class _StrictRequestFilter(RequestFilter, frozen=True, kw_only=True, forbid_unkn
 
 
 def read_fault(fields: dict[str, Any]) -> Fault:
-    """A fault that makes sense; raises `ControlError` for one that does not."""
+    """A valid fault; raises `ControlError` for an invalid one."""
     for own in ("id", "fired"):
         if own in fields:
-            raise ControlError(f"`{own}` is the emulator's to give: leave it out")
+            raise ControlError(f"`{own}` is assigned by the emulator: leave it out")
     fault = msgspec.convert(fields, Fault)
     if problem := fault.problem():
         raise ControlError(problem)
@@ -152,7 +152,7 @@ def _pick(events: Sequence[ReceivedEvent], fields: str | None) -> Sequence[Any]:
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """The body. Raises ControlError for one that is not said to be JSON, or is longer than `limit` bytes.
+    """The body. Raises ControlError for one without JSON's content type, or longer than `limit` bytes.
 
     A page of another site can't send JSON without asking first, which the control API never allows.
     """
@@ -180,7 +180,7 @@ async def _object(request: Request, limit: int) -> dict[str, Any]:
 
 
 async def refuse(_: Request, error: Exception) -> Response:
-    """The answer to a control request that makes no sense."""
+    """The response to an invalid control request."""
     return _json({"error": str(error)}, status=getattr(error, "status", 400))
 
 

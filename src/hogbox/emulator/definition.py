@@ -38,7 +38,7 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
 def read_definitions(document: Document) -> Definitions:
     """Takes a document in; raises `DefinitionsError` for one that PostHog would never serve.
 
-    A single flag that makes no sense is served all the same: telling is the reader's task.
+    A single invalid flag is served all the same, as PostHog does: handling it is up to the client.
     """
     text = document if isinstance(document, bytes | str) else _encode(document)
     given = FlagSet.parse(text)

@@ -86,7 +86,7 @@ _bare = msgspec.json.Decoder(RawEvent)
 
 
 def parse_document(text: str, *, nameless_event: str | None) -> Document:
-    """The request's events; raises `Refusal` for whatever PostHog cannot parse.
+    """The request's events; raises `Refusal` for anything that PostHog cannot parse.
 
     `nameless_event` is the name given to one bare event that has none, as `/engage` does.
     """

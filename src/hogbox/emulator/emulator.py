@@ -27,12 +27,18 @@ T = TypeVar("T")
 
 
 class Emulator:
-    """A real HTTP server that answers as PostHog does, and says what it was sent.
+    """An HTTP server that behaves like PostHog and records the requests and events that it receives.
 
-    See `Settings` and `Limits` for what they change; `seed` decides which requests a `rate` meets. `flags` are
-    definitions in PostHog's format, decoded or as JSON, or the path of a file of them that is watched.
-    `allowed_hosts` are names by which `/_emulator/` may be reached, apart from IP addresses and localhost.
-    Every method may be called from any thread while the emulator runs.
+    Arguments:
+        host, port: The address to listen on; port 0 chooses a free one.
+        seed: Determines which requests a fault with a `rate` affects.
+        settings: See `Settings`.
+        limits: Sizes in bytes, and how much is kept.
+        flags: Flag definitions in PostHog's format, decoded or as JSON, or the path of a file, which is read again
+            when it changes.
+        allowed_hosts: Host names that may be used to reach `/_emulator/`, in addition to IP addresses and localhost.
+
+    Methods may be called from any thread while the emulator runs; they raise UsageError when it does not.
     """
 
     def __init__(
@@ -60,11 +66,11 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """Where it listens: the value for POSTHOG_HOST."""
+        """The emulator's URL: the value for POSTHOG_HOST."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     def start(self) -> Self:
-        """Begins to listen, and returns when it does."""
+        """Starts the server; returns when it is listening. Raises UsageError if it can't, or is already running."""
         if self._thread is not None:
             raise UsageError("This emulator is already running.")
         bound = bind(self.host, self.port)
@@ -80,7 +86,7 @@ class Emulator:
         return self
 
     def stop(self) -> None:
-        """Cuts what is still open and ends; what was received can no longer be asked for."""
+        """Closes open connections and stops; received events can't be read afterwards."""
         if self._thread is None or self._server is None:
             return
         self._server.should_exit = True
@@ -121,20 +127,20 @@ class Emulator:
     def requests(
         self, *, path: str | None = None, method: str | None = None, since: int = 0, limit: int | None = None
     ) -> list[ReceivedRequest]:
-        """Every request in order of arrival, whatever became of it."""
+        """All requests in order of arrival, including those that failed."""
         wanted = RequestFilter(path=path, method=method, since=since, limit=limit)
         return self._ask(lambda world: [msgspec.structs.replace(r) for r in wanted.apply(world.requests)])
 
     def summary(self) -> dict[str, Any]:
-        """Counts of requests, events, statuses (of definitions and flags apart, too), drops and faults."""
+        """Counts of requests, events, statuses (also separately for definitions and flags), drops and faults."""
         return self._ask(World.summary)
 
     def fault(self, **fields: Any) -> Fault:
-        """Makes requests fail: see `Fault` for the fields. Returns the fault with its id."""
+        """Adds a fault: see `Fault` for the fields. Returns it with its id. Raises UsageError for an invalid one."""
         try:
             fault = read_fault(fields)
         except (ControlError, msgspec.ValidationError) as error:
-            raise UsageError(f"This fault makes no sense: {error}.") from None
+            raise UsageError(f"This fault is invalid: {error}.") from None
         return self._ask(lambda world: world.faults.add(fault))
 
     def faults(self) -> list[Fault]:
@@ -169,11 +175,11 @@ class Emulator:
         return None if current is None else msgspec.json.decode(current.body, type=dict[str, Any])
 
     def reset(self) -> None:
-        """Forgets everything received, removes the faults, restores the first settings and flags."""
+        """Drops all received data, removes the faults, and restores the initial settings and flags."""
         self._ask(World.reset)
 
     def wait_for(self, condition: Callable[[Emulator], bool], timeout: float = 10.0) -> None:
-        """Returns as soon as the condition, asked whenever something happens, holds. Raises TimeoutError."""
+        """Waits until the condition returns True; it is called after every change. Raises TimeoutError."""
         deadline = time.monotonic() + timeout
         while True:
             seen = self._changes
@@ -182,10 +188,10 @@ class Emulator:
             with self._changed:
                 left = deadline - time.monotonic()
                 if not self._changed.wait_for(lambda seen=seen: self._changes != seen, left):  # type: ignore[misc]
-                    raise TimeoutError(f"the emulator waited {timeout} s in vain: {self.summary()}")
+                    raise TimeoutError(f"the condition was not met within {timeout} s: {self.summary()}")
 
     def wait_for_events(self, count: int, timeout: float = 10.0) -> list[ReceivedEvent]:
-        """The unique events, as soon as there are at least `count` of them. Raises TimeoutError."""
+        """Waits for at least `count` unique events and returns the unique events. Raises TimeoutError."""
 
         def enough(world: World) -> bool:
             return world.events_received >= count and len(unique(world.events)) >= count
@@ -194,7 +200,7 @@ class Emulator:
         return self.events(unique=True)
 
     def _ask(self, question: Callable[[World], T]) -> T:
-        """Asks the world in the loop that owns it."""
+        """Runs a function on the world, in the event loop that owns it."""
         loop = self._loop
         if loop is None:
             raise UsageError("This emulator is not running: use it in a `with` block, or call start().")

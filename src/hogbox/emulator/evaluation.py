@@ -69,7 +69,7 @@ def evaluate(request: Request, settings: Settings, limits: Limits, project: Proj
 
 
 def read_token(asked: FlagRequest, settings: Settings) -> str:
-    """The project key of a request; raises `Refusal` where it is of no project."""
+    """The project token of a request; raises `Refusal` for an unknown one."""
     if not asked.token:
         raise FlagRefusal(NO_TOKEN)
     if not is_known(asked.token, settings):
@@ -78,7 +78,7 @@ def read_token(asked: FlagRequest, settings: Settings) -> str:
 
 
 def read_person(asked: FlagRequest) -> str | None:
-    """The distinct id to evaluate for; None where no flags are wanted. Raises `Refusal` where it is missing."""
+    """The distinct id to evaluate for; None if no flags are requested. Raises `Refusal` if it is missing."""
     if asked.disable_flags:
         return None
     if asked.person is None:
@@ -97,7 +97,7 @@ class _Evaluation:
         self._profiles = profiles
 
     def flags(self, settings: Settings, definitions: Definitions | None) -> dict[str, Any]:
-        """What the answer says beyond its envelope."""
+        """The content of the response, without its envelope."""
         if "feature_flags" in settings.quota:
             return {"quotaLimited": ["feature_flags"]}
         if definitions is None:
@@ -128,7 +128,7 @@ class _Evaluation:
         )
 
     def _group(self, kind: str, key: object) -> Mapping[str, Any]:
-        """A group's properties: what the request says over what is known."""
+        """A group's properties: those in the request have precedence over the stored ones."""
         return {
             **self._profiles.group(self._token, kind, str(key)),
             **(self._asked.group_properties or {}).get(kind, {}),
@@ -153,7 +153,7 @@ def _request_id(request: Request, random: Random) -> str:
 
 
 def _version(query: Mapping[str, str], unspecified: int = 1) -> int:
-    """The version asked for; 1 if it is no number. `unspecified` where the query names neither it nor `config`."""
+    """The requested version; 1 if it is not a number, `unspecified` if the query has neither it nor `config`."""
     text = query.get("v") or query.get("version")
     if text is None:
         return 1 if "config" in query else unspecified
@@ -161,7 +161,7 @@ def _version(query: Mapping[str, str], unspecified: int = 1) -> int:
 
 
 def _config(query: Mapping[str, str], token: str, definitions: Definitions | None) -> dict[str, Any]:
-    """The configuration for browsers, where it is wanted."""
+    """The configuration for browsers, if requested."""
     wanted = query["config"] in _TRUE if "config" in query else not {"v", "version"} & query.keys()
     if not wanted:
         return {}

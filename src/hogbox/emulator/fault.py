@@ -1,4 +1,4 @@
-"""What is made to go wrong: which fault meets a request, how often, and what the client sees then."""
+"""Simulated faults: which requests they affect, how often, and what the client sees."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One fault. Without `times` and `rate` it meets every request that it matches, until it is removed.
+    """A simulated fault. Without `times` and `rate` it affects every matching request, until it is removed.
 
-    `path` is a whole path or the beginning of one (`/batch` covers `/batch/`); None: every capture path. `method`
-    tells `POST /flags` from `GET /flags/definitions`, which `/flags` covers too. With `token`, `event`,
-    `distinct_id` or `uuid` it meets only requests that carry an event with all of them.
-
-    `delay` waits first, and on its own changes nothing else. `drop` cuts the connection without an answer,
-    before or after the events are stored. `status` answers without storing them, or, with `store`, after it.
+    Arguments:
+        path: A complete path or the beginning of one (`/batch` includes `/batch/`); None: every capture path.
+        method: An HTTP method; distinguishes `POST /flags` from `GET /flags/definitions`, which `/flags` includes.
+        status, headers, body: The response. The events are not stored, unless `store` is set.
+        delay: Seconds to wait before the response.
+        drop: Close the connection without a response, `before` or `after` the events are stored.
+        store: Store the events although `status` is set.
+        times: The number of requests to affect; None: no limit.
+        rate: The share of matching requests to affect, from 0 to 1; None: all.
+        token, event, distinct_id, uuid: Affect only requests that contain an event with all of these values.
+        id, fired: Set by the emulator: the fault's number, and how often it has affected a request.
     """
 
     path: str | None = None
@@ -50,7 +55,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     fired: int = 0
 
     def problem(self) -> str | None:
-        """What makes the fault meaningless, as a sentence that says what to do."""
+        """Why the fault is invalid, as a sentence that says how to fix it, or None."""
         if self.status is None and self.drop is None and not self.delay:
             return "a fault needs `status`, `drop` or `delay`"
         if self.status is not None and self.drop is not None:
@@ -59,9 +64,9 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             return "`headers`, `body` and `store` need a `status`"
         for name, value in self.headers.items():
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-                return f"{name!r} is no header that can be sent: use printable ASCII"
+                return f"the header {name!r} can't be sent: use printable ASCII"
         if self.method is not None and not self.method.isupper():
-            return "`method` is a word in capitals, such as POST"
+            return "`method` must be in capitals, such as POST"
         if self.path is not None and not self.path.startswith("/"):
             return "`path` must begin with a slash"
         if self.path is not None and _covers("/_emulator", self.path):
@@ -69,13 +74,13 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return None
 
     def stores(self) -> bool:
-        """Whether the request's events are stored all the same."""
+        """Whether the request's events are stored."""
         if self.drop is not None:
             return self.drop == "after"
         return self.status is None or self.store
 
     def answer(self, usual: Mapping[int, Answer]) -> Answer | None:
-        """The answer in place of PostHog's, if the fault gives one; `usual` are the bodies for want of one."""
+        """The response in place of PostHog's, if the fault has one; `usual` are the default bodies."""
         if self.status is None:
             return None
         headers = tuple((name.lower(), value) for name, value in self.headers.items())
@@ -92,7 +97,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Faults:
-    """The faults in the order of their adding: the first that matches and is due meets the request."""
+    """The faults in order of their addition: the first one that matches and is due affects the request."""
 
     def __init__(self, random: Random) -> None:
         self._random = random

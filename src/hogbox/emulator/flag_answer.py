@@ -1,4 +1,4 @@
-"""What `/flags` and `/flags/definitions` say where they have no flags to tell: refusals, with their exact texts."""
+"""The refusals of `/flags` and `/flags/definitions`, with PostHog's exact texts."""
 
 from __future__ import annotations
 

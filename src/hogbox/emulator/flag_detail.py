@@ -1,4 +1,4 @@
-"""One flag in an answer of `/flags`: its value, the reason and what else PostHog says of it."""
+"""One flag in a response of `/flags`: its value, the reason and its metadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNDECIDED = "The emulator cannot decide this flag: it holds less than PostHog d
 
 
 def describe(flag: Mapping[str, Any], result: FlagResult | None) -> dict[str, Any]:
-    """A flag's record. Without a result its evaluation failed; an inconclusive one has no value to tell either."""
+    """A flag's record. Without a result, its evaluation failed; an inconclusive flag has no value either."""
     if result is None:
         return _failure(flag, "timeout", "Database statement timed out")
     if result.value is None:

@@ -100,7 +100,7 @@ def _read_form(body: bytes, compression: str) -> str:
 
 
 def _unwrap(text: str) -> str:
-    """What base64 hides, however it was padded; nothing if it is none."""
+    """The decoded base64, with any padding; empty if it is invalid."""
     text = unquote(text).replace(" ", "").rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode(errors="replace")
@@ -109,7 +109,7 @@ def _unwrap(text: str) -> str:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    """JSON, except that a number which is none becomes null."""
+    """Parses JSON; NaN and infinities become null."""
     if too_deep(text.encode(errors="replace")):
         raise ValueError("too deep")
     document = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)

@@ -42,7 +42,7 @@ def refusal(headers: Headers, names: Collection[str]) -> str | None:
 
 
 def _origin_host(url: str) -> str | None:
-    """Host and port of an origin, in lower case; None where it has none."""
+    """Host and port of an origin, in lower case; None if it has none."""
     try:
         return urlsplit(url).netloc.lower() or None
     except ValueError:

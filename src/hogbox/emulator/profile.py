@@ -48,7 +48,7 @@ class Profiles:
         return self._properties(("group", token, kind, key))
 
     def learn(self, event: ReceivedEvent) -> None:
-        """Takes in what an event says of its person, or of a group."""
+        """Applies an event's properties to its person, or to a group."""
         properties = event.properties
         if properties.get("$process_person_profile") is False:
             return
@@ -102,7 +102,7 @@ class Profiles:
         return profile
 
     def _settle(self, profile: Profile) -> None:
-        """Files a profile as the newest one, and forgets the oldest as far as there is no room."""
+        """Stores a profile as the newest one, and drops the oldest ones if there is no room."""
         size = profile.keys_size + len(_encode(profile.properties))
         self._size += size - profile.size
         profile.size = size

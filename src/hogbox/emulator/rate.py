@@ -1,4 +1,4 @@
-"""How many requests a minute PostHog lets through: a minute's worth at once, and then as they trickle back."""
+"""PostHog's rate limit per minute: a burst of a minute's requests, then a constant rate."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _MOST_KEYS = 10_000
 
 
 class RateLimiter:
-    """Counts by key. What it remembers of a key is one time: when everything it was let through is paid off."""
+    """Limits requests by key. It stores one time per key: when all its admitted requests are paid off."""
 
     def __init__(self) -> None:
         self._paid_off: dict[Hashable, float] = {}
 
     def admit(self, key: Hashable, per_minute: int, now: float) -> bool:
-        """Whether one more request is let through; one that is not does not count."""
+        """Whether one more request is admitted; a refused request does not count."""
         if per_minute <= 0:
             return False
         debt = max(self._paid_off.get(key, now) - now, 0.0) + _MINUTE / per_minute

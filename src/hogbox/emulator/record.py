@@ -1,4 +1,4 @@
-"""What the emulator remembers: the requests that reached it, and the events that PostHog would store."""
+"""The emulator's records: the requests that it received, and the events that PostHog would store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class ReceivedEvent(msgspec.Struct, gc=False, kw_only=True):
-    """One stored event. `sequence` counts arrivals; `request` is the sequence of its request."""
+    """A stored event. `sequence` is its number in order of arrival; `request` is the `sequence` of its request."""
 
     sequence: int = 0
     request: int
@@ -28,12 +28,12 @@ class ReceivedEvent(msgspec.Struct, gc=False, kw_only=True):
 
     @property
     def identity(self) -> tuple[str | None, str, str, str]:
-        """PostHog's store takes two events that agree in these for one."""
+        """PostHog merges two events in which all of these are equal."""
         return (self.timestamp, self.distinct_id, self.event, self.uuid)
 
 
 class ReceivedRequest(msgspec.Struct, kw_only=True):
-    """One request. `status` is None while it is in flight, and stays so if the connection was dropped."""
+    """A request. `status` is None until it is answered, and remains None if the connection was dropped."""
 
     sequence: int
     arrived_at: float

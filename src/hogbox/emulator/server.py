@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn over h11, with connections that can be cut and a stop that leaves nothing."""
+"""The HTTP server: uvicorn with h11, with connections that can be cut, and a clean stop."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CuttableProtocol(H11Protocol):
 
 
 class Server(UvicornServer):
-    """Serves until it is told to stop. `on_start` gets the port as soon as it listens."""
+    """Serves until it is stopped. `on_start` is called with the port as soon as it listens."""
 
     def __init__(self, config: uvicorn.Config, on_start: Callable[[int], None]) -> None:
         super().__init__(config)
@@ -63,7 +63,7 @@ class Server(UvicornServer):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals end the server, and end there: the process goes on to its own, clean end."""
+        """Signals stop the server and are not raised again, so that the process exits cleanly."""
         yield
 
 
@@ -83,7 +83,7 @@ def stopping_on_signals(server: Server) -> Iterator[None]:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket's beginning: bound, so that a taken port fails here and not in a thread."""
+    """A bound socket for the server, so that a port in use fails here and not in a thread."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With its protocol named, asyncio knows it for TCP and turns Nagle's delays off.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -1,4 +1,4 @@
-"""What can be changed about the emulated PostHog while it runs, and the sizes it refuses to exceed."""
+"""The settings of the emulated PostHog, which can be changed while it runs, and its limits."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The switches of `/_emulator/settings`."""
 
     known_tokens: tuple[str, ...] | None = None
-    """Project keys that exist. None: any well-shaped key will do, as for PostHog by default."""
+    """Valid project tokens. None: any well-formed token is accepted, as PostHog's capture does by default."""
 
     quota: tuple[Resource, ...] = ()
-    """Resources over their billing quota: their events get 200 and are not stored, and no flag is evaluated."""
+    """Resources over their billing quota: their events get 200 and are dropped, and no flag is evaluated."""
 
     secret_keys: tuple[str, ...] | None = None
     """Keys that may read flag definitions. None: any that begins with `phs_` or `phx_`."""
 
     definitions_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 600
-    """Requests for definitions per project before 429. Ten times as many that carry an `If-None-Match`."""
+    """Requests for definitions per project and minute before a 429; ten times as many with `If-None-Match`."""
 
     cold_cache: bool = False
-    """Whether PostHog's cache of definitions is cold: 503, as for a project that never had a flag."""
+    """Whether PostHog's cache of definitions is cold: it responds 503, as for a project that never had a flag."""
 
     failed_flags: tuple[str, ...] = ()
     """Flags that `/flags` fails to evaluate."""
 
     flag_errors: bool = False
-    """Whether `/flags` says `errorsWhileComputingFlags` though no flag has failed."""
+    """Whether `/flags` returns `errorsWhileComputingFlags` although no flag has failed."""
 
     clock_offset: float = 0.0
     """Seconds by which the server's clock is ahead of this machine's."""
@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """PostHog's sizes in bytes, and how much the emulator keeps before it forgets the oldest."""
+    """PostHog's limits in bytes, and how much the emulator keeps before it drops the oldest."""
 
     wire: int = 20 * 1024 * 1024
     decompressed: int = 100 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Where the flags come from: what was set last, a file that is looked at again before every answer, or nowhere."""
+"""The source of the flags: definitions that were set, a file that is checked before every response, or none."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hogbox.emulator.definition import Definitions, Document, read_definitions
 from hogbox.errors import DefinitionsError, UsageError
 
 FlagsLike: TypeAlias = Document | os.PathLike[str] | None
-"""What a caller may give as flags: a document, a file that holds one, or nothing."""
+"""The types of the argument `flags`: a document, the path of a file with one, or None."""
 
 _YOUNG = 2.0
-"""Seconds within which a file may change twice and show the same time of change."""
+"""Seconds within which a file may change twice with the same modification time."""
 
 
 class WatchedFile:
-    """A file with definitions. While it cannot be used, the last ones that could be stay in force."""
+    """A file with definitions. While it is unreadable or invalid, the last valid definitions stay in force."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class WatchedFile:
             raise UsageError(self.problem)
 
     def read(self) -> Definitions | None:
-        """The newest definitions of the file that could be used."""
+        """The newest valid definitions of the file."""
         try:
             content = self._changed()
         except OSError as error:
@@ -56,7 +56,7 @@ class WatchedFile:
         return self._definitions
 
     def _changed(self) -> bytes | None:
-        """What the file holds, if that is something new."""
+        """The content of the file, if it has changed."""
         status = self.path.stat()
         is_file = stat.S_ISREG(status.st_mode)
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -82,7 +82,7 @@ class WatchedFile:
         if problem != self.problem:
             self.problem = problem
             if self._definitions is not None:
-                self._on_problem(f"{problem} The flags stay as they were.")
+                self._on_problem(f"{problem} The previous flags stay in force.")
 
 
 class Source:
@@ -96,7 +96,7 @@ class Source:
         self._set = self._first
 
     def set(self, flags: Definitions | WatchedFile | None) -> None:
-        """Puts other flags in force. None: a project that never had any."""
+        """Replaces the flags. None: a project that never had any."""
         self._set = flags
 
     def current(self) -> Definitions | None:
@@ -116,7 +116,7 @@ class Source:
 
 
 def read_flags(flags: FlagsLike) -> Definitions | WatchedFile | None:
-    """Flags to put in force; raises `UsageError` for what are none."""
+    """The argument `flags` as definitions or a watched file; raises `UsageError` for invalid ones."""
     if isinstance(flags, os.PathLike):
         return WatchedFile(flags)
     try:

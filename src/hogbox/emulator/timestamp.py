@@ -1,4 +1,4 @@
-"""When PostHog says that an event happened: the client's text, its clock's skew, and the server's clock."""
+"""The time that PostHog stores for an event, from the client's text, its clock's skew, and the server's clock."""
 
 from __future__ import annotations
 

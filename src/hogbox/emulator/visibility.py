@@ -1,4 +1,4 @@
-"""Which flags a request for flags gets to see: those it names, and those meant for where it comes from."""
+"""The flags that a request can see: those that it names, and those for its runtime, client or server."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def with_dependencies(keys: Iterable[str], flags: Mapping[str, Flag]) -> set[str
 
 
 def runtime_of(headers: Mapping[str, str]) -> str | None:
-    """Where PostHog thinks that a request comes from: "client", "server", or None where it cannot tell.
+    """The runtime that PostHog assumes for a request: "client", "server", or None if it is unknown.
 
     A flag for one of the two is not shown to a request that it cannot place.
     """
@@ -74,7 +74,7 @@ def _belongs_to(flag: Flag, contexts: Iterable[str] | None) -> bool:
 
 
 def _depends_on(flag: Flag) -> Iterator[str]:
-    """The keys of the flags that a flag's conditions name; a flag that makes no sense names none."""
+    """The keys of the flags in a flag's conditions; none for an invalid flag."""
     filters = flag.get("filters")
     for condition in _objects(filters, "groups"):
         for item in _objects(condition, "properties"):

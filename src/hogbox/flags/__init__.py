@@ -1,12 +1,12 @@
-"""PostHog's feature flags, evaluated here: definitions in, answers with reasons out.
+"""Local evaluation of PostHog's feature flags: definitions in, results with reasons out.
 
-Pure and usable alone: no database, no network, no client.
+Pure, and usable on its own: no database, no network, no client.
 
     flag_set = FlagSet.parse(definitions)
     flag_set.evaluate("new-checkout", distinct_id="u1", person_properties={"plan": "pro"}).value
 
 A flag set has an evaluator, which asks a flag for a decision: its conditions are examined, and each asks its filters,
-which compare a property by one of the operators. `_compiled` does the same faster; `_words` are for people.
+which compare a property by one of the operators. `_compiled` does the same faster; `_words` has the texts for people.
 """
 
 from __future__ import annotations
@@ -31,6 +31,6 @@ __all__ = [
     "RolloutExplanation",
 ]
 
-# What users see in tracebacks, in `repr` and in pickles is where they import it from.
+# So that tracebacks, `repr` and pickles show the module that users import from.
 for _public in (ConditionExplanation, Explanation, FilterExplanation, FlagResult, FlagSet, Reason, RolloutExplanation):
     _public.__module__ = __name__

@@ -1,1 +1,1 @@
-"""What joins hogbox to frameworks: one module and one extra for each. Nothing else of hogbox imports these."""
+"""Integrations with frameworks: one module and one extra for each. The rest of hogbox does not import them."""

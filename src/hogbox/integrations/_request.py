@@ -1,7 +1,7 @@
-"""Web requests: what every web framework's integration does with one.
+"""Web requests: the parts that the integrations of all web frameworks share.
 
-It opens the request's context, from the tracing headers and what is known of the request, and reports the exception
-that escapes it. Headers are hints for analytics, never a proof of who somebody is.
+They open the request's context, from the tracing headers and the properties of the request, and capture unhandled
+exceptions. Headers are hints for analytics, never a proof of identity.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger("hogbox")
 
 
 class Reporter(Protocol):
-    """What can capture an exception: `PostHog`."""
+    """A client that can capture an exception: `PostHog`."""
 
     def capture_exception(
         self, ctx: Any, error: object = None, *, handled: bool = True, properties: Mapping[str, Any] | None = None
@@ -33,7 +33,7 @@ class Reporter(Protocol):
 
 
 class AsyncReporter(Protocol):
-    """What can capture an exception and is awaited: `AsyncPostHog`."""
+    """An asynchronous client that can capture an exception: `AsyncPostHog`."""
 
     async def capture_exception(
         self, ctx: Any, error: object = None, *, handled: bool = True, properties: Mapping[str, Any] | None = None
@@ -53,19 +53,19 @@ def request_context(
     path: str | None = None,
     ip: str | None = None,
 ) -> AbstractContextManager[Context]:
-    """The context of one request, fresh: nothing is taken over from what runs around it.
+    """The context of one request, without the values of an outer context.
 
     Arguments:
-        header: Gives the value of a header by its name, whatever the case, or None.
-        distinct_id: Who the application knows to have sent it; wins over the header.
-        find_distinct_id: The same where that can't be told yet; asked each time that somebody has to be named.
-        personless: Whether events of a visitor who is not signed in are captured without a person; else they raise.
-        tracing_headers: Whether the headers may say whose request it is, and which session. Anybody can send them.
-        url_query: Whether `$current_url` keeps its query.
-        url, method, path, ip: What is known of the request; the path without its query.
+        header: Returns the value of a header by its name, in any case, or None.
+        distinct_id: The distinct id of the signed-in user; has precedence over the header.
+        find_distinct_id: The same as a function, called each time that a distinct id is needed.
+        personless: Whether events of anonymous visitors are captured without a person, instead of raising
+            MissingDistinctId.
+        tracing_headers: Whether to read the distinct id and the session from the tracing headers. Anyone can send them.
+        url_query: Whether `$current_url` includes the query.
+        url, method, path, ip: Properties of the request; the path without its query.
 
-    A distinct id of a header that PostHog would garble counts as none: whoever sends requests could fill the dead
-    letters otherwise.
+    A distinct id from a header is ignored if PostHog would garble it: otherwise, anyone could fill the dead letters.
     """
     claimed = clean_header(header(DISTINCT_ID)) if tracing_headers else None
     if claimed is not None and garbled(claimed) is not None:
@@ -83,7 +83,7 @@ def request_context(
 
 
 def report(posthog: Reporter, error: BaseException, *, status: int | None = 500) -> None:
-    """Capture an exception that escaped a request, in a transaction of its own; never raises one instead of it."""
+    """Capture an unhandled exception of a request in a transaction of its own. Never raises: errors are logged."""
     try:
         posthog.capture_exception(None, error, handled=False, properties=_answer(status))
     except Exception:

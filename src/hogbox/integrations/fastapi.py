@@ -1,4 +1,4 @@
-"""FastAPI: dependencies for the client and for a person's flags, beside the lifespan and middleware of Starlette.
+"""FastAPI: dependencies for the client and for a person's flags, and the lifespan and middleware of Starlette.
 
 SessionDep = Annotated[AsyncSession, Depends(get_session)]
 FlagsDep = Annotated[AsyncFlags, Depends(async_flags_of(SessionDep))]
@@ -10,7 +10,7 @@ app.add_middleware(HogboxMiddleware, posthog=posthog)
 async def place_order(session: SessionDep, posthog: AsyncPostHogDep, flags: FlagsDep) -> None: ...
 """
 
-# Annotations are not put off here: FastAPI could not resolve those that name what is local to a function.
+# No postponed annotations here: FastAPI could not resolve those that refer to a function's local variables.
 
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypeVar, get_origin
@@ -43,9 +43,9 @@ __all__ = [
 _Client = TypeVar("_Client", PostHog, AsyncPostHog)
 
 
-# Asynchronous, though they wait for nothing: FastAPI would call plain functions in a thread.
+# Coroutine functions although they await nothing: FastAPI would call plain functions in a thread.
 async def get_posthog(connection: HTTPConnection) -> PostHog:
-    """The application's `PostHog`, from `app.state.posthog`. Raises ConfigurationError where there is none."""
+    """The application's `PostHog`, from `app.state.posthog`. Raises ConfigurationError if there is none."""
     return _find(connection, PostHog)
 
 
@@ -59,12 +59,13 @@ AsyncPostHogDep = Annotated[AsyncPostHog, Depends(get_async_posthog)]
 
 
 def flags_of(session: object) -> Callable[..., Flags]:
-    """A dependency: the flags of the person whose request it is, read in the session of the request.
+    """A dependency that returns the current user's flags, read in the session of the request.
 
     Arguments:
-        session: The dependency that gives the session, annotated as for endpoints, or the function alone.
+        session: The dependency that provides the session: its annotation, as for endpoints, or the function.
 
-    Reads raise what `PostHog.flags` raises. Where nobody is signed in, every flag is inconclusive.
+    Reads raise what `PostHog.flags` raises. Without a signed-in user, every flag is inconclusive. Raises
+    ConfigurationError for an invalid `session`.
     """
 
     def get_flags(posthog: PostHogDep, session: _dependency(session)) -> Flags:  # type: ignore[valid-type]
@@ -76,9 +77,9 @@ def flags_of(session: object) -> Callable[..., Flags]:
 def async_flags_of(session: object) -> Callable[..., AsyncIterator[AsyncFlags]]:
     """The same for `AsyncPostHog` and an asynchronous session.
 
-    Exposures of values that the endpoint read, and did not write, are written when it has returned, before the session
-    is given back. They are kept if its transaction is committed then: an endpoint that commits by itself passes the
-    flags to `capture`, or awaits `flags.write_exposures()`, before it does. One that raised leaves none.
+    Pending exposures of the values that the endpoint read are written after it has returned, before the session is
+    closed. They are kept if the session's dependency commits then. An endpoint that commits itself should pass the
+    flags to `capture`, or await `flags.write_exposures()`, before it commits. An endpoint that raises writes none.
     """
 
     async def get_flags(
@@ -98,18 +99,18 @@ def _find(connection: HTTPConnection, kind: type[_Client]) -> _Client:
     if isinstance(client, kind):
         return client
     raise ConfigurationError(
-        f"app.state.{name} is no {kind.__name__}: give the application posthog_lifespan(...) with one "
-        "(a mounted application has a state of its own: set it there too)"
+        f"app.state.{name} is not set to a {kind.__name__}: use posthog_lifespan(...) as the application's lifespan "
+        "(a mounted application has its own state: set it there too)"
     )
 
 
 def _dependency(session: object) -> Any:
-    """The annotation of a parameter that is this session."""
+    """The annotation of a parameter for this session."""
     declared = getattr(session, "__value__", session)  # of an alias made with `type`
     if get_origin(declared) is Annotated:
         return declared
     if callable(declared):
         return Annotated[Any, Depends(declared)]
     raise ConfigurationError(
-        f"flags are read in a session: pass Annotated[Session, Depends(get_session)], or get_session, not {session!r}"
+        f"session must be Annotated[Session, Depends(get_session)] or the function get_session, not {session!r}"
     )

@@ -1,9 +1,9 @@
-"""OpenTelemetry: spans for what goes over the network, and hogbox's metrics as instruments.
+"""OpenTelemetry: spans for requests to PostHog, and hogbox's metrics as instruments.
 
     instrument(posthog)
 
-A span is made when its work has ended, under the span that is current there: a question to PostHog within a request is
-part of the request's trace; deliveries and refreshes of a worker are traces of their own.
+A span is created when its work has ended, below the current span: a remote flag evaluation within a request is part of
+the request's trace; deliveries and refreshes of a worker are traces of their own.
 """
 
 from __future__ import annotations
@@ -45,10 +45,15 @@ def instrument(
     meter_provider: MeterProvider | None = None,
     max_age: float = MAX_AGE,
 ) -> Instrumentation:
-    """Make spans and metrics of what this client, its worker and its refreshes do from now on.
+    """Create spans and metrics for this client, its worker and its refreshes from now on. Call it once per client.
 
-    Without providers they are OpenTelemetry's global ones. `max_age` is how old what was read from the database may be,
-    in seconds. Call it once per client; what it returns undoes it.
+    Arguments:
+        posthog: The client, synchronous or asynchronous.
+        tracer_provider: Default: OpenTelemetry's global one.
+        meter_provider: Default: OpenTelemetry's global one.
+        max_age: How long values that were read from the database are cached, in seconds.
+
+    Returns an Instrumentation; its `uninstrument` undoes this call.
     """
     tracer = get_tracer("hogbox", VERSION, tracer_provider)
     meter = get_meter("hogbox", VERSION, meter_provider)
@@ -58,7 +63,7 @@ def instrument(
 
 
 class Instrumentation:
-    """A handler of telemetry. Made by `instrument`."""
+    """A telemetry handler that creates spans and metrics. Returned by `instrument`."""
 
     def __init__(self, telemetry: Telemetry, collector: Collector, tracer: Tracer, meter: OpenTelemetryMeter) -> None:
         self._telemetry = telemetry
@@ -71,7 +76,7 @@ class Instrumentation:
         telemetry.attach(self)
 
     def __call__(self, event: TelemetryEvent) -> None:
-        """Count this, and make a span of it where it went over the network."""
+        """Count a telemetry event, and create a span if it was a request."""
         for metric, labels, amount in counts_of(event):
             attributes = dict(zip(metric.labels, labels, strict=True))
             found = self._instruments[metric]
@@ -93,7 +98,7 @@ class Instrumentation:
                 self._span("hogbox evaluate flags", event.seconds, attributes, failed)
 
     def uninstrument(self) -> None:
-        """Make no more spans, and give no more values. May be called twice."""
+        """Stop creating spans and reporting values. May be called twice."""
         self._ended = True
         self._telemetry.detach(self)
         self._telemetry.detach(self._collector.meter)
@@ -119,7 +124,7 @@ class Instrumentation:
                 meter.create_observable_gauge(name, [self._observer(metric)], unit, metric.help)
 
     def _observer(self, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
-        """What reads a gauge when OpenTelemetry asks for it."""
+        """The callback with which OpenTelemetry reads a gauge."""
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
             if self._ended:
@@ -135,7 +140,7 @@ class Instrumentation:
 
 
 def _name_of(metric: Metric) -> tuple[str, str]:
-    """The metric's name with dots, and its unit apart: exported to Prometheus, it gets the name that it has there."""
+    """The metric's name with dots, and its unit: an export to Prometheus restores hogbox's name from them."""
     name = metric.name.removesuffix("_total")
     for ending, unit in _UNITS.items():
         if name.endswith(ending):

@@ -1,9 +1,9 @@
-"""Prometheus: hogbox's metrics in the application's own registry, beside its others.
+"""Prometheus: hogbox's metrics in the application's own registry.
 
     REGISTRY.register(HogboxCollector(posthog))
 
-It counts what this client does from then on, and reads the database when it is scraped, at most every `max_age`
-seconds. Several clients of one database are counted together: `other.telemetry.attach(collector)`.
+It counts this client's telemetry events from then on, and reads the database when it is scraped, at most every
+`max_age` seconds. To count several clients of one database together: `other.telemetry.attach(collector)`.
 """
 
 from __future__ import annotations
@@ -33,21 +33,24 @@ _INFINITE: Final = "+Inf"
 
 
 class HogboxCollector(PrometheusCollector):
-    """A collector of `prometheus_client`, and a handler of telemetry.
+    """A collector for `prometheus_client`, and a telemetry handler.
 
-    `max_age` is how old what was read from the database may be, in seconds. A database that fails makes
-    `hogbox_database_up` 0 and raises nothing.
+    Arguments:
+        posthog: The client, synchronous or asynchronous; its telemetry events are counted.
+        max_age: How long values that were read from the database are cached, in seconds.
+
+    If the database fails, `hogbox_database_up` is 0 and nothing is raised.
     """
 
     def __init__(self, posthog: PostHog | AsyncPostHog, *, max_age: float = MAX_AGE) -> None:
         self._collector = Collector(posthog._components.database, posthog.telemetry, max_age)
 
     def __call__(self, event: TelemetryEvent) -> None:
-        """Count what another client tells."""
+        """Count a telemetry event of another client."""
         self._collector.meter(event)
 
     def describe(self) -> Iterable[PrometheusMetric]:
-        """The metrics without their values: to be registered asks no database."""
+        """The metrics without values, so that registering does not query the database."""
         return [_metric(Family(metric, ())) for metric in METRICS]
 
     def collect(self) -> Iterator[PrometheusMetric]:

@@ -1,11 +1,11 @@
-"""Starlette: a lifespan that delivers from a thread, and middleware that knows whose request it is.
+"""Starlette: a lifespan with a worker thread, and middleware for request contexts and unhandled exceptions.
 
     app = Starlette(
         lifespan=posthog_lifespan(posthog),
         middleware=[Middleware(HogboxMiddleware, posthog=posthog)],
     )
 
-For FastAPI the same, from `hogbox.integrations.fastapi`, which adds dependencies.
+For FastAPI, use `hogbox.integrations.fastapi`, which adds dependencies.
 """
 
 from __future__ import annotations
@@ -49,31 +49,33 @@ _T = TypeVar("_T")
 _DistinctId: TypeAlias = str | int | UUID | None
 
 FindDistinctId: TypeAlias = Callable[[HTTPConnection], _DistinctId | Awaitable[_DistinctId]]
-"""Says who has sent a request (a `Request` or a `WebSocket` is an HTTPConnection), or None."""
+"""Returns the distinct id of a request's user, or None (a `Request` or a `WebSocket` is an HTTPConnection)."""
 
 _Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 _GRACE: Final = 1.0
-"""Seconds beyond the time-out for what ought to have ended by then. What still runs is left to its threads."""
+"""Seconds after the timeout until the shutdown stops waiting. Work that is still running continues in its threads."""
 
 
 def posthog_lifespan(posthog: PostHog | AsyncPostHog, *, worker: bool = True, drain_timeout: float = 5.0) -> _Lifespan:
-    """The lifespan of an application with this client, which it finds in `app.state.posthog` (or `.async_posthog`).
+    """A lifespan that stores this client in `app.state.posthog` (or `.async_posthog`), and runs its worker.
 
-    Pass it as `lifespan=`; within a lifespan of your own, `async with posthog_lifespan(posthog)(app): ...`.
+    Pass it as `lifespan=`; in a lifespan of your own, use `async with posthog_lifespan(posthog)(app): ...`.
 
     Arguments:
-        worker: Deliver from a thread of this process, and refresh flag definitions from another where there is a key.
-            False where `hogbox worker` runs beside the application.
-        drain_timeout: Seconds that delivering what waits may take when the application ends; 0 leaves it to the next
-            worker. It holds up the application's end by a second more at most. Without a worker nothing is delivered.
+        posthog: The client; it is shut down with the application.
+        worker: Deliver from a thread of this process, and refresh flag definitions from another one if there is a key.
+            False if `hogbox worker` runs separately.
+        drain_timeout: Seconds for delivering the waiting events at shutdown; 0 leaves them to the next worker. Shutdown
+            takes at most one second more. Without a worker, nothing is delivered.
 
-    Starting raises what `start` raises: TablesError, or what the database raises. At the end nothing is raised, and
-    what goes wrong is logged: events that were not delivered wait for the next worker.
+    Startup raises what `start` raises: TablesError, or the database's errors. Shutdown never raises: errors are logged,
+    and events that were not delivered stay in the outbox for the next worker. Raises ConfigurationError for invalid
+    arguments.
     """
     name = CLIENT_NAMES[_require_client(posthog)]
     if not 0 <= drain_timeout < math.inf:
-        raise ConfigurationError(f"drain_timeout is a number of seconds, 0 or more, not {drain_timeout!r}")
+        raise ConfigurationError(f"drain_timeout must be a finite number of seconds, at least 0, not {drain_timeout!r}")
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -89,25 +91,27 @@ def posthog_lifespan(posthog: PostHog | AsyncPostHog, *, worker: bool = True, dr
 
 
 class HogboxMiddleware:
-    """Opens a request's context around the application, and reports the exceptions that escape it. Pure ASGI.
+    """Opens a context for each request, and captures unhandled exceptions. Pure ASGI middleware.
 
-    Add it with `app.add_middleware(HogboxMiddleware, posthog=posthog)`: there it sees what becomes a 500, and not what
-    the application handles, such as an HTTPException. Middleware that says who a user is has to be added after it, to
-    stand around it, where `distinct_id` needs it.
+    Add it with `app.add_middleware(HogboxMiddleware, posthog=posthog)`. It captures the exceptions that become a 500,
+    not those that the application handles, such as an HTTPException. If `distinct_id` needs an authentication
+    middleware, add that one after this one, so that it runs first.
 
     Arguments:
         app: The ASGI application.
-        posthog: Reports exceptions; of a synchronous client this is done in a thread.
-        distinct_id: Says who has sent a request; may be asynchronous, and must not block. Called once, before the
-            application. Its answer wins over the tracing header, which anybody can send. What it raises becomes a 500.
-        personless: Where nobody is signed in, capture events without a person, and flags are inconclusive. False: they
-            raise MissingDistinctId.
-        capture_tracing_headers: Whether the headers of PostHog's web client say whose request it is, and which session.
-            Anybody can send them, with anybody's id.
-        capture_url_query: Whether `$current_url` keeps its query, which may hold tokens and names.
-        capture_exceptions: Report what escapes, with `$response_status_code`, in a transaction of its own.
+        posthog: The client that captures exceptions; a synchronous client does so in a thread.
+        distinct_id: Returns the distinct id of the request's user, or None; may be a coroutine function, and must not
+            block. Called once, before the application. Its result has precedence over the tracing header. An exception
+            in it becomes a 500.
+        personless: Without a signed-in user, capture events without a person, and flags are inconclusive. False: raise
+            MissingDistinctId instead.
+        capture_tracing_headers: Read the distinct id and the session from the headers of PostHog's web client. Anyone
+            can send them, with any id.
+        capture_url_query: Include the query in `$current_url`; it may contain tokens and names.
+        capture_exceptions: Capture unhandled exceptions, with `$response_status_code`, in a transaction of their own.
 
-    An exception is raised again in any case. The end of the connection is none, and neither is a cancelled task.
+    Exceptions are always raised again. Disconnects and cancelled tasks are not captured. Raises ConfigurationError for
+    invalid arguments.
     """
 
     def __init__(
@@ -123,7 +127,7 @@ class HogboxMiddleware:
     ) -> None:
         _require_client(posthog)
         if distinct_id is not None and not callable(distinct_id):
-            raise ConfigurationError(f"distinct_id is a function of the request, not {distinct_id!r}")
+            raise ConfigurationError(f"distinct_id must be a function of the request, not {distinct_id!r}")
         self.app: Final = app
         self._posthog = posthog
         self._distinct_id = distinct_id
@@ -158,7 +162,7 @@ class HogboxMiddleware:
                 await self._identify(connection)
                 await self.app(scope, receive, note_status)
             except (ClientDisconnect, WebSocketDisconnect):
-                raise
+                raise  # the client went away: not an error of the application
             except Exception as error:
                 if self._capture_exceptions:
                     await _report(self._posthog, error, status)
@@ -172,17 +176,17 @@ class HogboxMiddleware:
 
 
 def _url(scope: Scope) -> str:
-    """The address that was asked for. Bytes of the query that are no ASCII are quoted: Starlette raises for some."""
+    """The requested URL. Bytes of the query outside ASCII are quoted: Starlette raises for some of them."""
     query = quote(scope.get("query_string", b""), safe=string.punctuation)
     return str(URL(scope={**scope, "query_string": query.encode()}))
 
 
 def _require_client(posthog: object) -> type[PostHog | AsyncPostHog]:
-    """The kind of client that this is."""
+    """The class of this client. Raises ConfigurationError if it is not a client."""
     for kind in CLIENT_NAMES:
         if isinstance(posthog, kind):
             return kind
-    raise ConfigurationError(f"posthog is a hogbox.PostHog or AsyncPostHog, not {type(posthog).__name__}")
+    raise ConfigurationError(f"posthog must be a hogbox.PostHog or AsyncPostHog, not {type(posthog).__name__}")
 
 
 async def _report(posthog: PostHog | AsyncPostHog, error: Exception, status: int | None) -> None:
@@ -193,19 +197,20 @@ async def _report(posthog: PostHog | AsyncPostHog, error: Exception, status: int
 
 
 async def _end(posthog: PostHog | AsyncPostHog, timeout: float) -> None:
-    """Drain and shut down within so many seconds. Raises nothing."""
+    """Drain and shut down within this many seconds. Never raises."""
     try:
         async with asyncio.timeout(timeout + _GRACE):
             await _drain(posthog, timeout)
     except TimeoutError:
-        log.warning("hogbox did not end in time; the next worker delivers what waits")
+        log.warning("hogbox did not shut down in time; the next worker delivers the remaining events")
     except Exception:
-        log.exception("hogbox could not end as it should; the next worker delivers what waits")
+        log.exception("hogbox failed to shut down; the next worker delivers the remaining events")
 
 
 async def _drain(posthog: PostHog | AsyncPostHog, timeout: float) -> None:
-    """The worker ends first, and gives its shards back: nobody else may deliver theirs until then."""
+    """The worker stops first and releases its shards: until then, no other worker may deliver their events."""
     ends = time.monotonic() + timeout
+    # At least half of the grace: stopping takes a moment even if nothing is to be drained.
     await _wait(posthog.shutdown, max(timeout, _GRACE / 2))
     if not timeout:
         return
@@ -218,10 +223,10 @@ async def _drain(posthog: PostHog | AsyncPostHog, timeout: float) -> None:
         raise
     await _wait(posthog.shutdown, 0.0)
     if delivery.waiting:
-        log.warning("%d events still wait; the next worker delivers them", delivery.waiting)
+        log.warning("%d event%s left for the next worker", delivery.waiting, "" if delivery.waiting == 1 else "s")
 
 
 async def _wait(method: Callable[..., _T | Awaitable[_T]], *args: object) -> _T:
-    """Call what blocks or is asynchronous, without blocking the loop."""
+    """Call a blocking or asynchronous method without blocking the loop."""
     outcome = method(*args) if iscoroutinefunction(method) else await asyncio.to_thread(method, *args)
     return await outcome if isawaitable(outcome) else outcome

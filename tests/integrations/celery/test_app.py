@@ -190,7 +190,7 @@ def test_a_header_of_tags_that_is_no_json_object_is_dropped(
     join()
     context = find_context(app).apply(headers={DISTINCT_ID: "ada", TAGS: text}).get()
     assert (context.distinct_id, context.tags) == ("ada", {})
-    assert "it is no JSON object" in caplog.text
+    assert "it is not a JSON object" in caplog.text
 
 
 def test_a_distinct_id_that_posthog_would_garble_counts_as_none(app: Any, join: Join) -> None:

@@ -95,11 +95,11 @@ def test_encrypted_events_are_shown_and_put_back_where_their_key_is(
     site.execute("UPDATE posthog_outbox SET payload = :sealed", sealed=sealed)
     assert "order placed" not in text_of(admin, "/admin/hogbox/outboxevent/")
     bury(site)
-    assert "not put back" in act(admin, ids(site))
+    assert "not requeued" in act(admin, ids(site))
     monkeypatch.setenv(VARIABLE, key)
     assert "order placed" in text_of(admin, DEAD)
     assert "order placed" in text_of(admin, f"{DEAD}{ids(site)[0]}/change/")
-    assert "1 event waits again" in act(admin, ids(site))
+    assert "1 event requeued" in act(admin, ids(site))
     assert "order placed" in text_of(admin, "/admin/hogbox/outboxevent/")
 
 
@@ -140,7 +140,7 @@ def test_p3_a_retry_puts_events_back_in_order_with_uuid_and_timestamp(site: Test
     capture("meanwhile")
     first, second, third, _ = ids(site)
     page = act(admin, [third, first, second])
-    assert "3 events wait again." in page
+    assert "3 events requeued." in page
     assert site.events()[1:] == before[:3]
     assert [row["payload"] for row in site.dead_letters()] == before[3:]
     kept = {(row["shard"], row["project"], row["lane"]) for row in site.rows("posthog_outbox")}
@@ -152,7 +152,7 @@ def test_p2_all_of_a_filter_are_put_back(site: TestDatabase, admin: Client) -> N
     before = site.events()
     bury(site)
     page = act(admin, ids(site)[:1], select_across="1")
-    assert "503 events wait again." in page
+    assert "503 events requeued." in page
     assert site.events() == before
     assert ids(site) == []
 
@@ -178,8 +178,8 @@ def test_what_posthog_would_garble_again_stays(site: TestDatabase, admin: Client
         "VALUES (1, 'phc_django', 'analytics', 'no event', 1, '', 'broken', 1)"
     )
     page = act(admin, ids(site))
-    assert "1 event waits again." in page
-    assert "2 not put back: PostHog would refuse or garble them again." in page
+    assert "1 event requeued." in page
+    assert "2 events not requeued: PostHog would still refuse or garble them." in page
     assert [event["event"] for event in site.events()] == ["fine"]
     assert "no event" in text_of(admin, f"{DEAD}{ids(site)[1]}/change/")
 

@@ -56,7 +56,7 @@ def test_deliver_fails_where_events_still_wait(site: TestDatabase, hogbox: Any, 
     emulator.fault(status=503)
     posthog.capture("paid", distinct_id="u1")
     out = io.StringIO()
-    with pytest.raises(CommandError, match="1 events still wait") as caught:
+    with pytest.raises(CommandError, match="1 event still waiting") as caught:
         call_command("hogbox_deliver", "--timeout", "0.2", stdout=out)
     assert caught.value.returncode == 1
     assert out.getvalue().strip() == "0 delivered, 0 dead, 1 waiting"

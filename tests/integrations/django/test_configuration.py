@@ -32,14 +32,14 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "no dict": (["phc_x"], "HOGBOX must be a dict, {'PROJECT_TOKEN': 'phc_…'}, not list"),
     "unknown key": (
         {"TOKEN": "phc_x"},
-        "HOGBOX has an unknown key, 'TOKEN'; known are BEFORE_SEND, CAPTURE_TRACING_HEADERS, ",
+        "unknown key 'TOKEN' in HOGBOX; the keys are BEFORE_SEND, CAPTURE_TRACING_HEADERS, ",
     ),
-    "lower case": ({"host": "x"}, "HOGBOX has an unknown key, 'host'"),
+    "lower case": ({"host": "x"}, "unknown key 'host' in HOGBOX"),
     "no text": ({"HOST": 8010}, "HOGBOX['HOST'] must be text, not int"),
     "no choice": ({**TOKEN, "DISABLED": "0"}, "HOGBOX['DISABLED'] must be True or False, not str"),
     "no personless": ({**TOKEN, "PERSONLESS": 1}, "HOGBOX['PERSONLESS'] must be True or False, not int"),
     "no number": ({**TOKEN, "DEFINITIONS_MAX_AGE": True}, "HOGBOX['DEFINITIONS_MAX_AGE'] must be a number, not bool"),
-    "alias": ({**TOKEN, "DATABASE": "events"}, "HOGBOX['DATABASE'] is 'events', and DATABASES has 'default'"),
+    "alias": ({**TOKEN, "DATABASE": "events"}, "HOGBOX['DATABASE'] is 'events', but DATABASES contains 'default'"),
     "path": (
         {**TOKEN, "BEFORE_SEND": "shop.nowhere.strip"},
         "HOGBOX['BEFORE_SEND'] is 'shop.nowhere.strip', which can't be imported: No module named 'shop'",
@@ -47,9 +47,12 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "no path": ({**TOKEN, "IDENTIFY": "identify"}, "HOGBOX['IDENTIFY'] is 'identify', which can't be imported"),
     "no callable": ({**TOKEN, "USER_DISTINCT_ID": "os.sep"}, "HOGBOX['USER_DISTINCT_ID'] must be a callable"),
     "no delivery": ({**TOKEN, "DELIVERY": 5}, "HOGBOX['DELIVERY'] must be a dict or DeliverySettings, not int"),
-    "delivery": ({**TOKEN, "DELIVERY": {"BATCH": 1}}, "unknown setting 'BATCH'; known are batch_bytes, batch_events"),
+    "delivery": (
+        {**TOKEN, "DELIVERY": {"BATCH": 1}},
+        "unknown setting 'BATCH'; the settings are batch_bytes, batch_events",
+    ),
     "secret": ({"PROJECT_TOKEN": "phx_secret"}, "project"),
-    "prefix": ({**TOKEN, "TABLE_PREFIX": "Post-Hog"}, "table_prefix 'Post-Hog' can't begin a table's name"),
+    "prefix": ({**TOKEN, "TABLE_PREFIX": "Post-Hog"}, "table_prefix 'Post-Hog' is invalid"),
     "time zone": ({**TOKEN, "FLAGS_TIMEZONE": "Moon/Base"}, "Moon/Base"),
     "URL": ({**TOKEN, "DATABASE_URL": "oracle://db"}, "'oracle' is not a database that hogbox knows"),
 }

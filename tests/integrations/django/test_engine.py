@@ -123,5 +123,5 @@ def test_the_shared_memory_of_a_test_database_serves_captures_but_no_worker(empt
 def test_other_databases_are_refused(emptied: SharedDatabases) -> None:
     with connected(emptied("sqlite")) as wrapper:
         wrapper.vendor = "oracle"
-        with pytest.raises(UnsupportedDatabase, match=r"hogbox keeps no tables in .*sqlite3, .* name its alias"):
+        with pytest.raises(UnsupportedDatabase, match=r"sqlite3, which hogbox does not support: .* to its alias"):
             open_engine("default", pooled=False)

@@ -121,4 +121,4 @@ def test_p8_a_user_that_cannot_be_looked_up_counts_as_nobody(
     with caplog.at_level(logging.WARNING, "hogbox"):
         assert client.get("/order", headers=BROWSER).status_code == 200
     assert people(site) == [("order placed", "browser")]
-    assert "can't tell who is signed in" in caplog.text
+    assert "the distinct id of the signed-in user can't be read" in caplog.text

@@ -155,7 +155,7 @@ def test_another_database_by_its_alias_or_its_connection(
 
 
 def test_an_alias_that_is_not_there_is_refused(django_database: TestDatabase) -> None:
-    with pytest.raises(UsageError, match="there is no database 'replica': DATABASES has 'default'"):
+    with pytest.raises(UsageError, match="there is no database 'replica': DATABASES contains 'default'"):
         posthog.using("replica")
 
 

@@ -224,7 +224,7 @@ def test_a_client_that_is_not_there_is_told_of(sqlite_database: TestDatabase, ca
         assert client.get("/", headers={"Connection": "close"}).status_code == 500
         app.state.posthog = PostHog(sqlite_database.engine, project_token=PROJECT)
         assert client.get("/").status_code == 200
-    assert "app.state.posthog is no PostHog: give the application posthog_lifespan" in caplog.text
+    assert "app.state.posthog is not set to a PostHog: use posthog_lifespan" in caplog.text
 
 
 def test_the_client_can_be_replaced_in_tests(app: FastAPI, sqlite_database: TestDatabase) -> None:
@@ -259,5 +259,5 @@ def test_dependencies_do_not_show_in_the_schema(app: FastAPI) -> None:
 
 @pytest.mark.parametrize("make", [flags_of, async_flags_of])
 def test_what_is_no_session_is_told_at_once(make: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"pass Annotated\[Session, Depends\(get_session\)\]"):
+    with pytest.raises(ConfigurationError, match=r"must be Annotated\[Session, Depends\(get_session\)\]"):
         make(None)

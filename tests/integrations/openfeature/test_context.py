@@ -91,7 +91,7 @@ def test_tracked_for_nobody_is_a_mistake(installed: Installed) -> None:
 @pytest.mark.parametrize("colour", ["async"], indirect=True)
 def test_tracked_for_nobody_in_a_task_is_logged(installed: Installed, caplog: pytest.LogCaptureFixture) -> None:
     track(installed, "order placed")
-    assert "a tracked event could not be captured" in caplog.text
+    assert "a tracking event could not be captured" in caplog.text
 
 
 @pytest.mark.parametrize("colour", ["async"], indirect=True)
@@ -119,7 +119,7 @@ def test_exposures(installed: Installed, install: Install, database: TestDatabas
 @pytest.mark.parametrize("provider", [HogboxProvider, AsyncHogboxProvider])
 def test_options_that_cannot_work(provider: Callable[..., object], database: TestDatabase) -> None:
     posthog = PostHog(database.url, project_token=TOKEN)
-    with pytest.raises(ConfigurationError, match="ctx is a function"):
+    with pytest.raises(ConfigurationError, match="ctx must be a function"):
         provider(posthog, ctx="session")
     with pytest.raises(ConfigurationError, match="fallback"):
         provider(posthog, fallback="local")

@@ -1,1 +1,1 @@
-"""Flags in words, for people: why one has its value, what it says, what changed."""
+"""Texts about flags for people: explanations of values, descriptions of flags, changes between revisions."""

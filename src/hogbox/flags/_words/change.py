@@ -1,4 +1,4 @@
-"""What differs between two definitions documents, in words."""
+"""The differences between two definitions documents, as text."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hogbox.flags._value import MISSING
 from hogbox.flags._words.text import value_words
 
 _DEEPEST: Final = 30
-"""What is nested deeper is compared as a whole."""
+"""Values that are nested deeper are compared as a whole."""
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One place that differs. `before` or `after` is `MISSING` where there is nothing."""
+    """One difference. `before` or `after` is `MISSING` if the value does not exist."""
 
     path: Path
     """Keys and indexes, as in the document."""
@@ -38,24 +38,24 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Between two documents."""
+    """The differences between two documents."""
 
     added: tuple[str, ...]
-    """The keys of flags that are only in the later one."""
+    """The keys of flags that are only in the later document."""
 
     removed: tuple[str, ...]
     changed: Mapping[str, tuple[Change, ...]]
-    """What changed of each flag that is in both, by its key; those without a change are not in it."""
+    """The changes of each flag that is in both documents, by its key; unchanged flags are not included."""
 
     besides: tuple[Change, ...]
-    """What changed outside of the flags: cohorts, group types, how the project compares."""
+    """Changes outside of the flags: cohorts, group types, settings of the project."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.besides)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference:
-    """What became of the flags, and of all else, between two decoded documents."""
+    """The differences between two decoded documents."""
     old, new = _by_key(before), _by_key(after)
     changed = {key: tuple(_changes((), old[key], new[key])) for key in old if key in new}
     others = [{name: value for name, value in one.items() if name != "flags"} for one in (before, after)]
@@ -70,8 +70,8 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differenc
 def last_changes(revisions: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, int]:
     """The revision in which each flag of the newest document last changed.
 
-    `revisions` are number and document, the newest first. A flag that is the same in all of them is not in the
-    answer, unless they go back to revision 1.
+    `revisions` are pairs of number and document, the newest first. A flag that is the same in all of them is not
+    included, unless they go back to revision 1.
     """
     if not revisions:
         return {}
@@ -88,7 +88,7 @@ def last_changes(revisions: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str
 
 
 def path_words(path: Path) -> str:
-    """Where in a flag something is, in words: "condition 2, filter 1, value"."""
+    """The position of a value in a flag, as text: "condition 2, filter 1, value"."""
     return ", ".join(_steps(path)) or "everything"
 
 
@@ -144,7 +144,7 @@ def _changes(path: Path, before: Any, after: Any) -> Iterator[Change]:
 
 
 def _list_changes(path: Path, before: list[Any], after: list[Any]) -> Iterator[Change]:
-    """Equal ends are set aside first, so that one condition put before the others is one change."""
+    """Equal ends are skipped first, so that a condition inserted before the others is one change."""
     start = 0
     while start < min(len(before), len(after)) and _same(before[start], after[start]):
         start += 1
@@ -159,12 +159,12 @@ def _list_changes(path: Path, before: list[Any], after: list[Any]) -> Iterator[C
 
 
 def _holds_objects(*lists: list[Any]) -> bool:
-    """Lists of plain values (those of a filter) are told as a whole."""
+    """Whether a list contains objects. Lists of plain values (those of a filter) are reported as a whole."""
     return any(isinstance(value, dict) for values in lists for value in values)
 
 
 def _same(one: Any, other: Any) -> bool:
-    """As JSON tells values apart: in Python True == 1."""
+    """Equality as in JSON: in Python, True == 1."""
     if one is MISSING or other is MISSING:
         return False
     return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

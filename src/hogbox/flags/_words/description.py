@@ -1,4 +1,4 @@
-"""A flag in words, whoever asks: what its conditions say, what it can be, and what only PostHog could tell of it."""
+"""Descriptions of flags, without a person: conditions, variants, and what only PostHog can evaluate."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ class FlagDescription:
 
     key: str
     name: str
-    """What PostHog shows of it; empty where it has none."""
+    """The description in PostHog; may be empty."""
 
     active: bool
     kind: str
-    """ "boolean" or "variants", and whom it is for where that is not people: "boolean, 'company' groups"."""
+    """ "boolean" or "variants", with the unit if that is not people: "boolean, 'company' groups"."""
 
     variants: tuple[tuple[str, float], ...]
     """Each variant with its percentage, in order."""
 
     rollout: str
-    """How many get it, in words."""
+    """The extent of the rollout, as text."""
 
     conditions: tuple[str, ...]
-    """Each condition as a sentence without its full stop, in the order in which they are tried."""
+    """Each condition as a sentence without a full stop, in order of evaluation."""
 
     holdout: str | None
-    """Whom the holdout keeps out, in words."""
+    """The extent of the holdout, as text."""
 
     payloads: Mapping[str, Any]
     """By value: "true" or a variant."""
@@ -50,22 +50,22 @@ class FlagDescription:
     """The keys of other flags."""
 
     cohorts: Mapping[str, str]
-    """Who is in each cohort that the conditions name, in words, by its id."""
+    """The members of each cohort in the conditions, as text, by the cohort's id."""
 
     experiment: bool | None
-    """Whether it belongs to an experiment; None where PostHog did not say."""
+    """Whether it belongs to an experiment; None if unknown."""
 
     needs: tuple[str, ...]
-    """What has to be passed so that it can be evaluated here, such as `person property 'plan'`."""
+    """The data that must be passed for a local evaluation, such as `person property 'plan'`."""
 
     only_posthog: tuple[str, ...]
-    """What of it only PostHog can evaluate, and why: where that matters the flag is inconclusive here."""
+    """The parts that only PostHog can evaluate, and why: if one is decisive, the flag is inconclusive locally."""
 
 
 def describe_flags(document: bytes | str | Mapping[str, Any]) -> dict[str, FlagDescription]:
-    """Every flag of a definitions document by its key. Raises DefinitionsError for what is no such document."""
+    """Every flag of a definitions document by its key. Raises DefinitionsError for an invalid document."""
     definitions = DefinitionsDocument.read(document, UTC)
-    # As if they were all active: of a flag that is not, nothing is compiled.
+    # As if they were all active: the conditions of an inactive flag are not compiled.
     flags = {
         key: Flag({**raw, "active": True, "deleted": False}, definitions) for key, raw in definitions.flags.items()
     }
@@ -112,7 +112,7 @@ def _variants(raw: Mapping[str, Any], flag: Flag) -> tuple[tuple[str, float], ..
 
 def _rollout(flag: Flag) -> str:
     if flag.problem:
-        return "only PostHog knows"
+        return "only known to PostHog"
     reaching = [one for one in flag.conditions if one.rollout.bound is not NOBODY]
     of_all = [one for one in reaching if not one.filters]
     if any(one.rollout.bound is EVERYBODY for one in of_all):
@@ -162,7 +162,7 @@ def _only_posthog(flag: Flag, conditions: tuple[FlagCondition, ...], raw: Mappin
     if flag.problem:
         yield flag.problem
     if flag.bucketing.by == "stored_id" and _hashes(flag):
-        yield "whom it goes to depends on an identifier that only PostHog has stored (experience continuity)"
+        yield "the bucket depends on an identifier that only PostHog has stored (experience continuity)"
     if raw.get("has_encrypted_payloads") is True:
         yield "its payloads are encrypted"
     for audience in (flag.audience, *(one.audience for one in conditions)):
@@ -174,17 +174,17 @@ def _only_posthog(flag: Flag, conditions: tuple[FlagCondition, ...], raw: Mappin
 
 
 def _opacity(item: Filter) -> str | None:
-    """Why a filter is unknown whoever is asked about; None where it is not."""
+    """Why a filter is unknown for every person, or None."""
     if isinstance(item, OpaqueFilter):
         return item.problem
     if isinstance(item, FlagFilter):
-        loops = "the flags lead to one another, or too far" if item.unsettled else None
+        loops = "its flag dependencies are circular or too deep" if item.unsettled else None
         return item.broken or loops
     if isinstance(item, CohortFilter):
         problem = item.cohort.problem if item.cohort else item.problem
         return problem and f"cohort {short(item.value)}: {problem}"
     if isinstance(item, GroupFilter) and item.group_type is None:
-        return f"the type of the group whose {short(item.key)} counts is not in the definitions"
+        return f"the group type of the property {short(item.key)} is not in the definitions"
     unsupported = item.check.problem and item.check.judge("") is Reason.UNSUPPORTED_DEFINITION
     return f"{short(item.key)}: {item.check.problem}" if unsupported else None
 
@@ -194,7 +194,7 @@ def _is_unknown(audience: Audience) -> bool:
 
 
 def _hashes(flag: Flag) -> bool:
-    """Whether anybody's bucket matters."""
+    """Whether the flag's value depends on a bucket."""
     holdout = flag.holdout is not None and 0 < flag.holdout.percentage < 100
     variants = bool(flag.bucketing.variants.keys) and any(one.override is None for one in flag.conditions)
     return holdout or variants or any(one.rollout.bound not in (NOBODY, EVERYBODY) for one in flag.conditions)
@@ -210,7 +210,7 @@ def _filters(conditions: tuple[FlagCondition, ...]) -> Iterator[Filter]:
 
 
 def _cohorts(conditions: tuple[FlagCondition, ...]) -> list[Cohort]:
-    """The cohorts that the conditions name, and those that these name, each once."""
+    """The cohorts in the conditions, and in those cohorts, each once."""
     found: dict[str, Cohort] = {}
     waiting: list[Filter] = [item for condition in conditions for item in condition.filters]
     for item in waiting:

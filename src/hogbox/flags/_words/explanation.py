@@ -1,7 +1,7 @@
-"""Why a flag is what it is: each part that decided, with what it saw.
+"""Explanations of flag values: every part of the decision, with its input.
 
-Nothing is evaluated in another way here: the decision is `Flag.decide` over the findings of the flag's
-conditions, and each line asks the compiled part that it is about.
+There is no second evaluation here: the decision is `Flag.decide` over the findings of the flag's conditions, and each
+line comes from the part that it describes.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from hogbox.flags._words.filter_explanation import Examiner, FilterExplanation, 
 
 @dataclass(frozen=True, slots=True)
 class RolloutExplanation:
-    """Where an identifier falls, and how far the rollout (or the holdout) goes."""
+    """The hash of an identifier, and the extent of the rollout (or of the holdout)."""
 
     percentage: float | None
-    """Of 100; None where the condition has none, which is everybody."""
+    """From 0 to 100; None if the condition has no percentage, which includes everybody."""
 
     hash: float | None
-    """From 0 to 1; None where there is no identifier to hash."""
+    """From 0 to 1; None without an identifier to hash."""
 
     bound: float
-    """From 0 to 1: a hash up to it is in."""
+    """From 0 to 1: a hash up to this value is included."""
 
     outcome: str
     """ "match" (in), "no match" (out) or "unknown"."""
@@ -46,37 +46,37 @@ class ConditionExplanation:
     """ "person", or the type of the group that the condition is for."""
 
     outcome: str
-    """ "match", "no match", "unknown", "out of rollout", or "skipped" (its group was not given)."""
+    """ "match", "no match", "unknown", "out of rollout", or "skipped" (its group was not passed)."""
 
     decisive: bool
     """Whether this condition gave the flag its value."""
 
     reached: bool
-    """Whether it could still matter; False after the one that decided."""
+    """Whether the condition was evaluated; False after the decisive one."""
 
     filters: tuple[FilterExplanation, ...]
     rollout: RolloutExplanation
     values: tuple[bool | str, ...]
-    """What it can give, where it does not certainly give nothing."""
+    """The values that the condition can give; empty if it certainly gives none."""
 
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a flag is what it is for a person. `str()` gives all of it as text."""
+    """Why a flag has its value for a person. `str()` returns the complete text."""
 
     result: FlagResult
     possible: tuple[bool | str, ...] | None
-    """Every value that PostHog could answer; None where it could be anything."""
+    """Every value that PostHog could return; None if it could be any value."""
 
     conditions: tuple[ConditionExplanation, ...]
     holdout: RolloutExplanation | None
     missing: tuple[str, ...]
-    """What was not passed and would have helped, such as `person property 'plan'`."""
+    """The required data that was not passed, such as `person property 'plan'`."""
 
     sentence: str
-    """The whole in one sentence."""
+    """A summary in one sentence."""
 
     def __str__(self) -> str:
         lines = [self.sentence]
@@ -89,12 +89,12 @@ class Explanation:
 
 
 def explain_unknown(key: str) -> Explanation:
-    """For a key that no flag has."""
+    """The explanation for an unknown key."""
     return Explanation(unknown_flag(key), None, (), None, (), f"There is no flag {key!r} in the definitions.")
 
 
 def explain_flag(flag: Flag, person: EvaluatedPerson) -> Explanation:
-    """For a flag whose prerequisites the person knows already."""
+    """The explanation of a flag; the person has the values of its prerequisites already."""
     findings = tuple(flag.examine(person))
     decision = flag.decide(person, findings)
     result = flag.result(decision)
@@ -106,7 +106,7 @@ def explain_flag(flag: Flag, person: EvaluatedPerson) -> Explanation:
 
 
 def _last_reached(flag: Flag, person: EvaluatedPerson, findings: tuple[ConditionFinding, ...]) -> int:
-    """The condition that ends the loop of section 3; -1 where it is not entered."""
+    """The condition that ends the loop of section 3; -1 if the loop is not entered."""
     if flag.settled is not None or flag.held_out(person) is True:
         return -1
     for index, finding in enumerate(findings):
@@ -117,7 +117,7 @@ def _last_reached(flag: Flag, person: EvaluatedPerson, findings: tuple[Condition
 
 
 class _ConditionExaminer:
-    """Puts what the conditions of one flag say into words."""
+    """Explains the conditions of one flag."""
 
     def __init__(self, flag: Flag, person: EvaluatedPerson, decisive: int | None, last_reached: int) -> None:
         self._flag = flag
@@ -184,17 +184,17 @@ def _holdout(flag: Flag, person: EvaluatedPerson) -> RolloutExplanation | None:
 _OUTCOMES = {
     "match": "matches",
     "no match": "does not match",
-    "skipped": "is for a group that was not given",
-    "unknown": "may match or not",
+    "skipped": "is for a group that was not passed",
+    "unknown": "may or may not match",
 }
 
 
 def _condition_sentence(index: int, outcome: str, rollout: RolloutExplanation, reached: bool) -> str:
-    said = _OUTCOMES.get(outcome, "has matching filters, but its rollout leaves the identifier out")
+    what = _OUTCOMES.get(outcome, "has matching filters, but the identifier is outside its rollout")
     extent = "everybody" if rollout.percentage is None else f"{rollout.percentage:g} %"
-    hashed = "" if rollout.hash is None else f", hash {rollout.hash:.6f}, up to {rollout.bound:g} is in"
-    after = "" if reached else "; it was not reached"
-    return f"Condition {index + 1} {said} (rollout: {extent}{hashed}){after}."
+    hashed = "" if rollout.hash is None else f", hash {rollout.hash:.6f}, included up to {rollout.bound:g}"
+    after = "" if reached else "; not reached"
+    return f"Condition {index + 1} {what} (rollout: {extent}{hashed}){after}."
 
 
 def _sentence(flag: Flag, result: FlagResult, possible: tuple[Value, ...] | None) -> str:
@@ -202,16 +202,16 @@ def _sentence(flag: Flag, result: FlagResult, possible: tuple[Value, ...] | None
     because = {
         Reason.FLAG_DISABLED: "it is not active",
         Reason.SUPER_CONDITION_VALUE: "the person's early-access enrolment decides",
-        Reason.HOLDOUT_CONDITION_VALUE: "the holdout keeps them out",
+        Reason.HOLDOUT_CONDITION_VALUE: "the person is in the holdout",
         Reason.CONDITION_MATCH: f"condition {number} matches",
-        Reason.OUT_OF_ROLLOUT_BOUND: f"condition {number} matches, but its rollout leaves them out",
+        Reason.OUT_OF_ROLLOUT_BOUND: f"condition {number} matches, but the person is outside its rollout",
         Reason.NO_CONDITION_MATCH: "no condition matches",
-        Reason.NO_GROUP_TYPE: "no group was given that its conditions are for",
+        Reason.NO_GROUP_TYPE: "none of the groups in its conditions was passed",
         Reason.EXPERIENCE_CONTINUITY: "the bucket depends on an identifier that only PostHog has stored",
-        Reason.UNSUPPORTED_DEFINITION: flag.problem or "a part of its definition is only understood by PostHog",
+        Reason.UNSUPPORTED_DEFINITION: flag.problem or "part of its definition can only be evaluated by PostHog",
         Reason.EVALUATION_LIMIT: "its filters would take too long for these properties",
         Reason.UNRESOLVED_DEPENDENCY: "a flag that it depends on is inconclusive itself",
-        Reason.MISSING_CONTEXT: "something that matters was not passed",
+        Reason.MISSING_CONTEXT: "required data was not passed",
     }[Reason(str(result.reason))]
     if result.conclusive:
         return f"Flag {flag.key!r} is {result.value!r}: {because}."

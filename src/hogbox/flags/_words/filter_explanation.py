@@ -1,4 +1,4 @@
-"""What each filter saw and said, for `explain`."""
+"""The input and outcome of each filter, for `explain`."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class FilterExplanation:
     """ "person", "group", "cohort", "flag" or another; inside of cohorts also "AND", "OR" and "NOT"."""
 
     key: str | None
-    """The property, or the flag; None for cohorts and groups of filters."""
+    """The key of the property or flag; None for cohorts and combinations of filters."""
 
     operator: str | None
     value: Any
-    """What the filter compares with; the id of a cohort."""
+    """The value that the filter compares with, or the id of a cohort."""
 
     seen: Any
-    """The property's value, or the values that the flag can have; `MISSING` where it was not passed."""
+    """The property's value, or the possible values of the flag; `MISSING` if it was not passed."""
 
     outcome: str
     """ "match", "no match" or "unknown"."""
 
     reason: Reason | None
-    """Why it is unknown."""
+    """Why the outcome is unknown."""
 
     note: str | None = None
-    """What is wrong with the filter, if anything."""
+    """The problem with the filter, if any."""
 
     parts: tuple[FilterExplanation, ...] = ()
-    """The entries of a cohort or group; a cohort that occurs again is not taken apart again."""
+    """The entries of a cohort or combination; empty for a cohort that was explained before."""
 
     def lines(self) -> Iterator[str]:
         """The filter and its parts as indented text."""
@@ -57,7 +57,7 @@ class FilterExplanation:
 
 
 class Examiner:
-    """Asks the filters of one flag about one person, and notes what is missing."""
+    """Explains the filters of one flag for one person, and collects the missing data."""
 
     def __init__(self, person: EvaluatedPerson) -> None:
         self._person = person
@@ -65,7 +65,7 @@ class Examiner:
         self.missing: list[str] = []
 
     def explain(self, item: Filter | Entry) -> FilterExplanation:
-        """What the filter, or the entry of a cohort, says."""
+        """The explanation of a filter, or of an entry of a cohort."""
         if isinstance(item, PropertyFilter):
             return self._explain_property(item)
         if isinstance(item, CohortFilter):
@@ -73,7 +73,7 @@ class Examiner:
         if isinstance(item, FlagFilter):
             return self._explain_flag(item)
         if isinstance(item, OpaqueFilter):
-            return self._told(item, None, item.problem)
+            return self._explanation(item, None, item.problem)
         if isinstance(item, NegatedEntry):
             return self._explain_negated(item)
         return self._explain_combination(item)
@@ -82,8 +82,8 @@ class Examiner:
         seen, outcome = item.seen(self._person), item.outcome(self._person)
         if seen is MISSING and not isinstance(outcome, bool):
             self.missing.append(self._name(item))
-        # Beyond the budget nothing more is compiled.
-        return self._told(item, seen, None if outcome is Reason.EVALUATION_LIMIT else item.check.problem)
+        # Beyond the evaluation limit no check is compiled: reading its problem would compile it.
+        return self._explanation(item, seen, None if outcome is Reason.EVALUATION_LIMIT else item.check.problem)
 
     def _name(self, item: PropertyFilter) -> str:
         if not isinstance(item, GroupFilter):
@@ -95,17 +95,17 @@ class Examiner:
     def _explain_cohort(self, item: CohortFilter) -> FilterExplanation:
         cohort = item.cohort
         if cohort is None or cohort.root is None:
-            return self._told(item, None, item.problem if cohort is None else cohort.problem, key=None)
+            return self._explanation(item, None, item.problem if cohort is None else cohort.problem, key=None)
         parts: tuple[FilterExplanation, ...] = ()
         if cohort.identifier not in self._cohorts:
             self._cohorts.add(cohort.identifier)
             parts = (self._explain_combination(cohort.root),)
-        return self._told(item, None, None, parts, key=None)
+        return self._explanation(item, None, None, parts, key=None)
 
     def _explain_flag(self, item: FlagFilter) -> FilterExplanation:
         values = None if item.target is None else self._person.targets.get(item.target)
-        note = item.problem or ("the flags lead to one another, or too far" if item.unsettled else None)
-        return self._told(item, MISSING if values is None else sorted(values, key=str), note)
+        note = item.problem or ("its flag dependencies are circular or too deep" if item.unsettled else None)
+        return self._explanation(item, MISSING if values is None else sorted(values, key=str), note)
 
     def _explain_negated(self, item: NegatedEntry) -> FilterExplanation:
         part = self.explain(item.entry)
@@ -120,7 +120,7 @@ class Examiner:
         kind = "AND" if item.conjunction else "OR"
         return FilterExplanation(kind, None, None, None, None, outcome_word(outcome), reason_of(outcome), None, parts)
 
-    def _told(
+    def _explanation(
         self,
         item: Filter,
         seen: Any,
@@ -157,10 +157,10 @@ def reason_of(outcome: Outcome) -> Reason | None:
 
 
 def short(value: object) -> str:
-    """A value in few words, whatever it is and however large."""
+    """A short text for a value of any type and size."""
     abbreviation = Repr()
     abbreviation.maxstring = abbreviation.maxother = 60
     try:
         return abbreviation.repr(value)
-    except Exception:  # a property's own __repr__, or an integer too long to spell: explaining must not fail
+    except Exception:  # a property's own __repr__, or an integer too long to convert: explaining must not fail
         return f"a value of the type {type(value).__name__}"

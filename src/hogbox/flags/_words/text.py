@@ -1,4 +1,4 @@
-"""Filters and rollouts in words, for people: "plan is exactly 'pro'", "30 % of people"."""
+"""Texts for filters and rollouts: "plan is exactly 'pro'", "30 % of people"."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hogbox.flags._filter import FlagFilter, GroupFilter, OpaqueFilter, Property
 from hogbox.flags._words.filter_explanation import short
 
 _SHOWN: Final = 10
-"""Members of a list that are spelt out."""
+"""The number of list items that are shown."""
 
 _LONGEST: Final = 200
-"""Characters of an object that are shown."""
+"""The number of characters of an object that are shown."""
 
 _RELATIVE: Final = re.compile(r"-?([0-9]{1,4})([hdwmy])")
 _UNITS: Final = MappingProxyType({"h": "hour", "d": "day", "w": "week", "m": "month", "y": "year"})
@@ -50,14 +50,14 @@ _PLAIN: Final = MappingProxyType(
 _LISTED: Final = MappingProxyType(
     {
         "exact": ("is exactly {}", "is exactly one of {}"),
-        "is_not": ("is not {}", "is none of {}"),
+        "is_not": ("is not {}", "is not one of {}"),
         "icontains_multi": ("contains {}", "contains one of {}"),
         "not_icontains_multi": ("does not contain {}", "contains none of {}"),
     }
 )
 _ALONE: Final = MappingProxyType({"is_set": "is set", "is_not_set": "is not set"})
 _DATED: Final = MappingProxyType(
-    {"is_date_before": "is before {}", "is_date_after": "is after {}", "is_date_exact": "is the very moment {}"}
+    {"is_date_before": "is before {}", "is_date_after": "is after {}", "is_date_exact": "is exactly {}"}
 )
 
 
@@ -66,24 +66,24 @@ def filter_words(item: Filter) -> str:
     if isinstance(item, PropertyFilter):
         return _property_words(item)
     if isinstance(item, CohortFilter):
-        said = (
+        words = (
             f"is {'not ' if item.inverted else ''}in cohort {item.value if item.problem is None else short(item.value)}"
         )
-        return _with_problem(said, item.problem)
+        return _with_problem(words, item.problem)
     if isinstance(item, FlagFilter):
         return _with_problem(_flag_words(item), item.problem)
     return _opaque_words(item)
 
 
 def cohort_words(cohort: Cohort) -> str:
-    """Who is in a cohort."""
+    """The members of a cohort."""
     if cohort.root is None:
-        return f"only PostHog knows: {cohort.problem}"
+        return f"only known to PostHog: {cohort.problem}"
     return _entry_words(cohort.root, outermost=True)
 
 
 def value_words(value: Any) -> str:
-    """A value of a filter; long ones are cut."""
+    """A value of a filter; long values are truncated."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
@@ -98,7 +98,7 @@ def _cut(text: str) -> str:
 
 
 def list_words(values: Iterable[Any]) -> str:
-    """Several values, the first of them spelt out."""
+    """Several values, the first ones in full."""
     everything = list(values)
     shown = ", ".join(value_words(value) for value in everything[:_SHOWN])
     more = len(everything) - _SHOWN
@@ -106,7 +106,7 @@ def list_words(values: Iterable[Any]) -> str:
 
 
 def condition_words(condition: FlagCondition) -> str:
-    """A condition as a sentence without its full stop: whom it is for, how many of them, and what they get."""
+    """A condition as a sentence without a full stop: who matches, how many of them, and what they get."""
     extent = extent_words(condition.rollout.percentage, condition.audience, condition.bucketing)
     filters = " and ".join(filter_words(item) for item in condition.filters)
     gets = "" if condition.override is None else f", who get {value_words(condition.override)}"
@@ -114,7 +114,7 @@ def condition_words(condition: FlagCondition) -> str:
 
 
 def extent_words(percentage: float | None, audience: Audience, bucketing: Bucketing) -> str:
-    """How many of whom: "all people", "30 % of people", "no 'company' groups"."""
+    """The extent of a rollout: "all people", "30 % of people", "no 'company' groups"."""
     whom = unit_words(audience, bucketing)
     if percentage is None or percentage >= 100:
         return f"all {whom}"
@@ -122,7 +122,7 @@ def extent_words(percentage: float | None, audience: Audience, bucketing: Bucket
 
 
 def unit_words(audience: Audience, bucketing: Bucketing) -> str:
-    """What is counted: people, devices, or groups of a type."""
+    """The unit of a rollout: people, devices, or groups of a type."""
     if audience.index is not None:
         return "groups of an unknown type" if audience.type_name is None else f"{short(audience.type_name)} groups"
     return "devices" if bucketing.by == "device_id" else "people"
@@ -200,5 +200,5 @@ def _entry_words(entry: Entry, *, outermost: bool = False) -> str:
     return joined if outermost else f"({joined})"
 
 
-def _with_problem(said: str, problem: str | None) -> str:
-    return f"{said} ({problem})" if problem else said
+def _with_problem(words: str, problem: str | None) -> str:
+    return f"{words} ({problem})" if problem else words

@@ -1,4 +1,4 @@
-"""HogboxCelery: joins a client to a Celery app, by two tasks and by Celery's signals."""
+"""HogboxCelery: connects a client to a Celery app, with two tasks and with Celery's signals."""
 
 from __future__ import annotations
 
@@ -32,40 +32,41 @@ REFRESH: Final = "hogbox.refresh"
 
 _DELIVER_SECONDS: Final = 10.0
 _KEPT_SECONDS: Final = 600.0
-"""What the beat sends waits so long for a worker: short enough not to pile up, longer than a busy queue takes."""
+"""When tasks sent by the beat expire: soon enough not to pile up, later than a busy queue takes."""
 
 _LOOKS_AN_INTERVAL: Final = 6
-"""A look just before a refresh is due leaves it to the next look: they have to be closer together than refreshes."""
+"""Checks per refresh interval. A check just before a refresh is due leaves it to the next one, so they must be closer
+together than refreshes."""
 
 
 class HogboxCelery:
-    """Joins a client to a Celery app, until `disconnect` or for as long as the process lives.
+    """Connects a client to a Celery app, until `disconnect` or the end of the process.
 
-    The app gets two tasks, `hogbox.deliver` and `hogbox.refresh`, which are also the attributes `deliver` and
-    `refresh`, and an entry for each in its beat schedule. Any number of them may run at once, and beside workers of
-    hogbox: they share the events, and where a refresh is due, one process asks PostHog.
+    Registers two tasks, `hogbox.deliver` and `hogbox.refresh`, which are also the attributes `deliver` and `refresh`,
+    and adds an entry for each to the beat schedule. Any number of them can run at the same time, and alongside workers
+    of hogbox: they share the events, and only one process requests a due refresh.
 
-    Tasks run in a fresh context: with the distinct id, the session and the tags of the one that they were sent from.
-    Their events tell `celery_task_id`, `celery_task_name` and `celery_retry_count`.
+    Each task runs in a context with the distinct id, the session and the tags of the context that it was sent from. Its
+    events include `celery_task_id`, `celery_task_name` and `celery_retry_count`.
 
-    An exception that ends a task is captured in a transaction of its own, and goes on its way; but not one that the
-    task lists in `throws`, nor Retry, Ignore and Reject.
+    An exception that ends a task is captured in a transaction of its own and propagates, except one that the task lists
+    in `throws`, and Retry, Ignore and Reject.
 
     Arguments:
-        app: The Celery app. Other apps of this process are left alone, but for the headers of what they send.
-        posthog: The client; it may be made before the fork.
-        deliver_every: Seconds from one delivery to the next, and the longest that one goes on while events wait.
-        refresh_every: Seconds from one look whether a refresh is due to the next; default: a sixth of the interval,
+        app: The Celery app. Other apps of this process are not affected, except for the headers of tasks they send.
+        posthog: The client; it can be created before the fork.
+        deliver_every: Seconds between two deliveries, and the longest time that one delivers.
+        refresh_every: Seconds between two checks whether a refresh is due; default: a sixth of the refresh interval,
             `POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS`.
-        beat: False to leave the beat schedule alone, because something else delivers.
-        queue: Where the beat sends both tasks; default: where the app's configuration says (`task_routes`).
+        beat: False to leave the beat schedule unchanged, because something else delivers.
+        queue: The queue for both tasks in the beat schedule; default: the app's configuration (`task_routes`).
         capture_exceptions: False to capture no exceptions.
-        personless: Where a task names nobody, capture events without a person, and flags are inconclusive. False: they
-            raise MissingDistinctId.
-        capture_tracing_headers: False to neither send contexts with tasks nor read them from messages, which whoever
-            reaches the broker can write.
+        personless: In a task without a distinct id, capture events without a person, and flags are inconclusive. False:
+            raise MissingDistinctId instead.
+        capture_tracing_headers: False to neither send contexts with tasks nor read them from messages. Anyone with
+            access to the broker can write them.
 
-    Raises ConfigurationError for an app or a client that is none, and for seconds that are no positive number.
+    Raises ConfigurationError for invalid arguments.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class HogboxCelery:
         self._connect(beat, capture_exceptions)
 
     def disconnect(self) -> None:
-        """Leave Celery's signals: contexts and exceptions are no longer seen to. The tasks stay."""
+        """Disconnect from Celery's signals: no more contexts and captured exceptions. The tasks stay registered."""
         for signal, receiver in self._receivers:
             signal.disconnect(receiver)
 
@@ -116,6 +117,7 @@ class HogboxCelery:
             if self._app.configured:
                 self._schedule()
         for signal, receiver in self._receivers:
+            # Not weak: nothing else keeps a reference to these bound methods, or to this object.
             signal.connect(receiver, weak=False)
 
     # Tasks
@@ -129,12 +131,12 @@ class HogboxCelery:
         def refresh() -> str:
             return str(posthog.refresh_flag_definitions(only_if_due=True))
 
-        # Not shared: they are no tasks of the other apps of this process.
+        # Not shared: the other apps of this process must not get these tasks.
         options = {"ignore_result": True, "shared": False}
         return self._app.task(name=DELIVER, **options)(deliver), self._app.task(name=REFRESH, **options)(refresh)
 
     def _schedule(self, **_: object) -> None:
-        """Add the entries to the app's configuration, each time that it is read."""
+        """Add the entries to the beat schedule each time that the app's configuration is loaded."""
         for name, seconds in self._entries.items():
             options = {**self._beat_options, "expires": max(seconds, _KEPT_SECONDS)}
             self._app.add_periodic_task(seconds, self._app.signature(name), name=name, **options)
@@ -142,8 +144,8 @@ class HogboxCelery:
     def _on_beat(self, sender: Any, **_: object) -> None:
         if sender.app == self._app and (missing := self._entries.keys() - sender.app.conf.beat_schedule.keys()):
             log.warning(
-                "the beat schedule was replaced and lacks %s: add to app.conf.beat_schedule in place of assigning it, "
-                "or say HogboxCelery(..., beat=False)",
+                "the beat schedule was replaced and lacks %s: add to app.conf.beat_schedule instead of assigning it, "
+                "or use HogboxCelery(..., beat=False)",
                 " and ".join(sorted(missing)),
             )
 
@@ -165,7 +167,7 @@ class HogboxCelery:
     @contextmanager
     def _task_context(self, task: Task, task_id: str) -> Iterator[Context]:
         request = task.request
-        # A task that runs where it is called has no message, but its caller's context around it.
+        # An eager task has no message; it runs inside its caller's context.
         around = headers_of(get_context()) if request.is_eager else {}
         carried = find_headers(around, vars(request), request.headers or {}) if self._carries else {}
         with request_context(carried.get, personless=self._personless) as context:
@@ -182,7 +184,7 @@ class HogboxCelery:
             return
         if id(sender.request) in self._open:
             report(self._posthog, _original(exception), status=None)
-        # A task whose process was lost, or whose time was up, runs no more: its worker says so; of the latter twice.
+        # The main process reports a task that timed out or lost its process; a time-out twice, hence `_lost`.
         elif task_id != self._lost:
             self._lost = task_id
             with self._task_context(sender, task_id):
@@ -190,7 +192,7 @@ class HogboxCelery:
 
 
 def _original(exception: BaseException) -> BaseException:
-    """The exception that was raised: one that can't be pickled comes wrapped, and is being handled at that time."""
+    """The exception that was raised: Celery wraps one that can't be pickled, but it is still being handled here."""
     raised = sys.exception()
     return raised if isinstance(exception, UnpickleableExceptionWrapper) and raised is not None else exception
 

@@ -1,4 +1,4 @@
-"""Headers of messages: what a task is told of the context that it was sent from (wire protocol 9)."""
+"""Message headers, which pass the context of the sender to a task (wire protocol 9)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _NAMES: Final = {name.lower(): name for name in (DISTINCT_ID, SESSION_ID, CONTEX
 
 
 def headers_of(context: Context | None) -> dict[str, str]:
-    """The headers that tell what is known in this context."""
+    """The headers for the values of this context."""
     if context is None:
         return {}
-    told = {DISTINCT_ID: context.person(), SESSION_ID: context.session_id, CONTEXT_TAGS: _write_tags(context.tags)}
-    return {name: value for name, value in told.items() if value is not None}
+    headers = {DISTINCT_ID: context.person(), SESSION_ID: context.session_id, CONTEXT_TAGS: _write_tags(context.tags)}
+    return {name: value for name, value in headers.items() if value is not None}
 
 
 def add_headers(context: Context | None, headers: dict[str, Any]) -> None:
-    """Write what is known in this context into a message's headers, but for names that its sender has given.
+    """Write the values of this context into a message's headers, except those that the sender has set.
 
-    There are headers inside of the headers where something put them there; then Celery shows a task only those.
+    If the headers contain headers of their own, Celery passes only those to the task: they are written to both.
     """
     levels = [headers]
     if isinstance(inner := headers.get("headers"), Mapping):
-        # A copy: the sender may use the same one for the next message.
+        # A copy: the sender may reuse its dict for the next message.
         headers["headers"] = copy = dict(inner)
         levels.append(copy)
     given = find_headers(*levels)
@@ -44,27 +44,27 @@ def add_headers(context: Context | None, headers: dict[str, Any]) -> None:
 
 
 def find_headers(*levels: Mapping[str, Any]) -> dict[str, object]:
-    """These headers, by their usual names, whatever their case; where two levels have one, the later one's."""
+    """These headers by their usual names, in any case; a later level has precedence."""
     return {_NAMES[name.lower()]: level[name] for level in levels for name in level if str(name).lower() in _NAMES}
 
 
 def read_tags(text: object) -> dict[str, Any]:
-    """The tags that a header tells; none, with a warning, where it is no JSON object."""
+    """The tags in a header; none, with a warning, if it is not a JSON object."""
     if text is None:
         return {}
     try:
         tags: dict[str, Any] = msgspec.json.decode(text if isinstance(text, str) else b"", type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        log.warning("the header %s of a task is dropped, it is no JSON object: %s", CONTEXT_TAGS, error)
+        log.warning("the header %s of a task is ignored: it is not a JSON object: %s", CONTEXT_TAGS, error)
         return {}
     return tags
 
 
 def _write_tags(tags: Mapping[str, Any]) -> str | None:
-    """The tags as JSON; a value that JSON can't say becomes null, with a warning, as it does in events."""
+    """The tags as JSON; a value without a JSON form becomes null, with a warning, as in events."""
     if not tags:
         return None
     cleaned, problems = clean_properties(tags)
     if problems:
-        log.warning("the tags of a context go with a task, but for values: %s", "; ".join(problems[:5]))
+        log.warning("tags of a task's context: %s", "; ".join(problems[:5]))
     return json.dumps(cleaned)

@@ -7,7 +7,7 @@
 
     posthog.capture("order placed", distinct_id=order.customer_id)  # in the transaction of Django's connection
 
-`posthog` is for code that is synchronous, `aposthog` for asynchronous views.
+`posthog` is for synchronous code, `aposthog` for asynchronous views.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hogbox.integrations.django.aio import AsyncDjangoPostHog
 from hogbox.integrations.django.client import DjangoPostHog
 
 posthog: Final = DjangoPostHog()
-"""The client of the HOGBOX setting, in the current transaction. Nothing is made before its first use."""
+"""The client of the HOGBOX setting, in the current transaction. It is created at its first use."""
 
 aposthog: Final = AsyncDjangoPostHog(posthog)
 """The same for asynchronous views: each method is awaited."""

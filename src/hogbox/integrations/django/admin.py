@@ -1,4 +1,4 @@
-"""Admin pages: the outbox, the dead letters, which can be sent again, and the flag definitions. All are read only."""
+"""Admin pages: the outbox, the dead letters, which can be retried, and the flag definitions. All are read-only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hogbox.integrations.django.models import DeadLetter, FlagDefinitions, Outbo
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[misc]
-    """Shows rows to who may view them, and lets nobody add, change or delete one."""
+    """Shows rows to users with the view permission; they can't be added, changed or deleted."""
 
     actions_on_bottom = True
     show_full_result_count = False
@@ -33,7 +33,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[misc]
         return False
 
     def has_delete_permission(self, *_: Any) -> bool:
-        """Never: they leave when they are delivered."""
+        """Never: events are removed by delivery."""
         return False
 
     @admin.display(description="project")  # type: ignore[untyped-decorator]
@@ -43,13 +43,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[misc]
 
 
 class EventAdmin(ReadOnlyAdmin):
-    """What the pages of the outbox and of the dead letters have in common."""
+    """The shared parts of the pages of the outbox and of the dead letters."""
 
     search_fields: tuple[str, ...] = ("payload",)
     ordering = ("id",)
 
     def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """The rows in which the text is, as it was typed or as it is stored."""
+        """The rows that contain the text, as typed or in its stored form."""
         found, repeats = super().get_search_results(request, queryset, search_term)
         if search_term.isascii():
             return found, repeats
@@ -63,7 +63,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="distinct id")  # type: ignore[untyped-decorator]
     def distinct_id(self, row: Any) -> str:
-        """Whose event it is."""
+        """The event's distinct id."""
         return str(read_event(readable(row.payload, row)).get("distinct_id", ""))
 
     @admin.display(description="captured at", ordering="created_at")  # type: ignore[untyped-decorator]
@@ -73,13 +73,13 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="payload")  # type: ignore[untyped-decorator]
     def pretty_payload(self, row: Any) -> SafeString:
-        """The event, to be read."""
+        """The event, formatted."""
         return _pretty(readable(row.payload, row))
 
 
 @admin.register(OutboxEvent)
 class OutboxEventAdmin(EventAdmin):
-    """The events that wait."""
+    """The waiting events."""
 
     list_display = ("id", "event", "distinct_id", "short_project", "shard", "captured_at")
     fields = ("id", "short_project", "lane", "shard", "captured_at", "pretty_payload")
@@ -104,18 +104,23 @@ class DeadLetterAdmin(EventAdmin):
         return moment(row.died_at)
 
     def has_retry_permission(self, request: Any) -> bool:
-        """Who may change dead letters."""
+        """Whether the user has the permission to change dead letters."""
         return bool(request.user.has_perm("hogbox.change_deadletter"))
 
-    @admin.action(description="Retry: put back into the outbox", permissions=["retry"])  # type: ignore[untyped-decorator]
+    @admin.action(description="Retry: move to the outbox", permissions=["retry"])  # type: ignore[untyped-decorator]
     def retry(self, request: Any, queryset: Any) -> None:
-        """Put the chosen ones back, in their order, all or none."""
+        """Requeue the selected dead letters, in order, in one transaction."""
         done = retry(queryset.values_list("pk", flat=True))
         if done.put_back:
-            text = ngettext("%d event waits again.", "%d events wait again.", done.put_back) % done.put_back
+            text = ngettext("%d event requeued.", "%d events requeued.", done.put_back) % done.put_back
             self.message_user(request, text, messages.SUCCESS)
         if done.hopeless:
-            text = f"{done.hopeless} not put back: PostHog would refuse or garble them again. Mend them first."
+            text = ngettext(
+                "%d event not requeued: PostHog would still refuse or garble it. Fix it first.",
+                "%d events not requeued: PostHog would still refuse or garble them. Fix them first.",
+                done.hopeless,
+            )
+            text %= done.hopeless
             self.message_user(request, text, messages.WARNING)
 
 
@@ -128,7 +133,7 @@ class FlagDefinitionsAdmin(ReadOnlyAdmin):
 
     @admin.display  # type: ignore[untyped-decorator]
     def flags(self, row: Any) -> int:
-        """How many there are."""
+        """The number of flags."""
         return len(read_event(row.data).get("flags", []))
 
     @admin.display(description="fetched at", ordering="fetched_at")  # type: ignore[untyped-decorator]
@@ -138,13 +143,13 @@ class FlagDefinitionsAdmin(ReadOnlyAdmin):
 
     @admin.display(description="last refresh")  # type: ignore[untyped-decorator]
     def last_refresh(self, row: Any) -> str:
-        """What became of it."""
+        """The result of the last refresh."""
         last = Refresh.objects.filter(project=row.project).first()
         return " ".join(filter(None, (last.last_status, last.last_reason))) if last else ""
 
     @admin.display  # type: ignore[untyped-decorator]
     def definitions(self, row: Any) -> SafeString:
-        """The definitions, to be read."""
+        """The definitions, formatted."""
         return _pretty(row.data)
 
 

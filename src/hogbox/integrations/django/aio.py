@@ -1,4 +1,4 @@
-"""The methods of `DjangoPostHog` for asynchronous views: each is awaited, and runs where the ORM's own methods do."""
+"""The methods of `DjangoPostHog` for asynchronous views: each is awaited and runs in the ORM's own thread."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def _awaited(
 class AsyncDjangoPostHog:
     """The capturing and flag-reading methods, awaited, on the connection that `await Order.objects.acreate()` uses.
 
-    Django has no asynchronous transactions: what belongs into one is a synchronous function that uses `posthog`, called
-    with `sync_to_async`.
+    Django has no asynchronous transactions: put the transaction into a synchronous function that uses `posthog`, and
+    call it with `sync_to_async`.
     """
 
     def __init__(self, bound: DjangoPostHog) -> None:
@@ -41,11 +41,11 @@ class AsyncDjangoPostHog:
 
     @property
     def client(self) -> PostHog:
-        """The client itself, for everything else; it is synchronous."""
+        """The client itself, for all other methods; it is synchronous."""
         return self.bound.client
 
     def using(self, database: Any) -> AsyncDjangoPostHog:
-        """The same in another database, by its alias; or in the transactions of another handle."""
+        """The same methods in another database, by its alias, or in the transaction of another handle."""
         return AsyncDjangoPostHog(self.bound.using(database))
 
     capture = _awaited(BoundPostHog.capture)

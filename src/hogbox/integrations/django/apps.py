@@ -21,7 +21,7 @@ class HogboxConfig(AppConfig):  # type: ignore[misc]
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Check the settings with all others, and follow the changes that tests make to them."""
+        """Register the system check, and watch for changes of the settings by tests."""
         checks.register(check_configuration)
         setting_changed.connect(_forget, dispatch_uid="hogbox")
 

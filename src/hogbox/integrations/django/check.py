@@ -1,4 +1,4 @@
-"""What `manage.py check` says of the HOGBOX setting."""
+"""The system check of the HOGBOX setting (`manage.py check`)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hogbox.integrations.django.configuration import configuration
 
 
 def check_configuration(**_: Any) -> list[checks.CheckMessage]:
-    """A mistake in HOGBOX is an error; a missing project token a warning, since workers and migrations need none."""
+    """An invalid HOGBOX is an error; a missing project token a warning, since workers and migrations need none."""
     try:
         configured = configuration()
         settings = configured.settings()
         if not settings.project_token and not settings.disabled:
             return [
                 checks.Warning(
-                    "hogbox has no project token: every call that captures will raise ConfigurationError.",
-                    hint="Set HOGBOX['PROJECT_TOKEN'] or POSTHOG_PROJECT_TOKEN; or HOGBOX['DISABLED'] = True.",
+                    "hogbox has no project token: capturing events will raise ConfigurationError.",
+                    hint="Set HOGBOX['PROJECT_TOKEN'] or POSTHOG_PROJECT_TOKEN, or set HOGBOX['DISABLED'] = True.",
                     id="hogbox.W001",
                 )
             ]

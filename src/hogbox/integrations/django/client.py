@@ -1,4 +1,4 @@
-"""The process's client, made of the HOGBOX setting at its first use, and its methods in Django's transactions."""
+"""The process's client, created from the HOGBOX setting at its first use, and its methods in Django's transactions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hogbox.integrations.django.engine import open_engine
 
 
 def make_client(configured: Configuration) -> tuple[PostHog, Engine | None]:
-    """A client, and the engine below it where it is Django's database. Raises ConfigurationError."""
+    """A client, and its engine if it uses Django's database. Raises ConfigurationError."""
     engine = None if configured.database_url else open_engine(configured.alias, pooled=False)
     return PostHog(engine or configured.database_url, **configured.arguments), engine
 
@@ -30,7 +30,7 @@ class CurrentClient:
         self._engine: Engine | None = None
 
     def get(self) -> PostHog:
-        """The client, made now if there is none yet. Raises ConfigurationError."""
+        """The client, created at the first call. Raises ConfigurationError."""
         client = self._client
         if client is None:
             with self._lock:
@@ -41,7 +41,7 @@ class CurrentClient:
         return client
 
     def forget(self) -> None:
-        """Close the client, if there is one; the next use makes another, of the settings as they are then."""
+        """Close the client, if there is one; the next use creates another from the settings at that time."""
         with self._lock:
             client, engine = self._client, self._engine
             self._client = self._engine = None
@@ -56,10 +56,10 @@ current: Final = CurrentClient()
 
 
 class DjangoPostHog(BoundPostHog):
-    """The methods of `PostHog` without their first argument, in the transaction of one of Django's connections.
+    """The methods of `PostHog` without `ctx`, in the transaction of one of Django's connections.
 
-    Outside of `atomic` Django commits every statement by itself, and so an event at once. Inside, it shares the fate of
-    the block: kept when the outermost one commits, gone when one around it is rolled back.
+    Outside of `atomic`, Django commits every statement, and so an event at once. Inside, an event is committed with the
+    outermost block, and rolled back with any block around it.
 
     Arguments:
         database: The alias of a database, or any handle that `PostHog` takes; default: HOGBOX["DATABASE"].
@@ -70,13 +70,13 @@ class DjangoPostHog(BoundPostHog):
         self._handle = database
 
     def using(self, database: Any) -> DjangoPostHog:
-        """The same in the transactions of another database, by its alias, or of another handle.
+        """The same methods in the transactions of another database, by its alias, or of another handle.
 
-        hogbox's tables must be there. Raises UsageError for an alias that is not in DATABASES.
+        That database must contain hogbox's tables. Raises UsageError for an alias that is not in DATABASES.
         """
         if isinstance(database, str) and database not in connections.settings:
             known = ", ".join(map(repr, connections.settings))
-            raise UsageError(f"there is no database {database!r}: DATABASES has {known}")
+            raise UsageError(f"there is no database {database!r}: DATABASES contains {known}")
         return DjangoPostHog(database)
 
     def _current_ctx(self) -> Any:

@@ -1,4 +1,4 @@
-"""What the commands have in common: hogbox's errors as sentences, its log, and its database as the settings say."""
+"""The shared parts of the commands: error messages, logging, and the configured database."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from hogbox.integrations.django.engine import open_engine
 
 
 class HogboxCommand(BaseCommand):  # type: ignore[misc]
-    """A command of hogbox's."""
+    """The base class of hogbox's commands."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """As all commands, with errors of hogbox's, the database and files as sentences."""
+        """Run the command; errors of hogbox, the database and files become CommandErrors with a message."""
         log_to_terminal(options["verbosity"])
         try:
             return super().execute(*args, **options)  # type: ignore[no-any-return]
@@ -39,7 +39,7 @@ class HogboxCommand(BaseCommand):  # type: ignore[misc]
 
 @contextmanager
 def open_database(configured: Configuration) -> Iterator[Database]:
-    """hogbox's own access to the database of the settings. Raises ConfigurationError."""
+    """hogbox's own access to the configured database. Raises ConfigurationError."""
     engine = None if configured.database_url else open_engine(configured.alias, pooled=True)
     database = Database(engine or configured.database_url, configured.settings().table_prefix)
     try:
@@ -51,6 +51,6 @@ def open_database(configured: Configuration) -> Iterator[Database]:
 
 
 def log_to_terminal(verbosity: int) -> None:
-    """Log what hogbox does to the terminal, unless LOGGING says where to."""
+    """Log to the terminal, unless LOGGING configures hogbox's logger."""
     if verbosity and not logging.getLogger("hogbox").hasHandlers():
         log_to_stderr(requests=verbosity > 1)

@@ -1,9 +1,8 @@
-"""What the HOGBOX setting says, checked: the arguments of `PostHog` in capitals, and a few of Django's own.
+"""The HOGBOX setting, validated: the arguments of `PostHog` in capitals, and a few keys for Django only.
 
     HOGBOX = {"PROJECT_TOKEN": "phc_…", "BEFORE_SEND": "shop.privacy.strip", "DATABASE": "default"}
 
-What is not given, or is None, is read from the environment, as everywhere in hogbox; but for the database, which is
-Django's.
+Missing keys, and None, are read from the environment, as everywhere in hogbox; except the database, which is Django's.
 """
 
 from __future__ import annotations
@@ -30,61 +29,61 @@ ARGUMENTS: Final = {
     for name, parameter in inspect.signature(PostHog).parameters.items()
     if name not in ("self", "database")
 }
-"""Those of `PostHog`, but for the database, by their keys in HOGBOX."""
+"""The parameters of `PostHog`, except the database, by their keys in HOGBOX."""
 
 _CHOICES: Final = ("PERSONLESS", "CAPTURE_TRACING_HEADERS", "CAPTURE_URL_QUERY")
 
 OWN: Final = ("DATABASE", "DATABASE_URL", *_CHOICES, "USER_DISTINCT_ID")
-"""The keys that are Django's own."""
+"""The keys for Django only."""
 
 _CALLABLES: Final = ("IDENTIFY", "BEFORE_SEND", "USER_DISTINCT_ID")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """The HOGBOX setting, with everything that it names imported."""
+    """The HOGBOX setting, with dotted paths imported."""
 
     arguments: Mapping[str, Any]
-    """For `PostHog`, by their names."""
+    """The arguments of `PostHog`, by name."""
     alias: str = DEFAULT_DB_ALIAS
-    """Of the database whose transactions are captured in, and that hogbox's tables are in."""
+    """The alias of the database with hogbox's tables, in whose transactions events are captured."""
     database_url: str | None = None
-    """Where hogbox connects to by itself; None: as Django does to the alias."""
+    """The URL for hogbox's own connections; None: the database of the alias."""
     personless: bool = True
-    """Whether events of a visitor who is not signed in are captured without a person; else they raise."""
+    """Whether events of anonymous visitors are captured without a person, instead of raising MissingDistinctId."""
     capture_tracing_headers: bool = True
-    """Whether the headers of PostHog's web client say whose request it is, and which session."""
+    """Whether to read the distinct id and the session from the headers of PostHog's web client."""
     capture_url_query: bool = False
-    """Whether `$current_url` keeps its query."""
+    """Whether `$current_url` includes the query."""
     user_distinct_id: Callable[[Any], Any] | None = None
-    """The distinct id of a signed-in user; None: its primary key."""
+    """Returns the distinct id of a signed-in user; None: the primary key."""
 
     def settings(self) -> ClientSettings:
-        """What a worker or a command needs to know: it needs no project token. Raises ConfigurationError."""
+        """The settings for a worker or a command, which need no project token. Raises ConfigurationError."""
         known = {row.argument for row in rows(ClientSettings)}
         given = {name: value for name, value in self.arguments.items() if name in known}
         return ClientSettings.load(os.environ, token_needed=False, **given)
 
     @property
     def delivery(self) -> DeliverySettings:
-        """How a worker delivers. Raises ConfigurationError."""
+        """The settings of delivery. Raises ConfigurationError."""
         return self.arguments.get("delivery") or DeliverySettings.load(os.environ)
 
 
 @cache
 def configuration() -> Configuration:
-    """The HOGBOX setting, read once, and again when a test changes it. Raises ConfigurationError."""
+    """The HOGBOX setting, read once, and again after a test has changed it. Raises ConfigurationError."""
     given = _given()
     alias = given.pop("DATABASE", DEFAULT_DB_ALIAS)
     if alias not in connections.settings:
         known = ", ".join(map(repr, connections.settings))
-        raise ConfigurationError(f"HOGBOX['DATABASE'] is {alias!r}, and DATABASES has {known}")
+        raise ConfigurationError(f"HOGBOX['DATABASE'] is {alias!r}, but DATABASES contains {known}")
     own = {name.lower(): given.pop(name) for name in OWN if name in given}
     return Configuration(alias=alias, arguments={name.lower(): value for name, value in given.items()}, **own)
 
 
 def table_prefix() -> str:
-    """Of hogbox's tables. For models, which need it before anything is checked: what can't be one is passed over."""
+    """The prefix of hogbox's tables, for models, which need it before settings are validated: never raises."""
     given = getattr(settings, "HOGBOX", None)
     prefix = given.get("TABLE_PREFIX") if isinstance(given, Mapping) else None
     try:
@@ -99,7 +98,7 @@ def _given() -> dict[str, Any]:
         raise ConfigurationError(f"HOGBOX must be a dict, {{'PROJECT_TOKEN': 'phc_…'}}, not {type(given).__name__}")
     known = [*ARGUMENTS, *OWN]
     if unknown := [key for key in given if key not in known]:
-        raise ConfigurationError(f"HOGBOX has an unknown key, {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        raise ConfigurationError(f"unknown key {unknown[0]!r} in HOGBOX; the keys are {', '.join(sorted(known))}")
     return {key: _value(key, value) for key, value in given.items() if value is not None}
 
 
@@ -109,6 +108,7 @@ def _value(key: str, value: Any) -> Any:
     if key == "DELIVERY":
         return _delivery(value)
     types = _types(key)
+    # In Python, True is also an int.
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise ConfigurationError(f"HOGBOX[{key!r}] must be {_WORDS[types[0]]}, not {type(value).__name__}")
     return value
@@ -124,7 +124,7 @@ _WORDS: Final = {bool: "True or False", str: "text", int: "a number"}
 
 
 def _callables(key: str, value: Any) -> Any:
-    """A callable, or the path of one; of BEFORE_SEND also a list of them."""
+    """A callable, or the path of one; for BEFORE_SEND also a list of them."""
     if key == "BEFORE_SEND" and isinstance(value, (list, tuple)):
         return [_callable(key, one) for one in value]
     return _callable(key, value)

@@ -1,4 +1,4 @@
-"""Putting dead letters back into the outbox, when what they died of is gone."""
+"""Requeueing dead letters after the cause of their failure is fixed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _AT_ONCE: Final = 500
 
 
 class Retried(NamedTuple):
-    """How many dead letters were put back, and how many stay because PostHog would refuse or garble them again."""
+    """The numbers of dead letters that were requeued, and that stay because PostHog would still refuse them."""
 
     put_back: int
     hopeless: int
 
 
 def retry(ids: Collection[int]) -> Retried:
-    """Put these dead letters back into the outbox, in their order, with uuid and timestamp unchanged; all or none.
+    """Requeue these dead letters in order, with unchanged uuid and timestamp, in one transaction.
 
-    They get new ids, and so come after what waits already.
+    They get new ids, so they are delivered after the events that are waiting already.
     """
     alias = configuration().alias
     back, writer = PutBack(Tables(table_prefix())), Writer()
@@ -43,7 +43,7 @@ def retry(ids: Collection[int]) -> Retried:
     with transaction.atomic(using=alias):
         for start in range(0, len(wanted), _AT_ONCE):
             some = DeadLetter.objects.filter(pk__in=wanted[start : start + _AT_ONCE])
-            # The first statement writes: of two that retry the same ones, the second waits, on SQLite too.
+            # The first statement is a write, so that a concurrent retry of the same rows waits, on SQLite too.
             some.update(shard=F("shard"))
             for row in some.order_by("id"):
                 letter = Letter(*(getattr(row, name) for name in Letter._fields))

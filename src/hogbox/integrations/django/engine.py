@@ -1,4 +1,4 @@
-"""hogbox's own connections: an engine that connects where and how Django does, test databases included."""
+"""hogbox's own connections: an engine that connects to the same database as Django, including test databases."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from hogbox._store.dialects import SUPPORTED
 from hogbox.errors import UnsupportedDatabase
 
 _DJANGOS_OWN: Final = ("conv", "context", "cursor_factory", "detect_types")
-"""Parameters by which Django has its drivers read values as it likes them."""
+"""Connection parameters with which Django changes how its drivers convert values."""
 
 _PATIENCE: Final = {"timeout": 30}
-"""On SQLite: seconds to wait for another writer, where OPTIONS do not say."""
+"""On SQLite: seconds to wait for another writer, unless OPTIONS set it."""
 
 
 def open_engine(alias: str, *, pooled: bool) -> Engine:
-    """An engine on the database of this alias. It reads Django's settings whenever it connects; nothing is yet.
+    """An engine for the database of this alias. It reads Django's settings at each connect, and does not connect here.
 
-    With `pooled` it keeps connections, for a worker. Otherwise it keeps none: one that stays open keeps a test database
-    from being removed, and captures use Django's connection.
+    With `pooled` it keeps connections, for a worker. Otherwise it keeps none: an open connection would prevent a test
+    database from being removed, and captures use Django's connection anyway.
 
-    Raises UnsupportedDatabase where hogbox keeps no tables in such a database.
+    Raises UnsupportedDatabase if hogbox does not support the database.
     """
     connection = connections[alias]
     opener = _OPENERS.get(connection.vendor)
     if opener is None:
         raise UnsupportedDatabase(
-            f"hogbox keeps no tables in {connection.settings_dict['ENGINE']}, which DATABASES[{alias!r}] is: use "
-            f"{SUPPORTED}, and name its alias in HOGBOX['DATABASE']"
+            f"DATABASES[{alias!r}] uses {connection.settings_dict['ENGINE']}, which hogbox does not support: use "
+            f"{SUPPORTED}, and set HOGBOX['DATABASE'] to its alias"
         )
     return opener(alias, QueuePool if pooled else NullPool)
 
 
 def _open_sqlite(alias: str, pool: type[Pool]) -> Engine:
     name = str(connections[alias].settings_dict["NAME"])
-    # Only looked at, to see whether workers can share it: not the memory that connections of one process share.
+    # The URL is not connected to. It only shows whether workers can share the database, unlike one in memory.
     url = URL.create("sqlite", database=":memory:" if "mode=memory" in name else name)
     return create_engine(url, creator=lambda: _connect_sqlite(alias), poolclass=pool)
 
@@ -64,7 +64,7 @@ def _connect_postgresql(alias: str) -> Any:
     if role := connection.settings_dict["OPTIONS"].get("assume_role"):
         with driver.cursor() as cursor:
             cursor.execute("SELECT set_config('role', %s, false)", [role])
-        driver.commit()
+        driver.commit()  # a rollback would reset the role
     return driver
 
 

@@ -1,4 +1,4 @@
-"""Middleware: the context of each request, and the exceptions that escape it."""
+"""Middleware: the context of each request, and its unhandled exceptions."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from hogbox.integrations.django.stream import keep_context
 log = logging.getLogger("hogbox")
 
 _ANSWERED: Final = (Http404, PermissionDenied, BadRequest, SuspiciousOperation, MultiPartParserError)
-"""What Django answers with 400, 403 or 404: the way to say so, not a fault of the application."""
+"""Exceptions that Django turns into a 400, 403 or 404: not errors of the application."""
 
 
 class PostHogMiddleware:
-    """Opens the request's context, and reports the exceptions that escape views, or streams. Put it first.
+    """Opens a context for each request, and captures unhandled exceptions of views and streams. Put it first.
 
-    Whose request it is: who is signed in, else the distinct id of the tracing headers. The user is looked up when
-    somebody asks, and then anew each time, so that a request that captures nothing makes no query, and one that signs
-    somebody in captures what follows as theirs.
+    The distinct id is that of the signed-in user, else that of the tracing headers. The user is looked up each time
+    that a distinct id is needed: a request that captures nothing makes no query, and events after a sign-in within the
+    request belong to the new user.
     """
 
     sync_capable = True
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        """Raises ConfigurationError where the HOGBOX setting can't be used."""
+        """Raises ConfigurationError if the HOGBOX setting is invalid."""
         configuration()
         self.get_response = get_response
         self._asynchronous = bool(iscoroutinefunction(get_response))
@@ -62,16 +62,16 @@ class PostHogMiddleware:
             return keep_context(await self.get_response(request), context, _report_streaming)
 
     def process_exception(self, _: HttpRequest, error: Exception) -> None:
-        """Capture what Django is about to answer with 500; the transaction of the view is rolled back already."""
+        """Capture an exception that Django turns into a 500; the view's transaction is already rolled back."""
         if not isinstance(error, _ANSWERED):
             report(_Reporter(), error)
 
 
 class _Reporter:
-    """Captures on Django's connection, which holds no transaction of the request any more: it commits by itself.
+    """Captures on Django's connection, which has no transaction of the request any more, so the event is committed.
 
-    In a test case, the connection is in the test's transaction, and the test sees the event. Where it is lost, or in a
-    transaction that can only be rolled back or that nobody but its owner commits, hogbox uses one of its own.
+    In a test case, the connection is in the test's transaction, and the test sees the event. If the connection is lost,
+    or in a transaction that must be rolled back or that only its owner commits, hogbox uses one of its own.
     """
 
     def capture_exception(self, ctx: Any, error: object = None, **options: Any) -> str | None:
@@ -113,7 +113,7 @@ def _url(request: HttpRequest) -> str | None:
 
 
 def _user_distinct_id(request: HttpRequest) -> Any:
-    """The distinct id of who is signed in, or None; that a user can't be looked up breaks no request."""
+    """The distinct id of the signed-in user, or None; a failed lookup is logged and does not break the request."""
     try:
         user = getattr(request, "user", None)
         if user is None or not user.is_authenticated:
@@ -123,5 +123,5 @@ def _user_distinct_id(request: HttpRequest) -> Any:
     except SynchronousOnlyOperation:
         raise
     except Exception:
-        log.warning("hogbox can't tell who is signed in", exc_info=True)
+        log.warning("the distinct id of the signed-in user can't be read", exc_info=True)
         return None

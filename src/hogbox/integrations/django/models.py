@@ -1,6 +1,6 @@
-"""Some of hogbox's tables as models: for the admin, for queries, for `hogbox_status`, and to be flushed by tests.
+"""Some of hogbox's tables as models: for the admin, for queries, and so that tests flush them.
 
-Their tables are made by hogbox's own SQL, not from what is said of them here: see `operation`.
+The tables are created by hogbox's own SQL, not from these models: see `operation`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ConfiguredDatabase(models.Manager):  # type: ignore[misc]
 
 
 class StoredEvent(models.Model):  # type: ignore[misc]
-    """What the outbox and the dead letters have in common."""
+    """The columns that the outbox and the dead letters share."""
 
     id = models.BigAutoField(primary_key=True)
     shard = models.SmallIntegerField()
@@ -38,7 +38,7 @@ class StoredEvent(models.Model):  # type: ignore[misc]
 
 
 class OutboxEvent(StoredEvent):
-    """An event that waits to be delivered."""
+    """An event that is waiting for delivery."""
 
     class Meta:
         db_table = f"{table_prefix()}outbox"
@@ -77,7 +77,7 @@ class FlagDefinitions(models.Model):  # type: ignore[misc]
 
 
 class Refresh(models.Model):  # type: ignore[misc]
-    """What became of the last refresh of a project's flag definitions."""
+    """The result of the last refresh of a project's flag definitions."""
 
     project = models.CharField(max_length=64, primary_key=True)
     due_at = models.BigIntegerField()
@@ -97,7 +97,7 @@ class Refresh(models.Model):  # type: ignore[misc]
 
 
 class Exposure(models.Model):  # type: ignore[misc]
-    """That a person was given a flag's value."""
+    """A note that a person was given a flag's value."""
 
     id = models.CharField(max_length=64, primary_key=True)
     expires_at = models.BigIntegerField()
@@ -109,7 +109,7 @@ class Exposure(models.Model):  # type: ignore[misc]
 
 
 class Hold(models.Model):  # type: ignore[misc]
-    """A project whose token is refused, and that is left alone for a while."""
+    """A project whose requests failed or were refused, and are not retried before `until`."""
 
     project = models.CharField(max_length=64, primary_key=True)
     held_at = models.BigIntegerField()
@@ -125,7 +125,7 @@ class Hold(models.Model):  # type: ignore[misc]
 
 
 class FlagHistory(models.Model):  # type: ignore[misc]
-    """Flag definitions as they were."""
+    """An earlier revision of flag definitions."""
 
     pk = models.CompositePrimaryKey("project", "revision")
     project = models.CharField(max_length=64)
@@ -140,7 +140,7 @@ class FlagHistory(models.Model):  # type: ignore[misc]
 
 
 class Import(models.Model):  # type: ignore[misc]
-    """How far an import has come."""
+    """The progress of an import."""
 
     id = models.CharField(max_length=64, primary_key=True)
     name = models.CharField(max_length=255)
@@ -155,5 +155,5 @@ class Import(models.Model):  # type: ignore[misc]
 
 
 def moment(milliseconds: int | None) -> datetime | None:
-    """A time of the tables."""
+    """A timestamp of the tables (milliseconds since 1970) as a datetime in UTC."""
     return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

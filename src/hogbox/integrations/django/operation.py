@@ -1,4 +1,4 @@
-"""The operation of this app's migrations: hogbox's own SQL, whatever Django's models say."""
+"""The operation of this app's migrations: hogbox's own SQL instead of Django's."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hogbox.integrations.django.engine import open_engine
 
 
 class MigrateTables(Operation):  # type: ignore[misc]
-    """Bring hogbox's tables from one version to another.
+    """Upgrade hogbox's tables from one version to another.
 
-    It begins with the version that is there: tables that `hogbox migrate` made, or brought further, are right as they
-    are. Undone, the first one removes the tables with all that waits in them; later ones leave them as they are.
+    It starts from the existing version: tables that `hogbox migrate` created or upgraded are left as they are.
+    Reversing the first migration removes the tables and all events in them; reversing a later one changes nothing.
 
     Arguments:
         before: The version of the migration before this one; 0 for none.
@@ -36,15 +36,15 @@ class MigrateTables(Operation):  # type: ignore[misc]
         self.version = version
 
     def state_forwards(self, *_: Any) -> None:
-        """Nothing: the models are operations of their own."""
+        """No change: the models have their own operations."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, *_: Any) -> None:
-        """Make or change the tables. Raises TablesNewer where a newer hogbox did."""
+        """Create or upgrade the tables. Raises TablesNewer if a newer version of hogbox created them."""
         connection, tables = schema_editor.connection, Tables(table_prefix())
         if not router.allow_migrate(connection.alias, app_label):
             return
         if schema_editor.collect_sql:
-            # Printed to be run by hand: the first migration as a whole, of later ones what the tables lack.
+            # `sqlmigrate`: the first migration is printed completely, later ones with the missing steps only.
             before = max(self.before, _version(connection, tables)) if self.before else 0
             _execute(schema_editor, render(_dialect(connection), tables, before))
         elif connection.features.can_rollback_ddl:
@@ -61,8 +61,8 @@ class MigrateTables(Operation):  # type: ignore[misc]
         _execute(schema_editor, [str(DropTable(table, if_exists=True).compile(dialect=dialect)) for table in tables])
 
     def describe(self) -> str:
-        """What `migrate --plan` says."""
-        return f"Make hogbox's tables those of version {self.version}"
+        """The text of `migrate --plan`."""
+        return f"Upgrade hogbox's tables to version {self.version}"
 
 
 def _execute(schema_editor: Any, statements: list[str]) -> None:
@@ -71,7 +71,7 @@ def _execute(schema_editor: Any, statements: list[str]) -> None:
 
 
 def _migrate(alias: str, tables: Tables) -> None:
-    """As `hogbox migrate` does it: where a migration may be cut off in the middle, it goes on with what is missing."""
+    """As `hogbox migrate`: without transactional DDL, an interrupted migration continues with the missing steps."""
     engine = open_engine(alias, pooled=False)
     try:
         migrate(engine, tables)
@@ -90,7 +90,7 @@ def _version(connection: Any, tables: Tables) -> int:
 
 
 def _dialect(connection: Any) -> Dialect:
-    """Not of a style with percent signs: it would double those that are meant."""
+    """A dialect whose parameter style has no percent signs: it would double those in the SQL."""
     match connection.vendor:
         case "sqlite":
             return sqlite.dialect(paramstyle="named")
@@ -99,4 +99,6 @@ def _dialect(connection: Any) -> Dialect:
         case "mysql":
             return mysql.dialect(paramstyle="named")
         case other:
-            raise UnsupportedDatabase(f"hogbox keeps no tables in Django's {other!r}: keep its app off with a router")
+            raise UnsupportedDatabase(
+                f"hogbox does not support Django's {other!r}: exclude its app from this database with a database router"
+            )

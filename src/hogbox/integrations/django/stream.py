@@ -1,4 +1,4 @@
-"""Streamed responses: their parts are made when the middleware has long returned, in the context of the request."""
+"""Streamed responses: their parts are produced after the middleware has returned, in the context of the request."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.http import FileResponse  # type: ignore[import-untyped]
 from hogbox.context import Context, use_context
 
 Report = Callable[[Exception], None]
-"""Reports an exception that escapes the application while it streams."""
+"""Captures an exception that is raised while the application streams."""
 
 
 def keep_context(response: Any, context: Context, report: Report) -> Any:
-    """The response, whose parts, if it is streamed, are made in the context. Files are left to the server."""
+    """The response; the parts of a streamed one are produced in the context. Files are left to the server."""
     if response.streaming and not isinstance(response, FileResponse):
         stream = _stream_async if response.is_async else _stream
         response.streaming_content = stream(response.streaming_content, context, report)

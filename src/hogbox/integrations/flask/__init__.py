@@ -1,4 +1,4 @@
-"""Flask: an extension that knows whose request it is, and reports the exceptions that escape.
+"""Flask: an extension for request contexts, unhandled exceptions and the current client.
 
 db = SQLAlchemy(app)
 Hogbox(app, distinct_id=lambda: current_user.get_id())

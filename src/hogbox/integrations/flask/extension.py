@@ -1,4 +1,4 @@
-"""Extension: installs hogbox in a Flask application, and finds the client of the one that is current."""
+"""Extension: installs hogbox in a Flask application, and finds the client of the current application."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hogbox.integrations.flask.middleware import FindDistinctId, Middleware, Req
 from hogbox.integrations.flask.worker import with_worker
 
 EXTENSION: Final = "hogbox"
-"""The name in `app.extensions`: there is the application's client."""
+"""The key of the application's client in `app.extensions`."""
 
 
 class Hogbox:
@@ -26,17 +26,18 @@ class Hogbox:
         posthog: The client. Default: one for each application, from these keys of `app.config`, each of which falls
             back to the environment variable of its name: `HOGBOX_DATABASE_URL`, `POSTHOG_PROJECT_TOKEN`,
             `POSTHOG_HOST`, `POSTHOG_PERSONAL_API_KEY`, `HOGBOX_TABLE_PREFIX`, `HOGBOX_DISABLED`. Without a URL it
-            uses the engine of Flask-SQLAlchemy, if that was installed in the application before.
-        distinct_id: Says who is signed in, or None: called in Flask's request context each time that an event or a
-            flag has to name somebody. It wins over the tracing header; `identify` and arguments win over it.
-        personless: Where nobody is signed in, capture events without a person, and flags are inconclusive. False: they
-            raise MissingDistinctId.
-        capture_tracing_headers: Whether the headers of PostHog's web client say whose request it is, and which session.
-            Anybody can send them, with anybody's id.
-        capture_url_query: Whether `$current_url` keeps its query, which may hold tokens and names.
+            uses the engine of Flask-SQLAlchemy, if that is already installed in the application.
+        distinct_id: Returns the distinct id of the signed-in user, or None. Called in Flask's request context each time
+            that an event or a flag needs one. It has precedence over the tracing header; `identify` and arguments have
+            precedence over it.
+        personless: Without a signed-in user, capture events without a person, and flags are inconclusive. False: raise
+            MissingDistinctId instead.
+        capture_tracing_headers: Read the distinct id and the session from the headers of PostHog's web client. Anyone
+            can send them, with any id.
+        capture_url_query: Include the query in `$current_url`; it may contain tokens and names.
         start_worker: Run a worker thread in every process that serves requests, from its first request to its end.
 
-    Raises ConfigurationError where these can't work, at the latest from `init_app`.
+    Raises ConfigurationError for invalid arguments or an invalid configuration, at the latest from `init_app`.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class Hogbox:
         start_worker: bool = False,
     ) -> None:
         if posthog is not None and not isinstance(posthog, PostHog):
-            raise ConfigurationError(f"posthog is a hogbox.PostHog, not {type(posthog).__name__}")
+            raise ConfigurationError(f"posthog must be a hogbox.PostHog, not {type(posthog).__name__}")
         if distinct_id is not None and not callable(distinct_id):
-            raise ConfigurationError(f"distinct_id is a function that says who is signed in, not {distinct_id!r}")
+            raise ConfigurationError(
+                f"distinct_id must be a function that returns the user's distinct id, not {distinct_id!r}"
+            )
         self._posthog = posthog
         self._distinct_id = distinct_id
         self._options = RequestOptions(personless, capture_tracing_headers, capture_url_query)
@@ -62,12 +65,12 @@ class Hogbox:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Install it in an application. Nothing is connected, queried or started before the first request.
+        """Install it in an application. Does not connect, query or start anything before the first request.
 
-        Raises ConfigurationError where it is installed already, or the configuration can't be used.
+        Raises ConfigurationError if it is installed already, or the configuration is invalid.
         """
         if EXTENSION in app.extensions:
-            raise ConfigurationError("hogbox is installed in this application already: use current_posthog")
+            raise ConfigurationError("hogbox is already installed in this application: use current_posthog")
         posthog = self._posthog or _make_client(app)
         middleware = Middleware(app.wsgi_app, posthog, self._distinct_id, self._options)
         request_started.connect(middleware.describe, app)
@@ -85,7 +88,7 @@ def _find_client() -> PostHog:
 
 
 current_posthog: PostHog = LocalProxy(_find_client)  # type: ignore[assignment]
-"""The client of the application that is current. It needs an application context, as `current_app` does."""
+"""The client of the current application. Requires an application context, like `current_app`."""
 
 
 def _make_client(app: Flask) -> PostHog:
@@ -104,9 +107,9 @@ def _make_client(app: Flask) -> PostHog:
 
 
 def _find_engine(app: Flask) -> Engine | None:
-    """The engine of Flask-SQLAlchemy, where nothing else says which database.
+    """The engine of Flask-SQLAlchemy, if no database is configured.
 
-    Not one whose only connection is the request's, as for SQLite in memory: hogbox's commits would be the request's.
+    Not an engine with a single connection, as for SQLite in memory: hogbox's commits would commit the request's work.
     """
     db = app.extensions.get("sqlalchemy")
     if db is None or os.environ.get("HOGBOX_DATABASE_URL", "").strip():

@@ -1,4 +1,4 @@
-"""Middleware: the context of a request, from before Flask sees it until its body is sent; what escapes is reported."""
+"""Middleware: the context of a request, from before Flask until the body is sent; captures unhandled exceptions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ESCAPED: Final = "hogbox.escaped"
 
 
 class RequestOptions(NamedTuple):
-    """What is taken of a request."""
+    """The extension's options for requests."""
 
     personless: bool
     tracing_headers: bool
@@ -36,8 +36,8 @@ class RequestOptions(NamedTuple):
 class Middleware:
     """Wraps an application's `wsgi_app`.
 
-    A report is written in a transaction of its own, once Flask has ended the request and the session with it: on SQLite
-    it would wait for the request's transaction otherwise.
+    Exceptions are captured in a transaction of their own, after Flask has ended the request and its session: on SQLite,
+    the capture would wait for the request's transaction otherwise.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Middleware:
         return _Body(body, context, self._posthog)
 
     def describe(self, _app: Flask, **_: object) -> None:
-        """Say in the context what request it is, as Flask sees it: with what other middleware has put right."""
+        """Add the request's properties to the context, as Flask sees them: after corrections by other middleware."""
         context = get_context()
         if context is None or _ESCAPED not in request.environ:
             return
@@ -77,7 +77,7 @@ class Middleware:
             context.properties.update(known)
 
     def note(self, _app: Flask, exception: BaseException, **_: object) -> None:
-        """Keep an exception that becomes a 500, and who met it, for when the request has ended."""
+        """Remember an exception that becomes a 500, and the user, until the request has ended."""
         escaped = request.environ.get(_ESCAPED)
         if escaped is None:
             return
@@ -103,7 +103,7 @@ class Middleware:
 
 
 class _SignedIn:
-    """Who the application says has sent a request; remembered for when Flask's request context has gone."""
+    """The distinct id of the signed-in user; remembered for when Flask's request context has ended."""
 
     def __init__(self, find: FindDistinctId) -> None:
         self._find = find
@@ -116,7 +116,7 @@ class _SignedIn:
 
 
 class _Body:
-    """A response's body: the code that makes it runs in the request's context, whenever the server asks for more."""
+    """A response's body: the code that produces it runs in the request's context, part by part."""
 
     def __init__(self, body: Iterable[bytes], context: Context, posthog: PostHog) -> None:
         self._body = body

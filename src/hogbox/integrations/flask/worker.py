@@ -1,6 +1,6 @@
-"""The worker thread of each process that serves requests: begun by its first request, ended with the process.
+"""The worker thread of each process that serves requests: started by its first request, stopped with the process.
 
-Not before: threads don't survive a fork, and servers fork after they have loaded the application.
+Not earlier: threads don't survive a fork, and servers fork after loading the application.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("hogbox")
 
 _SHUTDOWN_SECONDS: Final = 20.0
+"""Longer than a request may take by default (15 s), so that its events are settled and not sent again."""
 
 
 def with_worker(wsgi_app: WSGIApplication, posthog: PostHog) -> WSGIApplication:
-    """The same application, which starts the client's worker where its process has none.
+    """The same application, which starts the client's worker if its process has none.
 
-    What goes wrong is logged, and tried again with the next request.
+    Errors are logged, and the next request tries again.
     """
     started_in: int | None = None
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         nonlocal started_in
         if started_in != os.getpid():
+            # Set before the start, so that concurrent requests do not start it too.
             started_in = os.getpid()
             try:
                 posthog.start()

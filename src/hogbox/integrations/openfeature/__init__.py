@@ -1,4 +1,4 @@
-"""OpenFeature: providers that evaluate flags as hogbox does, and write what is tracked into the outbox.
+"""OpenFeature: providers that evaluate flags with hogbox and write tracking events into the outbox.
 
 api.set_provider(HogboxProvider(posthog))
 client = api.get_client()

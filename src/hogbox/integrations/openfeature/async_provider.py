@@ -26,13 +26,13 @@ log = logging.getLogger("hogbox")
 
 
 class AsyncHogboxProvider(AbstractProvider):
-    """Evaluates flags with an `AsyncPostHog`, and writes what is tracked into the outbox.
+    """Evaluates flags with an `AsyncPostHog`, and writes tracking events into the outbox.
 
-    For the methods of OpenFeature's client whose names end in `_async`; the others give the default and the error
-    GENERAL. OpenFeature's own `track` can't be awaited: it captures in a transaction of its own, from a task. Await
-    `track_async` where the event is to share the fate of your transaction.
+    For the methods of OpenFeature's client that end in `_async`; the others return the default and the error GENERAL.
+    OpenFeature's own `track` can't be awaited: it captures in a transaction of its own, from a task. Await
+    `track_async` to capture the event in your transaction.
 
-    Arguments are those of `HogboxProvider`. There is no `watch_seconds`: run `watch` as a task of yours.
+    The arguments are those of `HogboxProvider`, without `watch_seconds`: run `watch` as a task instead.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class AsyncHogboxProvider(AbstractProvider):
         return await self._resolve(FlagType.OBJECT, flag_key, default_value, evaluation_context)
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise GeneralError("this provider is awaited: use the methods whose names end in _async, or HogboxProvider")
+        raise GeneralError("this provider is asynchronous: use the methods that end in _async, or HogboxProvider")
 
     resolve_boolean_details = _refuse
     resolve_string_details = _refuse
@@ -118,18 +118,18 @@ class AsyncHogboxProvider(AbstractProvider):
         await self._posthog.capture(self._ctx(), tracking_event_name, **event)
 
     async def wait_for_tracked(self) -> None:
-        """Wait until what `track` was told of so far is written: before the loop ends."""
+        """Wait until the events of all previous calls of `track` are written. Await it before the loop ends."""
         await asyncio.gather(*self._tracking)
 
     async def look(self) -> None:
-        """Look whether the definitions have changed, and emit the events that follow. Raises nothing."""
+        """Check whether the definitions have changed, and emit OpenFeature's events. Never raises."""
         try:
             self._watch.see(await self._look(), committed=True)
         except Exception as error:
             self._watch.fail(error)
 
     async def watch(self, seconds: float = 1.0) -> NoReturn:
-        """Look so often, until the task is cancelled, in a process that may evaluate nothing for long."""
+        """Check every `seconds`, until the task is cancelled: for processes that rarely evaluate flags."""
         while True:
             await self.look()
             await asyncio.sleep(seconds)
@@ -158,4 +158,4 @@ class AsyncHogboxProvider(AbstractProvider):
         try:
             await self._posthog.capture(None, name, **event)
         except Exception:
-            log.exception("a tracked event could not be captured")
+            log.exception("a tracking event could not be captured")

@@ -1,4 +1,4 @@
-"""Evaluation contexts: for whom a flag is evaluated, in the words of PostHog; and what is wrong with one."""
+"""Evaluation contexts: OpenFeature's context as the arguments of hogbox's methods, and its validation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_ATTRIBUTES: Final = frozenset({GROUPS, GROUP_PROPERTIES, DEVICE_ID})
 
 
 class Subject(TypedDict):
-    """For whom, as the methods of the clients take it."""
+    """The person and groups of an evaluation, as arguments of the clients' methods."""
 
     distinct_id: str | None
     groups: Mapping[str, Any] | None
@@ -31,12 +31,12 @@ class Subject(TypedDict):
 
 
 def subject_of(context: EvaluationContext | None) -> Subject:
-    """For whom this context asks. Raises InvalidContextError where groups or a device are not what they should be."""
+    """The person and groups of this context. Raises InvalidContextError for invalid groups or an invalid device id."""
     given = context or EvaluationContext()
     attributes = given.attributes
     device = attributes.get(DEVICE_ID)
     if device is not None and not isinstance(device, str):
-        raise InvalidContextError(f"the attribute {DEVICE_ID!r} is a device's id, not {device!r}")
+        raise InvalidContextError(f"the attribute {DEVICE_ID!r} must be a text, not {device!r}")
     return Subject(
         distinct_id=given.targeting_key or None,
         groups=_mapping(attributes, GROUPS),
@@ -47,7 +47,7 @@ def subject_of(context: EvaluationContext | None) -> Subject:
 
 
 def event_of(context: EvaluationContext | None, details: TrackingEventDetails | None) -> dict[str, Any]:
-    """Whose event a tracked one is, and what it tells, as `capture` takes it."""
+    """The arguments of `capture` for a tracking event."""
     subject = subject_of(context)
     properties: dict[str, Any] = {} if details is None else dict(details.attributes)
     if details is not None and details.value is not None:
@@ -57,11 +57,13 @@ def event_of(context: EvaluationContext | None, details: TrackingEventDetails | 
 
 @contextmanager
 def in_openfeatures_words() -> Iterator[None]:
-    """Raises OpenFeature's errors in place of hogbox's."""
+    """Converts hogbox's errors to OpenFeature's."""
     try:
         yield
     except MissingDistinctId as error:
-        raise TargetingKeyMissingError("no targeting key, and nothing else says whose flags to evaluate") from error
+        raise TargetingKeyMissingError(
+            "no targeting key, and no distinct id from identify or the request context"
+        ) from error
     except (InvalidEvent, InvalidPerson) as error:
         raise InvalidContextError(str(error)) from error
 
@@ -70,4 +72,6 @@ def _mapping(attributes: Mapping[str, Any], name: str) -> Mapping[str, Any] | No
     value = attributes.get(name)
     if value is None or isinstance(value, Mapping):
         return value
-    raise InvalidContextError(f"the attribute {name!r} maps types of groups, as in {{'company': …}}, not {value!r}")
+    raise InvalidContextError(
+        f"the attribute {name!r} must be a mapping by group type, such as {{'company': …}}, not {value!r}"
+    )

@@ -26,22 +26,24 @@ Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 CurrentCtx = Callable[[], Any]
 
 LOOK: Final = "openfeature"
-"""For whom flags are looked at where nobody's are evaluated."""
+"""The distinct id for checks of the definitions, which evaluate no flag."""
 
 
 class HogboxProvider(AbstractProvider):
-    """Evaluates flags with a `PostHog`, and writes what is tracked into the outbox.
+    """Evaluates flags with a `PostHog`, and writes tracking events into the outbox.
 
     Arguments:
-        posthog: The client. It stays the caller's: `shutdown` of the provider leaves it running.
-        ctx: Returns the caller's current transaction, in which definitions are read, and events and exposures are
-            written: `lambda: db.session`. Default: none, and hogbox commits by itself.
-        fallback: `"remote"`: PostHog is asked where a flag is inconclusive here.
-        track_exposures: Whether evaluations capture `$feature_flag_called`; default: the client's choice.
-        watch_seconds: Look so often whether the definitions have changed, from a thread that lives from `initialize` to
-            `shutdown`, in a process that may evaluate nothing for long. Default: changes are noticed by evaluations.
+        posthog: The client. `shutdown` of the provider does not shut it down.
+        ctx: A function that returns the current transaction, in which definitions are read, and events and exposures
+            are written: `lambda: db.session`. Default: none; hogbox commits in transactions of its own.
+        fallback: `"remote"` to ask PostHog for flags that are inconclusive locally.
+        track_exposures: Whether evaluations capture `$feature_flag_called`; default: the client's setting.
+        watch_seconds: The interval, in seconds, at which a thread checks whether the definitions have changed, from
+            `initialize` to `shutdown`: for processes that rarely evaluate flags. Default: no thread; evaluations detect
+            changes.
 
-    Errors are OpenFeature's, whose client turns them into details with the default value.
+    Evaluations raise OpenFeature's errors, which its client returns as details with the default value. Raises
+    ConfigurationError for invalid arguments.
     """
 
     def __init__(
@@ -70,9 +72,9 @@ class HogboxProvider(AbstractProvider):
         return Metadata("hogbox")
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002
-        """Look at the definitions. Raises OpenFeatureError, or what the database raises, where there are none to use.
+        """Read the definitions. Raises OpenFeatureError if there are none, or the database's errors.
 
-        The provider is in the state ERROR then, and READY as soon as an evaluation, or the watch, finds some.
+        The provider is in the state ERROR then, and READY as soon as an evaluation or the thread finds definitions.
         """
         self._watch.begin()
         self._stop = threading.Event()
@@ -82,7 +84,7 @@ class HogboxProvider(AbstractProvider):
         self._watch.accept(self._look())
 
     def shutdown(self) -> None:
-        """End the watch."""
+        """Stop the thread that checks for changes."""
         self._stop.set()
 
     def resolve_boolean_details(
@@ -126,7 +128,7 @@ class HogboxProvider(AbstractProvider):
         self._posthog.capture(self._ctx(), tracking_event_name, **event)
 
     def look(self) -> None:
-        """Look whether the definitions have changed, and emit the events that follow. Raises nothing."""
+        """Check whether the definitions have changed, and emit OpenFeature's events. Never raises."""
         try:
             self._watch.see(self._look(), committed=True)
         except Exception as error:
@@ -157,12 +159,12 @@ class HogboxProvider(AbstractProvider):
 
 
 def no_ctx() -> None:
-    """No transaction of the caller's."""
+    """The default `ctx`: no transaction."""
 
 
 def require_options(ctx: object, fallback: object) -> None:
-    """Raises ConfigurationError where a provider can't work with these."""
+    """Raise ConfigurationError for invalid arguments of a provider."""
     if ctx is not None and not callable(ctx):
-        raise ConfigurationError(f"ctx is a function that returns the current transaction, not {ctx!r}")
+        raise ConfigurationError(f"ctx must be a function that returns the current transaction, not {ctx!r}")
     if fallback not in (None, REMOTE):
-        raise ConfigurationError(f"fallback is None or 'remote', not {fallback!r}")
+        raise ConfigurationError(f"fallback must be None or 'remote', not {fallback!r}")

@@ -1,4 +1,4 @@
-"""Resolutions: a flag's result as a value of the type that was asked for, with OpenFeature's reason or error."""
+"""Resolutions: a flag's result as a value of the requested type, with OpenFeature's reason or error."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ T = TypeVar("T")
 def resolve(
     kind: FlagType, key: str, default: T, result: FlagResult | None, snapshot: Flags
 ) -> FlagResolutionDetails[T]:
-    """What OpenFeature is told. An inconclusive flag, and one that is off where no boolean is wanted, is the default.
+    """OpenFeature's details. The default is used for an inconclusive flag, and for one that is off if not a boolean.
 
-    `result` is None where there are no definitions, and PostHog was asked and did not say. Raises OpenFeatureError.
+    `result` is None if there are no definitions and the remote evaluation failed. Raises OpenFeatureError.
     """
     if result is None:
-        raise GeneralError(f"flag {key!r} can't be evaluated here, and PostHog did not say what it is")
+        raise GeneralError(f"flag {key!r} can't be evaluated locally, and the remote evaluation failed")
     if result.reason in (Cause.UNKNOWN_FLAG, Cause.NO_DEFINITIONS) or _is_unreadable(result, snapshot):
         raise trouble_with(snapshot) or FlagNotFoundError(f"there is no flag {key!r}")
     definition = snapshot.definition(key)
@@ -47,12 +47,14 @@ def resolve(
     value = _READERS[kind](result)
     if value is None:
         payload = type(result.payload).__name__
-        raise TypeMismatchError(f"flag {key!r} is {result.value!r}, its payload a {payload}: no {kind.lower()} there")
+        raise TypeMismatchError(
+            f"flag {key!r} has the value {result.value!r} and a payload of type {payload}, not {kind.lower()}"
+        )
     return FlagResolutionDetails(value, variant=_variant(result), **details)
 
 
 def trouble_with(snapshot: Flags) -> OpenFeatureError | None:
-    """Why no flag can be evaluated here, if none can."""
+    """Why no flag can be evaluated locally, or None."""
     if snapshot.revision is None:
         return ProviderNotReadyError("no flag definitions are stored yet, or the client is disabled")
     if not snapshot.readable:
@@ -61,7 +63,7 @@ def trouble_with(snapshot: Flags) -> OpenFeatureError | None:
 
 
 def reason_of(result: FlagResult, definition: Mapping[str, Any] | None) -> Reason:
-    """OpenFeature's word for what decided."""
+    """OpenFeature's reason for a result."""
     if result.value is None:
         return Reason.DEFAULT
     if result.reason != Cause.CONDITION_MATCH:
@@ -119,7 +121,7 @@ def _metadata(result: FlagResult, definition: Mapping[str, Any] | None) -> FlagM
 
 
 def _variant(result: FlagResult) -> str:
-    """The name of the value: the variant's key; for others the names under which PostHog keeps their payloads."""
+    """The name of the value: the variant's key, else the key of PostHog's payloads, `true` or `false`."""
     return result.variant or ("true" if result.value else "false")
 
 
@@ -135,7 +137,7 @@ def _string(result: FlagResult) -> str | None:
 
 
 def _number(result: FlagResult) -> int | float | None:
-    """The payload that is a number; without a payload, the variant's key that reads as one."""
+    """The payload, if it is a number; without a payload, the variant's key, if it is a number."""
     payload = result.payload
     number = _parse(result.variant or "") if payload is None else payload
     if isinstance(number, bool) or not isinstance(number, int | float):

@@ -1,4 +1,4 @@
-"""Watch: what the definitions were when last seen, and which provider events follow from what they are now."""
+"""Watch: compares the definitions with those seen last, and emits OpenFeature's provider events."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Emit = Callable[[ProviderEvent, ProviderEventDetails], None]
 
 
 class Watch:
-    """Of one provider. Emits each change once, whichever thread sees it first.
+    """The watch of one provider. Emits each change once, from the first thread that sees it.
 
     Arguments:
-        emit: Tells OpenFeature.
-        remote: Whether PostHog is asked for what can't be evaluated here: that works without definitions too.
+        emit: Passes an event to OpenFeature.
+        remote: Whether there is a remote fallback, which works without definitions too.
     """
 
     def __init__(self, emit: Emit, *, remote: bool) -> None:
@@ -30,11 +30,11 @@ class Watch:
         self._lock = threading.Lock()
 
     def begin(self) -> None:
-        """Forget what was known. Until definitions are seen the provider counts as not ready."""
+        """Reset. The provider is not ready until definitions are seen."""
         self._known, self._trouble = None, ErrorCode.PROVIDER_NOT_READY
 
     def accept(self, snapshot: Flags) -> None:
-        """Note what the definitions are at first. Raises OpenFeatureError where no flag can be evaluated with them."""
+        """Remember the first definitions. Raises OpenFeatureError if no flag can be evaluated with them."""
         trouble = self._trouble_with(snapshot)
         self._trouble = None if trouble is None else trouble.error_code
         if trouble is not None:
@@ -42,22 +42,22 @@ class Watch:
         self._known = snapshot if snapshot.readable else None
 
     def fail(self, error: Exception) -> None:
-        """The definitions could not be looked at."""
-        self._tell_trouble(GeneralError(f"flag definitions can't be looked at: {error}"))
+        """Emit an error: the definitions could not be read."""
+        self._emit_trouble(GeneralError(f"flag definitions can't be read: {error}"))
 
     def see(self, snapshot: Flags, *, committed: bool) -> None:
-        """Compare with what was known. `committed`: that it is what every new transaction sees.
+        """Compare with the definitions seen last. `committed`: the snapshot is from a new transaction.
 
-        Others may look at an older state than the process knows; that is no change.
+        An older transaction may see an older state than the process knows, which is not a change.
         """
         if snapshot.distinct_id is None:
-            return  # nobody's flags say nothing of the definitions
+            return  # without a person, the snapshot has no definitions
         known = self._known
         if known is not None and snapshot.revision == known.revision and not self._trouble:
             return
         trouble = self._trouble_with(snapshot)
         if trouble is not None:
-            self._tell_trouble(trouble)
+            self._emit_trouble(trouble)
             return
         self._recover()
         if snapshot.readable:
@@ -66,17 +66,17 @@ class Watch:
     def _trouble_with(self, snapshot: Flags) -> OpenFeatureError | None:
         return None if self._remote else trouble_with(snapshot)
 
-    def _tell_trouble(self, trouble: OpenFeatureError) -> None:
+    def _emit_trouble(self, trouble: OpenFeatureError) -> None:
         with self._lock:
-            told, self._trouble = self._trouble, trouble.error_code
-        if told != trouble.error_code:
+            before, self._trouble = self._trouble, trouble.error_code
+        if before != trouble.error_code:
             details = ProviderEventDetails(message=trouble.error_message, error_code=trouble.error_code)
             self._emit(ProviderEvent.PROVIDER_ERROR, details)
 
     def _recover(self) -> None:
         with self._lock:
-            told, self._trouble = self._trouble, None
-        if told is not None:
+            before, self._trouble = self._trouble, None
+        if before is not None:
             self._emit(ProviderEvent.PROVIDER_READY, ProviderEventDetails(message="flags can be evaluated"))
 
     def _compare(self, snapshot: Flags, committed: bool) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py hogbox_deliver`: what `hogbox deliver` does, with the settings of Django."""
+"""`manage.py hogbox_deliver`: the command `hogbox deliver` with Django's settings."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from hogbox.integrations.django.configuration import configuration
 
 
 class Command(HogboxCommand):
-    """Delivers what waits, and ends."""
+    """Delivers the waiting events, then exits."""
 
-    help = "Deliver the events that wait now, and end: for cron jobs. Exits with 1 where some still wait."
+    help = "Deliver the waiting events, then exit: for cron jobs. Exits with 1 if events are still waiting."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Those of its own."""
+        """The command's own arguments."""
         parser.add_argument(
-            "--timeout", type=float, default=300.0, help="Seconds after which to leave the rest; inf: no limit."
+            "--timeout",
+            type=float,
+            default=300.0,
+            help="Seconds after which to stop, with the remaining events left waiting; inf: no limit.",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Run. Raises CommandError where events still wait."""
+        """Run. Raises CommandError if events are still waiting."""
         configured = configuration()
         with open_database(configured) as database:
             worker = Worker(database, configured.settings().host, configured.delivery)
             result = worker.drain(database.await_reader(options["timeout"]))
         self.stdout.write(f"{result.delivered} delivered, {result.dead} dead, {result.waiting} waiting")
         if result.waiting:
-            raise CommandError(f"{result.waiting} events still wait")
+            raise CommandError(f"{result.waiting} event{'' if result.waiting == 1 else 's'} still waiting")

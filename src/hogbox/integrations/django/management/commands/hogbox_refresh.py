@@ -1,4 +1,4 @@
-"""`manage.py hogbox_refresh`: what `hogbox refresh` does, with the settings of Django."""
+"""`manage.py hogbox_refresh`: the command `hogbox refresh` with Django's settings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Command(HogboxCommand):
     """Refreshes the flag definitions once."""
 
     help = (
-        "Ask PostHog for the flag definitions now, store them, and print what became of it. Exits with 0 for updated "
-        "and unchanged, 1 for an error, 2 where the token or the key is missing, 3 where PostHog's cache is cold."
+        "Request the flag definitions from PostHog now, store them, and print the result. Exits with 0 for updated and "
+        "unchanged, 1 for an error, 2 if the token or the key is missing, 3 if PostHog's cache is cold."
     )
 
     def handle(self, *_: Any, **__: Any) -> None:
-        """Run. Raises CommandError where there are no fresh definitions afterwards."""
+        """Run. Raises CommandError unless the definitions are fresh afterwards."""
         configured = configuration()
         with open_database(configured) as database:
             result = Refresher(database, configured.settings()).refresh()

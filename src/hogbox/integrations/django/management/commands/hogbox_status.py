@@ -1,4 +1,4 @@
-"""`manage.py hogbox_status`: what waits, what died, how fresh the flag definitions are, who delivers, what is wrong."""
+"""`manage.py hogbox_status`: waiting events, dead letters, age of the flag definitions, workers, problems."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from hogbox.integrations.django.configuration import configuration
 
 
 class Command(HogboxCommand):
-    """Prints how things stand."""
+    """Prints the status."""
 
-    help = "Print the backlog, the dead letters, the flag definitions, the workers that are alive, and what is wrong."
+    help = "Print the backlog, the dead letters, the flag definitions, the live workers, and any problems."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Those of its own."""
-        parser.add_argument("--json", action="store_true", help="For programs.")
+        """The command's own arguments."""
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Run. Raises TablesError where the tables can't be used."""
+        """Run. Raises TablesError if the tables are missing or of another version."""
         configured = configuration()
         with open_database(configured) as database:
             status = read_status(database, lease=configured.delivery.lease_seconds)
-        told = _told(status, datetime.now(UTC))
-        self.stdout.write(json.dumps(told, default=str) if options["json"] else "\n".join(map(one_line, _lines(told))))
+        report = _report(status, datetime.now(UTC))
+        self.stdout.write(
+            json.dumps(report, default=str) if options["json"] else "\n".join(map(one_line, _lines(report)))
+        )
 
 
-def _told(status: Status, now: datetime) -> dict[str, Any]:
+def _report(status: Status, now: datetime) -> dict[str, Any]:
     standing = status.standing
     return {
         "level": status.level.name.lower(),
@@ -60,14 +62,14 @@ def _definitions(one: DefinitionsRow, now: datetime) -> dict[str, Any]:
     }
 
 
-def _lines(told: dict[str, Any]) -> list[str]:
-    since = told["oldest_captured_at"]
+def _lines(report: dict[str, Any]) -> list[str]:
+    since = report["oldest_captured_at"]
     return [
-        f"waiting: {told['waiting']}" + (f", the oldest since {_text(since)}" if since else ""),
-        f"dead letters: {told['dead_letters']}",
-        *map(_definitions_line, told["definitions"] or [{}]),
-        f"workers alive: {', '.join(told['workers']) or 'none'}",
-        *(f"{one['level']}: {one['text']}: see {one['page']}" for one in told["findings"]),
+        f"waiting: {report['waiting']}" + (f", the oldest since {_text(since)}" if since else ""),
+        f"dead letters: {report['dead_letters']}",
+        *map(_definitions_line, report["definitions"] or [{}]),
+        f"workers alive: {', '.join(report['workers']) or 'none'}",
+        *(f"{one['level']}: {one['text']}: see {one['page']}" for one in report["findings"]),
     ]
 
 

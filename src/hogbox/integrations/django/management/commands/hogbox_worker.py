@@ -1,4 +1,4 @@
-"""`manage.py hogbox_worker`: what `hogbox worker` does, with the settings of Django."""
+"""`manage.py hogbox_worker`: the command `hogbox worker` with Django's settings."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from hogbox.telemetry import Telemetry
 
 
 class Command(HogboxCommand):
-    """Delivers until it is told to end."""
+    """Delivers until it is stopped."""
 
     help = (
-        "Deliver events to PostHog until SIGTERM or SIGINT; then finish what is under way. Run as many as you like. "
-        "With a project token and a key for flag definitions they keep those fresh too."
+        "Deliver events to PostHog until SIGTERM or SIGINT, then finish the current requests. Any number of workers "
+        "can run. With a project token and a key for flag definitions, they also refresh the definitions."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Those of its own."""
-        parser.add_argument("--metrics-port", type=int, help="Serve /metrics, /healthz and /readyz at this port.")
+        """The command's own arguments."""
+        parser.add_argument("--metrics-port", type=int, help="Port for /metrics, /healthz and /readyz.")
         parser.add_argument(
-            "--metrics-host", default="127.0.0.1", help="Address to serve them at; there is no authentication."
+            "--metrics-host", default="127.0.0.1", help="Address for --metrics-port. There is no authentication."
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Run. Raises ConfigurationError, or TablesError where the tables can't be used."""
+        """Run. Raises ConfigurationError, or TablesError if the tables are missing or of another version."""
         host, port = options["metrics_host"], options["metrics_port"]
         configured = configuration()
         settings = configured.settings()
