@@ -34,7 +34,7 @@ def read_event(payload: str) -> dict[str, Any]:
 def refused_again(payload: str) -> str | None:
     """Why PostHog is known to refuse or garble this event as it is, or None where it may be taken now."""
     event = read_event(payload)
-    return refusal(event, unescape(payload)) if event else "it is no event: no JSON object"
+    return refusal(event, unescape(payload)) if event else "it is not an event: not a JSON object"
 
 
 def person_pattern(distinct_id: str) -> str:
@@ -55,7 +55,7 @@ def pretty(payload: str) -> str:
         return payload
 
 
-def mend(
+def correct(
     text: str, payload: str, *, other_uuid: bool = False, other_timestamp: bool = False, force: bool = False
 ) -> Event:
     """The event of an edited text; `payload` is what it was before.
@@ -71,7 +71,7 @@ def mend(
         _require_same("timestamp", event, before, "--allow-timestamp")
     reason = refusal(event, _encode(event))
     if reason is not None and not force:
-        raise InvalidEvent(f"PostHog would refuse or garble it still: {reason}")
+        raise InvalidEvent(f"PostHog would still refuse or garble it: {reason}")
     return event
 
 
@@ -79,14 +79,14 @@ def _parse(text: str) -> dict[str, Any]:
     try:
         event = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise InvalidEvent(f"it is no JSON: {error}") from error
+        raise InvalidEvent(f"it is not valid JSON: {error}") from error
     if not isinstance(event, dict):
-        raise InvalidEvent("it is no event: a JSON object is needed")
+        raise InvalidEvent("it is not an event: a JSON object is required")
     return event
 
 
 def _no_number(name: str) -> Never:
-    raise ValueError(f"{name} is no number of JSON's")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _complete(given: Mapping[str, Any]) -> Event:
@@ -94,7 +94,7 @@ def _complete(given: Mapping[str, Any]) -> Event:
     event = {name: given.get(name) for name in _FIELDS}
     for name in ("event", "distinct_id", "timestamp"):
         if not isinstance(value := event[name], str) or not value.strip():
-            raise InvalidEvent(f"{name} must be a text that is not empty, not {value!r}")
+            raise InvalidEvent(f"{name} must be a non-empty string, not {value!r}")
     if not isinstance(event["properties"], dict):
         raise InvalidEvent(f"properties must be an object, not {event['properties']!r}")
     uuid = parse_uuid(event["uuid"])
@@ -117,4 +117,4 @@ def _encode(event: Event) -> str:
 def _require_same(name: str, event: Mapping[str, Any], before: Mapping[str, Any], option: str) -> None:
     """An event that changes one of these is another one to PostHog: it would count twice where both arrive."""
     if name in before and event[name] != before[name]:
-        raise InvalidEvent(f"{name} was {before[name]!r} and must stay so; {option} allows another one")
+        raise InvalidEvent(f"{name} was {before[name]!r} and must not change; pass {option} to allow it")
