@@ -52,9 +52,9 @@ def test_a_time_without_an_offset_is_utc() -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        (b"{", "it is not JSON"),
-        (b'{"event": NaN}', "it is not JSON"),
-        (b"\xff", "it is not JSON"),
+        (b"{", "it is not valid JSON"),
+        (b'{"event": NaN}', "it is not valid JSON"),
+        (b"\xff", "it is not valid JSON"),
         (b"[1]", "it is not a JSON object"),
         ({**GIVEN, "plan": "pro"}, "unknown field 'plan': put the event's own data into properties"),
         ({**GIVEN, "event": None}, "event is missing"),

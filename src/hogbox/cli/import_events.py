@@ -76,7 +76,7 @@ def _check_only(file: Path) -> None:
 def _import(file: Path, settings: ClientSettings) -> Imported:
     project = require_token(settings.project_token)
     if settings.disabled:
-        raise ConfigurationError("hogbox is switched off (HOGBOX_DISABLED): nothing is imported")
+        raise ConfigurationError("hogbox is disabled (HOGBOX_DISABLED): nothing is imported")
     with closing(open_database(settings)) as database:
         importer = Importer(database, project)
         if file == STDIN:
