@@ -109,9 +109,9 @@ def test_a_bad_setting_is_a_sentence(hogbox: Hogbox, setting: str, value: str, m
 def test_migrate_creates_the_tables_and_says_so(hogbox: Hogbox, empty_database: TestDatabase) -> None:
     first = hogbox("migrate", "--database-url", empty_database.url)
     again = hogbox("migrate", HOGBOX_DATABASE_URL=empty_database.url)
-    made = f"hogbox's tables are created (version {SCHEMA_VERSION})\n"
+    made = f"hogbox's tables were created (version {SCHEMA_VERSION})\n"
     assert (first.returncode, first.stdout, first.stderr) == (0, made, "")
-    assert (again.returncode, again.stdout) == (0, made.replace("created", "up to date"))
+    assert (again.returncode, again.stdout) == (0, made.replace("were created", "are up to date"))
     assert empty_database.count("posthog_shards") == 64
 
 
@@ -169,7 +169,9 @@ def test_other_commands_work_without_that_extra(without: Hogbox) -> None:
 def test_without_the_command_lines_extra_it_is_named(without: Hogbox, module: str) -> None:
     done = without(module, "--help")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (f"hogbox: No module named '{module}': the command line needs pip install 'hogbox[cli]'\n")
+    assert done.stderr == (
+        f"hogbox: No module named '{module}': install the command line with pip install 'hogbox[cli]'\n"
+    )
 
 
 def test_the_module_and_the_installed_script_are_the_same_command(

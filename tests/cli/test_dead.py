@@ -17,7 +17,7 @@ from hogbox._store.connections.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.person import sought
 from hogbox._store.selection import Selection
-from hogbox.cli.letter import cells, facts, in_full
+from hogbox.cli.dead_letter import cells, facts, in_full
 from hogbox.emulator import Emulator
 from tests.cli.conftest import TOKEN, Hogbox
 from tests.fixtures.database import TestDatabase
@@ -87,7 +87,7 @@ def test_p3_a_retry_delivers_them_in_order_with_uuid_and_timestamp(
     pardon(database)
     before = [row["payload"] for row in database.dead_letters()]
     done = hogbox("dead", "retry", "-d", database.url, "--reason", "KEEPS NO PERSON")
-    assert (done.returncode, done.stdout) == (0, "3 put back\n")
+    assert (done.returncode, done.stdout) == (0, "3 requeued\n")
     assert database.count("posthog_dead_letters") == 0
     hogbox("deliver", "-d", database.url, "--host", emulator.url)
     assert [(event.uuid, event.event) for event in emulator.events()] == [(one["uuid"], one["event"]) for one in before]
@@ -96,10 +96,10 @@ def test_p3_a_retry_delivers_them_in_order_with_uuid_and_timestamp(
 def test_what_would_be_refused_again_stays(hogbox: Hogbox, sqlite_database: TestDatabase) -> None:
     (letter,) = bury(sqlite_database, "one")
     done = hogbox("dead", "retry", "-d", sqlite_database.url, "--all")
-    assert (done.returncode, done.stdout) == (1, "0 put back, 1 not: mend them with hogbox dead edit\n")
-    assert f"{letter['id']} stays: distinct_id 'guest'" in done.stderr
+    assert (done.returncode, done.stdout) == (1, "0 requeued, 1 skipped: edit them with hogbox dead edit\n")
+    assert f"{letter['id']} skipped: distinct_id 'guest'" in done.stderr
     forced = hogbox("dead", "retry", "-d", sqlite_database.url, str(letter["id"]), "--force")
-    assert (forced.returncode, forced.stdout) == (0, "1 put back\n")
+    assert (forced.returncode, forced.stdout) == (0, "1 requeued\n")
 
 
 @pytest.mark.parametrize("command", ["retry", "purge"])
@@ -109,7 +109,7 @@ def test_nothing_is_done_to_all_unless_that_is_said(
     bury(sqlite_database, "one")
     done = hogbox("dead", command, "-d", sqlite_database.url)
     assert done.returncode == 1
-    assert "say which dead letters" in done.stderr
+    assert "select dead letters by ids" in done.stderr
     assert sqlite_database.count("posthog_dead_letters") == 1
 
 
@@ -118,7 +118,7 @@ def test_an_edited_event_is_mended_and_put_back(
 ) -> None:
     (letter,) = bury(database, "one")
     done = hogbox("dead", "edit", "-d", database.url, str(letter["id"]), "--retry", OLD="guest", NEW="c-19", **editor)
-    assert (done.returncode, done.stdout) == (0, f"dead letter {letter['id']} is put back\n")
+    assert (done.returncode, done.stdout) == (0, f"dead letter {letter['id']} requeued\n")
     assert (tmp_path / "seen.txt").read_text().startswith(f"{stat.S_IFREG | 0o600:o}{{\n")
     assert database.count("posthog_dead_letters") == 0
     hogbox("deliver", "-d", database.url, "--host", emulator.url)
@@ -131,7 +131,7 @@ def test_an_edited_event_stays_a_dead_letter_until_it_is_retried(
 ) -> None:
     (letter,) = bury(sqlite_database, "one")
     done = hogbox("dead", "edit", "-d", sqlite_database.url, str(letter["id"]), OLD="guest", NEW="c-19", **editor)
-    assert "hogbox dead retry puts it back" in done.stdout
+    assert "requeue it with hogbox dead retry" in done.stdout
     (kept,) = sqlite_database.dead_letters()
     assert kept["payload"] == {**letter["payload"], "distinct_id": "c-19"}
 
@@ -141,7 +141,7 @@ def test_an_unchanged_file_changes_nothing(
 ) -> None:
     (letter,) = bury(sqlite_database, "one")
     done = hogbox("dead", "edit", "-d", sqlite_database.url, str(letter["id"]), OLD="x", NEW="x", **editor)
-    assert (done.returncode, done.stdout) == (0, "nothing was changed\n")
+    assert (done.returncode, done.stdout) == (0, "nothing changed\n")
     assert sqlite_database.dead_letters() == [letter]
 
 
@@ -151,7 +151,7 @@ def test_a_bad_text_is_kept_and_said_to_be(
     (letter,) = bury(sqlite_database, "one")
     done = hogbox("dead", "edit", "-d", sqlite_database.url, str(letter["id"]), OLD='"guest"', NEW="guest", **editor)
     assert done.returncode == 1
-    assert "not accepted: it is not valid JSON" in done.stderr
+    assert "invalid event: it is not valid JSON" in done.stderr
     kept = Path(done.stderr.split("kept in ")[1].split()[0])
     assert '"distinct_id": guest' in kept.read_text()
     kept.unlink()
@@ -210,7 +210,7 @@ def test_letters_are_purged_after_a_question(
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     refused = hogbox("dead", "purge", "-d", database.url, "--event", "one")
     assert refused.returncode == 1
-    assert "Remove 1 for good?" in refused.stdout
+    assert "Permanently remove 1 dead letter?" in refused.stdout
     assert database.count("posthog_dead_letters") == 3
     done = hogbox("dead", "purge", "-d", database.url, "--event", "one", "--yes")
     assert (done.returncode, done.stdout) == (0, "1 removed\n")

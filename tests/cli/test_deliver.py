@@ -62,7 +62,7 @@ def test_events_that_still_wait_make_it_exit_with_1(
     capture(sqlite_database, 2)
     done = hogbox_process("deliver", "-d", sqlite_database.url, "--host", "http://127.0.0.1:9", "--timeout", "0.5")
     assert (done.returncode, done.stdout) == (1, "0 delivered, 0 dead, 2 waiting\n")
-    assert "PostHog does not take events" in done.stderr
+    assert "PostHog is not accepting events" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -89,7 +89,7 @@ def test_list_as_json(flags: Hogbox) -> None:
 def test_list_without_a_history_says_what_it_knows(hogbox: Hogbox, sqlite_database: TestDatabase) -> None:
     store(sqlite_database, FIRST, SECOND, history=False)
     ended = hogbox("flags", "list", "-d", sqlite_database.url, COLUMNS="200")
-    assert "2 or before" in ended.stdout
+    assert "2 or earlier" in ended.stdout
 
 
 def test_show_puts_a_flag_in_words(flags: Hogbox) -> None:
@@ -104,7 +104,7 @@ def test_show_of_an_unknown_flag_names_what_is_near(flags: Hogbox) -> None:
     ended = flags("show", "payd")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "there is no flag 'payd' in the definitions: did you mean 'paid'?" in ended.stderr
-    assert "`hogbox flags list` shows all" in flags("show", "zzz").stderr
+    assert "run `hogbox flags list` to see all" in flags("show", "zzz").stderr
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_diff_of_two_that_are_named_either_way_round(flags: Hogbox) -> None:
     assert {"path": place, "before": 100, "after": 30} == {
         name: value for name, value in forth["changed"]["paid"][0].items() if name != "sentence"
     }
-    assert "revisions 2 and 2 do not differ" in flags("diff", "2", "2").stdout
+    assert "no differences between revisions 2 and 2" in flags("diff", "2", "2").stdout
 
 
 def test_diff_of_a_revision_that_is_not_kept_says_which_are(flags: Hogbox) -> None:

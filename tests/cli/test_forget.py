@@ -43,14 +43,14 @@ def test_a_person_is_forgotten_everywhere(hogbox: Hogbox, database: TestDatabase
     done = hogbox("forget", "u_1", "-d", database.url, "--project", TOKEN, "--yes")
     assert done.stdout == "2 events removed from the outbox, 2 dead letters removed\n"
     assert people(database) == ["ux1", "u_11", "u_1"]
-    assert hogbox("forget", "u_1", "-d", database.url, "--yes").stdout.startswith("1 events removed")
+    assert hogbox("forget", "u_1", "-d", database.url, "--yes").stdout.startswith("1 event removed")
     assert "u_1" not in people(database)
     assert len(database.dead_letters()) == 3
 
 
 def test_a_distinct_id_that_json_writes_in_several_ways_is_found(hogbox: Hogbox, database: TestDatabase) -> None:
     capture(database, ODD, "u2")
-    assert hogbox("forget", ODD, "-d", database.url, "--yes").stdout.startswith("1 events removed")
+    assert hogbox("forget", ODD, "-d", database.url, "--yes").stdout.startswith("1 event removed")
     assert people(database) == ["u2"]
 
 
@@ -59,7 +59,7 @@ def test_events_whose_project_was_changed_while_they_waited_are_found(hogbox: Ho
     database.execute("UPDATE posthog_outbox SET project = 'phc_right'")
     for number in range(5):
         done = hogbox("forget", f"u{number}", "-d", database.url, "--project", "phc_right", "--yes")
-        assert done.stdout.startswith("1 events removed")
+        assert done.stdout.startswith("1 event removed")
 
 
 def test_many_events_are_read_in_portions(hogbox: Hogbox, database: TestDatabase) -> None:
@@ -73,7 +73,7 @@ def test_it_asks_first(hogbox: Hogbox, sqlite_database: TestDatabase, monkeypatc
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     done = hogbox("forget", "u1", "-d", sqlite_database.url)
     assert done.returncode == 1
-    assert "Remove 1 events of the outbox and 0 dead letters for good?" in done.stdout
+    assert "Permanently remove 1 event from the outbox and 0 dead letters?" in done.stdout
     assert people(sqlite_database) == ["u1"]
 
 
@@ -104,7 +104,7 @@ def test_a_distinct_id_that_is_not_ascii_is_found_however_json_spells_it(
     for row in database.rows("posthog_outbox"):
         payload = json.dumps(json.loads(row["payload"]), ensure_ascii=ascii_only)
         database.execute("UPDATE posthog_outbox SET payload = :payload WHERE id = :id", payload=payload, id=row["id"])
-    assert hogbox("forget", "Zoë 東京 🦔", "-d", database.url, "--yes").stdout.startswith("1 events removed")
+    assert hogbox("forget", "Zoë 東京 🦔", "-d", database.url, "--yes").stdout.startswith("1 event removed")
     assert people(database) == ["u2"]
 
 
@@ -121,10 +121,10 @@ def test_without_the_keys_it_says_how_many_events_could_not_be_opened_and_fails(
     for options in (["--dry-run"], ["--yes"], ["--yes"]):
         done = hogbox("forget", "u1", "-d", database.url, *options)
         assert done.returncode == 1
-        assert f"4 events and dead letters can't be opened, and may be the person's: set {VARIABLE}" in done.stderr
+        assert f"4 events and dead letters can't be decrypted, and may be the person's: set {VARIABLE}" in done.stderr
     done = hogbox("forget", "u1", "-d", database.url, "--yes", **{VARIABLE: key})
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "1 events removed from the outbox, 1 dead letters removed\n"
+    assert done.stdout == "1 event removed from the outbox, 1 dead letter removed\n"
     assert (database.count("posthog_outbox"), database.count("posthog_dead_letters")) == (1, 1)
 
 
@@ -139,9 +139,9 @@ def test_error_messages_name_the_person_no_more(hogbox: Hogbox, database: TestDa
     database.execute("UPDATE posthog_shards SET last_error = 'another' WHERE shard = 4")
     database.execute("INSERT INTO posthog_holds VALUES ('phc_test', 0, 99999999999999, 1, 401, 'ada@x.com?')")
     counted = hogbox("forget", "ada@x.com", "-d", database.url, "--dry-run")
-    assert "3 error messages name the person" in counted.stdout
+    assert "3 error messages with the distinct id" in counted.stdout
     done = hogbox("forget", "ada@x.com", "-d", database.url, "--yes")
-    assert "the distinct id removed from 3 error messages" in done.stdout
+    assert "distinct id removed from 3 error messages" in done.stdout
     assert [row["reason"] for row in database.rows("posthog_holds", "project")] == ["[forgotten]?"]
     assert [row["reason"] for row in database.dead_letters()] == ["not [forgotten], but aada@x.com"]
     errors = {row["shard"]: row["last_error"] for row in database.rows("posthog_shards", "shard")}

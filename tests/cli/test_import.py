@@ -55,7 +55,7 @@ def test_events_are_written_and_a_second_run_says_that_it_is_done(
 ) -> None:
     file = write(tmp_path / "events.jsonl", *(event(number) for number in range(24)), event(24, uuid=OWN_UUID))
     ended = run(hogbox, database, file)
-    assert (ended.returncode, ended.stdout) == (0, "25 events written: workers deliver them\n")
+    assert (ended.returncode, ended.stdout) == (0, "25 events written to the outbox\n")
     assert [one["properties"]["number"] for one in database.events()] == [*range(25)]
     assert {row["lane"] for row in database.rows("posthog_outbox")} == {"historical"}
     assert len(set(uuids(database))) == 25
@@ -63,7 +63,7 @@ def test_events_are_written_and_a_second_run_says_that_it_is_done(
     (kept,) = database.rows("posthog_imports")
     assert (kept["name"], kept["events"], kept["position"]) == ("events.jsonl", 25, file.stat().st_size)
     again = run(hogbox, database, file)
-    assert (again.returncode, again.stdout) == (0, "done already: all 25 events were written by an earlier run\n")
+    assert (again.returncode, again.stdout) == (0, "already imported: 25 events written by an earlier run\n")
     assert database.count("posthog_outbox") == 25
 
 
@@ -88,7 +88,7 @@ def test_an_import_that_was_cut_off_goes_on(
         run_interrupted(hogbox, database, file)
     assert database.count("posthog_outbox") == 20
     ended = run(hogbox, database, file)
-    assert ended.stdout == "5 events written, 20 by an earlier run: workers deliver them\n"
+    assert ended.stdout == "5 events written to the outbox, 20 by an earlier run\n"
     assert [one["properties"]["number"] for one in database.events()] == [*range(25)]
 
 
@@ -136,7 +136,7 @@ def test_a_dry_run_checks_and_needs_no_database(hogbox: Hogbox, tmp_path: Path) 
     with good.open("a") as file:
         file.write("\n  \n")
     ended = hogbox("import", str(good), "--dry-run")
-    assert (ended.returncode, ended.stdout) == (0, "2 events, nothing wrong\n")
+    assert (ended.returncode, ended.stdout) == (0, "2 events, no errors\n")
     bad = hogbox("import", str(write(tmp_path / "bad.jsonl", event(1), 7)), "--dry-run")
     assert (bad.returncode, "line 2: it is not a JSON object" in bad.stderr) == (1, True)
 
@@ -172,7 +172,7 @@ def test_standard_input_is_written_and_says_that_it_cannot_be_resumed(
     for _ in range(2):
         feed(*(event(number) for number in range(12)))
         ended = run(hogbox, sqlite_database, "-")
-        assert (ended.returncode, ended.stdout) == (0, "12 events written: workers deliver them\n")
+        assert (ended.returncode, ended.stdout) == (0, "12 events written to the outbox\n")
         assert "can't be resumed" in ended.stderr
     assert (len(uuids(sqlite_database)), len(set(uuids(sqlite_database)))) == (24, 12)
     feed(*(event(number) for number in range(12)), 7)
@@ -183,7 +183,7 @@ def test_standard_input_is_written_and_says_that_it_cannot_be_resumed(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.jsonl", "-d", "sqlite:///app.db"], "there is no file 'nowhere.jsonl'"),
+        (["nowhere.jsonl", "-d", "sqlite:///app.db"], "file not found: 'nowhere.jsonl'"),
         (["-", "--dry-run"], "--dry-run needs a file"),
         (["-", "-d", "sqlite:///app.db"], "no project token"),
         (["-"], "no database"),

@@ -60,8 +60,8 @@ def test_it_needs_no_database(hogbox: Hogbox, dialect: str) -> None:
     [
         (["--sql", "--dialect", "oracle"], 1, "'oracle' is not a database that hogbox knows"),
         (["--sql", "--dialect", "sqlite", "--from-version", "99"], 1, "created by a newer version"),
-        (["--sql", "--from-version", "1"], 2, "--from-version goes with --dialect"),
-        (["--dialect", "sqlite"], 2, "--dialect goes with --sql"),
+        (["--sql", "--from-version", "1"], 2, "--from-version requires --dialect"),
+        (["--dialect", "sqlite"], 2, "--dialect requires --sql"),
         (["--sql"], 1, "no database"),
     ],
 )

@@ -78,7 +78,7 @@ def test_commands_print_no_control_characters(hogbox: Hogbox, hostile: TestDatab
 def test_an_event_is_found_and_shown_without_control_characters(hogbox: Hogbox, hostile: TestDatabase) -> None:
     (first, *_) = hostile.events()
     done = hogbox("event", first["uuid"], HOGBOX_DATABASE_URL=hostile.url)
-    assert "waits in the outbox" in done.stdout
+    assert "waiting in the outbox" in done.stdout
     assert "r\ufffd]0;title" in done.stdout
     assert "\x1b" not in done.stdout
     assert "\nforged" not in done.stdout

@@ -214,7 +214,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], type[ConfigurationError], str]] = {
         {"project_token": None},
         ConfigurationError,
         "no project token: pass project_token=... or set POSTHOG_PROJECT_TOKEN (it starts with phc_); "
-        "PostHog(disabled=True) captures nothing and needs none",
+        "PostHog(disabled=True) captures nothing and needs no token",
     ),
     "a secret key as token": (
         {"project_token": "phx_secret_of_mine"},
@@ -224,7 +224,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], type[ConfigurationError], str]] = {
     "a token that is too long": (
         {"project_token": "phc_" + "x" * 70},
         ConfigurationError,
-        "the project token phc_xxxx… is not one: at most 64 ASCII characters",
+        "the project token phc_xxxx… is invalid: at most 64 ASCII characters",
     ),
     "a bad host": (
         {"host": "app.example.com"},

@@ -183,7 +183,7 @@ def test_p9_tokens_are_shortened_in_the_log_and_in_the_clients_text(
         posthog.capture(None, "paid", distinct_id="u1")
         assert posthog.deliver(timeout=0.3) == (0, 0, 1)
         assert repr(posthog).removeprefix("Async") == f"PostHog(project='phc_a_to…', host={emulator.url!r})"
-    assert "refuses the token phc_a_to…" in caplog.text
+    assert "refuses the project token phc_a_to…" in caplog.text
     assert TOKEN not in caplog.text
     noted = {row["last_error"] for row in any_database.rows("posthog_shards", "shard")} - {None}
     assert noted

@@ -190,7 +190,7 @@ class TestOutages:
             galera.nodes[2].isolate(False)
             emulator.wait_for_events(100, timeout=60)
             wait_until(lambda: replicas[0].count("posthog_outbox") == 0, "the outbox to be empty")
-            wait_until(lambda: b"answers again" in log.read_bytes(), "the worker to be well")
+            wait_until(lambda: b"connection restored" in log.read_bytes(), "the worker to be well")
             assert worker.poll() is None
         assert len(complaints(log)) == 1, log.read_text()
         assert positions(emulator) == {f"person {number}": list(range(10)) for number in range(10)}

@@ -20,7 +20,7 @@ OLD = condition(person_filter("age", "gt", 60))
 
 def sentences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     found = difference(document(before), document(after))
-    assert (found.added, found.removed, found.besides) == ((), (), ())
+    assert (found.added, found.removed, found.other) == ((), (), ())
     return [str(change) for changes in found.changed.values() for change in changes]
 
 
@@ -69,11 +69,11 @@ def test_what_changes_besides_the_flags_is_told() -> None:
         "group_type_mapping": {"0": "company"},
     }
     found = difference(before, after)
-    assert [str(one) for one in found.besides] == [
+    assert [str(one) for one in found.other] == [
         "cohort 5, filter 1, value: 1 -> 2",
         'group type mapping: added, {"0": "company"}',
     ]
-    assert found.besides[1].before is MISSING
+    assert found.other[1].before is MISSING
 
 
 def test_places_without_a_name_are_told_too() -> None:
@@ -91,8 +91,8 @@ def test_what_is_nested_without_end_is_compared_as_a_whole() -> None:
     for _ in range(100):
         deep = {"a": deep}
     found = difference({**document(), "x": deep}, {**document(), "x": 2})
-    assert len(found.besides) == 1
-    assert difference({**document(), "x": {"b": deep}}, {**document(), "x": {"b": {**deep, "c": 1}}}).besides
+    assert len(found.other) == 1
+    assert difference({**document(), "x": {"b": deep}}, {**document(), "x": {"b": {**deep, "c": 1}}}).other
 
 
 JSON = st.recursive(

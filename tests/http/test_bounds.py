@@ -101,7 +101,7 @@ def ok(body: bytes, *headers: str) -> bytes:
 def test_p8_an_exchange_ends_at_its_deadline(exchange: Exchange, answering: Answering) -> None:
     with raw_server(answering) as server:
         began = time.monotonic()
-        with pytest.raises(TimedOut, match=r"no answer within 0\.6 s"):
+        with pytest.raises(TimedOut, match=r"no response within 0\.6 s"):
             exchange(server.url, seconds=PATIENCE)
         assert time.monotonic() - began < PATIENCE + SLACK
 

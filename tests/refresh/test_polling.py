@@ -229,8 +229,8 @@ def test_the_same_failure_is_logged_once_and_so_is_its_end(
         one.tick("w1", never)
     said = [record.getMessage() for record in caplog.records if record.name == "hogbox.refresh"]
     assert ["error/auth" in said[0], "error/unexpected-status" in said[1]] == [True, True]
-    assert said[2].endswith("are refreshed again")
-    assert [text.endswith("are updated") for text in said[3:]] == [True]
+    assert said[2].endswith("refresh succeeds again")
+    assert [text.endswith("updated") for text in said[3:]] == [True]
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -267,7 +267,7 @@ def test_the_loop_survives_what_nobody_foresaw(
     monkeypatch.setattr(Refresher, "tick", breaks_once)
     make_client().start()
     wait_until(lambda: definitions_server.asked, "a tick after the failure")
-    assert "did not foresee" in caplog.text
+    assert "unexpected error" in caplog.text
 
 
 # What the environment says

@@ -64,8 +64,8 @@ def test_a_long_outage_is_one_line(posthog: PostHog, emulator: Emulator, caplog:
     emulator.wait_for(lambda running: len(running.requests()) >= 40)
     posthog.shutdown()
     (line,) = said(caplog)
-    assert line.startswith("PostHog does not take events (HTTP 503")
-    told = facts(only(caplog, "does not take events"))
+    assert line.startswith("PostHog is not accepting events (HTTP 503")
+    told = facts(only(caplog, "not accepting events"))
     assert (told["project"], told["status"], told["attempt"]) == (SHORT, 503, 1)
     assert told["events"] >= 1
 
@@ -81,10 +81,10 @@ def test_a_refused_token_is_one_line_and_one_when_it_is_accepted(
     emulator.wait_for_events(1)
     posthog.shutdown()
     refused, accepted = said(caplog)
-    assert refused.startswith(f"PostHog refuses the token {SHORT}")
-    assert accepted == f"PostHog takes the events of project {SHORT} again"
+    assert refused.startswith(f"PostHog refuses the project token {SHORT}")
+    assert accepted == f"PostHog accepts events of project {SHORT} again"
     assert facts(only(caplog, "refuses")) == {"project": SHORT, "status": 401, "events": 1, "attempt": 1}
-    assert facts(only(caplog, "takes the events")) == {"project": SHORT}
+    assert facts(only(caplog, "accepts events of project")) == {"project": SHORT}
 
 
 def test_each_event_that_is_given_up_is_one_line(
@@ -101,7 +101,7 @@ def test_each_event_that_is_given_up_is_one_line(
         assert posthog.deliver() == (0, 3, 0)
     dead = [record for record in caplog.records if "dead letter" in record.getMessage()]
     assert len(dead) == 3
-    assert f"of project {SHORT} is a dead letter: given up after 2 attempts" in dead[0].getMessage()
+    assert f"of project {SHORT} became a dead letter: given up after 2 attempts" in dead[0].getMessage()
     assert facts(dead[0]) == {"project": SHORT, "status": 503, "events": 1}
 
 
@@ -119,8 +119,8 @@ def test_a_database_that_refuses_to_be_written_is_one_line(
     wait_until(lambda: sqlite_database.count("posthog_outbox") == 0, "the event to be settled")
     posthog.shutdown()
     (line,) = said(caplog)
-    assert line.startswith("the database fails; trying again every 1 s: ")
-    assert set(facts(only(caplog, "the database fails"))) == {"worker"}
+    assert line.startswith("database error; retrying every 1 s: ")
+    assert set(facts(only(caplog, "database error"))) == {"worker"}
 
 
 def test_reads_that_fall_back_in_vain_are_one_line_until_posthog_answers(

@@ -186,7 +186,7 @@ def test_the_payloads_of_an_older_shape() -> None:
         (503, TOKEN.encode() + b" is down", "api_error_503", "[hidden] is down"),
         (302, b"x" * 1000, "api_error_302", "x" * 300),
         (200, b"<html>", "unknown_error", "not JSON"),
-        (200, b"[]", "unknown_error", "no object"),
+        (200, b"[]", "unknown_error", "not a JSON object"),
         (200, b"{}", "unknown_error", "no flags"),
         (200, b'{"flags": []}', "unknown_error", "no flags"),
         (200, b'{"flags": {"a": NaN}}', "unknown_error", "not JSON"),

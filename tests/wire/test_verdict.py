@@ -90,7 +90,7 @@ def test_no_content_is_a_form_of_posthogs() -> None:
 def test_p2_a_success_of_another_server_is_tried_again(status: int, body: str, kind: str | None, what: str) -> None:
     answer = judge(status, body, 3.0, kind)
     assert (answer.verdict, answer.status, answer.retry_after) == (Verdict.RETRY, status, 3.0)
-    assert f"answered with {what}, not with PostHog's JSON: check POSTHOG_HOST" in answer.reason
+    assert f"the response is {what}, not PostHog's JSON: check POSTHOG_HOST" in answer.reason
     assert len(answer.reason) < 500
 
 

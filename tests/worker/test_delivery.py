@@ -104,7 +104,7 @@ def test_p2_a_refused_key_loses_nothing_and_delivery_resumes_when_it_is_mended(
         emulator.wait_for(lambda running: {event.uuid for event in running.events()} >= set(well))
     wait_until(lambda: sqlite_database.count("posthog_outbox") == 20, "just the refused project's events to be kept")
     assert sqlite_database.count("posthog_dead_letters") == 0
-    assert "refuses the token phc_brok…" in caplog.text
+    assert "refuses the project token phc_brok…" in caplog.text
     assert "phc_broken_key" not in caplog.text
 
     emulator.configure(known_tokens=["phc_healthy", "phc_broken_key"])

@@ -155,7 +155,7 @@ def test_p2_a_worker_without_any_keys_sends_what_it_can_and_leaves_the_rest_to_o
     assert shop.received() == ["plain"]
     assert {row["last_error"] for row in database.rows("posthog_shards", "shard")} == {
         None,
-        f"events are encrypted, and this worker has no keys: start it with {VARIABLE}",
+        f"events are encrypted and this worker has no keys: set {VARIABLE} and restart it",
     }
     assert [record.levelname for record in caplog.records if "no keys" in record.getMessage()] == ["ERROR"]
     with shop.client(OLD) as posthog:

@@ -55,7 +55,7 @@ def pretty(payload: str) -> str:
         return payload
 
 
-def read_edited(
+def correct(
     text: str, payload: str, *, other_uuid: bool = False, other_timestamp: bool = False, force: bool = False
 ) -> Event:
     """The event in an edited text; `payload` is the original.
@@ -94,7 +94,7 @@ def _complete(given: Mapping[str, Any]) -> Event:
     event = {name: given.get(name) for name in _FIELDS}
     for name in ("event", "distinct_id", "timestamp"):
         if not isinstance(value := event[name], str) or not value.strip():
-            raise InvalidEvent(f"{name} must be text and not empty, not {value!r}")
+            raise InvalidEvent(f"{name} must be a non-empty string, not {value!r}")
     if not isinstance(event["properties"], dict):
         raise InvalidEvent(f"properties must be an object, not {event['properties']!r}")
     uuid = parse_uuid(event["uuid"])
@@ -119,4 +119,4 @@ def _encode(event: Event) -> str:
 def _require_same(name: str, event: Mapping[str, Any], before: Mapping[str, Any], option: str) -> None:
     """With a different uuid or timestamp it is another event to PostHog: both would count if both arrive."""
     if name in before and event[name] != before[name]:
-        raise InvalidEvent(f"{name} was {before[name]!r} and must not change; use {option} to change it")
+        raise InvalidEvent(f"{name} was {before[name]!r} and must not change; pass {option} to allow it")

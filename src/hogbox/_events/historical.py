@@ -57,13 +57,13 @@ def _decode(line: bytes) -> dict[str, Any]:
     try:
         given = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"it is not JSON: {error}") from error
+        raise InvalidEvent(f"it is not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise InvalidEvent("it is not a JSON object")
     unknown = [name for name in given if name not in FIELDS]
     if unknown:
         raise InvalidEvent(
-            f"unknown field {unknown[0]!r}: put properties of the event into properties; the fields are "
+            f"unknown field {unknown[0]!r}: put the event's own data into properties; the fields are "
             f"{', '.join(FIELDS)}"
         )
     return given
@@ -91,7 +91,7 @@ def _uuid(given: object, otherwise: str) -> str:
         return otherwise
     uuid = parse_uuid(given)
     if uuid is None:
-        raise InvalidEvent(f"uuid {given!r} is not a UUID: fix it, or leave it out")
+        raise InvalidEvent(f"uuid {given!r} is not a valid UUID: correct it or leave it out")
     return uuid
 
 

@@ -1,1 +1,1 @@
-"""HTTP within bounds: a deadline for each exchange as a whole, and a size that no answer exceeds."""
+"""HTTP within limits: a deadline for each exchange as a whole, and a maximum size of responses."""

@@ -1,4 +1,4 @@
-"""Where requests go: a host's address taken apart, and the proxy that the environment names for it."""
+"""The destination of requests: the parsed address of a host, and the proxy set for it in the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATH: Final = "/%:@!$&'()*+,;=~-._"
 
 
 class Address(NamedTuple):
-    """An http(s) address. `authorization` is the header for the user and password in it, where there are any."""
+    """An http(s) address. `authorization` is the header for its user and password, if any."""
 
     scheme: str
     host: str
@@ -26,7 +26,7 @@ class Address(NamedTuple):
 
     @classmethod
     def read(cls, url: str) -> Self:
-        """Take an address apart. Raises ValueError for one that can't be requested."""
+        """Parse an address. Raises ValueError for an invalid one."""
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna" if not (parts.hostname or "").isascii() else "ascii").decode()
         authorization = None
@@ -37,7 +37,7 @@ class Address(NamedTuple):
 
 
 class Proxy(NamedTuple):
-    """A proxy to go through: its URL without user and password, and those, if any."""
+    """A proxy: its URL without user and password, and these, if any."""
 
     url: str
     socks: bool
@@ -45,9 +45,9 @@ class Proxy(NamedTuple):
 
 
 def proxy_for(address: Address) -> Proxy | None:
-    """The proxy that the environment (or the system) names for an address, if any.
+    """The proxy for an address from the environment (or the system), if any.
 
-    Raises NoReply for one that can't be used.
+    Raises NoReply for an invalid one.
     """
     if _bypassed(address.host, address.port or _PORTS.get(address.scheme)):
         return None
@@ -57,7 +57,7 @@ def proxy_for(address: Address) -> Proxy | None:
 
 
 def _bypassed(host: str, port: int | None) -> bool:
-    """Whether NO_PROXY has the host, or `host:port`, with or without a scheme."""
+    """Whether NO_PROXY includes the host, or `host:port`, with or without a scheme."""
     if proxy_bypass(host):
         return True
     shown = f"[{host}]" if ":" in host else host
@@ -80,6 +80,6 @@ def _read_proxy(url: str) -> Proxy:
             origin = f"{parts.scheme}://{shown}" if port is None else f"{parts.scheme}://{shown}:{port}"
             return Proxy(origin, parts.scheme in _SOCKS, auth)
     raise NoReply(
-        f"the proxy that the environment names ({without_password(complete)}) can't be used: "
+        f"the proxy set in the environment ({without_password(complete)}) can't be used: "
         "correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or add PostHog's host to NO_PROXY"
     )

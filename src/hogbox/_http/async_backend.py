@@ -1,4 +1,4 @@
-"""Connections of an event loop, which are closed where their exchange is cancelled in the middle of a handshake."""
+"""Connections of an event loop, which are closed if their exchange is cancelled during a handshake."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from httpcore2 import SOCKET_OPTION, AnyIOBackend, AsyncNetworkBackend, AsyncNet
 
 
 class ClosingBackend(AsyncNetworkBackend):
-    """asyncio's connections. The deadline is the event loop's: it cancels the exchange."""
+    """asyncio's connections. The deadline is enforced by the event loop, which cancels the exchange."""
 
     def __init__(self) -> None:
         self._inner = AnyIOBackend()
@@ -46,7 +46,7 @@ class _Stream(AsyncNetworkStream):
         try:
             return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
         except BaseException:
-            # The library closes it for its own errors only, and not where the deadline cancels it.
+            # The library closes it only for its own errors, not if the deadline cancels the handshake.
             await self._inner.aclose()
             raise
 

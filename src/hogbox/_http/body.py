@@ -1,4 +1,4 @@
-"""The body of an answer, collected piece by piece up to a bound; compressed ones are bounded as what they expand to."""
+"""The body of a response, collected piece by piece up to a limit, which applies to the decompressed size as well."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ ACCEPTED: Final = "gzip"
 
 _GZIP: Final = zlib.MAX_WBITS | 16
 _MAGIC: Final = b"\x1f\x8b"
-"""What each member of a gzip body begins with."""
+"""The first bytes of each member of a gzip body."""
 
 
 class Body:
-    """Collects one body. Of an encoding other than gzip the bytes are kept as they are, and count as not whole."""
+    """Collects one body. Bytes in an encoding other than gzip are kept undecoded, and count as incomplete."""
 
     def __init__(self, encoding: str | None, limit: int) -> None:
         name = (encoding or "identity").strip().lower()
@@ -27,11 +27,11 @@ class Body:
         self._pieces: list[bytes] = []
 
     def feed(self, piece: bytes) -> bool:
-        """Take the next piece; False where the rest need not be read: too long, padding, or not to be decoded."""
+        """Add the next piece; False if the rest need not be read: too long, padding, or not decodable."""
         self._raw += len(piece)
         room = self._limit - self._size
         try:
-            # One byte more than there is room for tells a body that is too long from one that fits exactly.
+            # One byte more than the remaining room, to distinguish a body that is too long from one that fits exactly.
             decoded = piece if self._gunzip is None else self._decompress(piece, room + 1)
         except zlib.error:
             self._readable = False
@@ -43,7 +43,7 @@ class Body:
         return self._readable and not self._padded
 
     def _decompress(self, piece: bytes, most: int) -> bytes:
-        """The next bytes of the members that a gzip body consists of, at most `most` of them. Raises zlib.error."""
+        """The next decompressed bytes, at most `most`; a gzip body may have several members. Raises zlib.error."""
         decoded: list[bytes] = []
         while self._gunzip is not None and piece and most > 0:
             if self._gunzip.eof:
@@ -57,6 +57,6 @@ class Body:
         return b"".join(decoded)
 
     def finish(self) -> tuple[bytes, bool]:
-        """The body, and whether it is whole."""
+        """The body, and whether it is complete."""
         cut_off = self._gunzip is not None and self._raw > 0 and not self._gunzip.eof
         return b"".join(self._pieces), self._readable and not cut_off

@@ -1,4 +1,4 @@
-"""Capture requests: where a worker's batches are sent. What an answer means is in `_wire/verdict.py`."""
+"""Capture requests, which send a worker's batches. The meaning of responses is in `_wire/verdict.py`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from hogbox._wire.verdict import Answer, judge, no_answer
 from hogbox.telemetry import RequestDone, Telemetry
 
 _MAX_BYTES: Final = 1024 * 1024
-"""The largest answer that is read: a result for each of a thousand events fits."""
+"""The maximum size of a response: a result for each of a thousand events fits."""
 
 _SHORTEST: Final = 0.1
 """The least time, in seconds, for a request that a sender begins just before its deadline."""
 
 
 class CaptureTransport:
-    """Sends capture requests to one host and judges the answers; never raises for what the network does.
+    """Sends capture requests to one host and judges the responses; never raises for network errors.
 
-    A request may take `timeout` seconds, and none outlasts `ends`, a moment on the monotonic clock.
+    A request may take `timeout` seconds, and none outlasts `ends`, a monotonic time.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class CaptureTransport:
         self._client.close()
 
     def send_batch(self, token: str, payloads: list[str], *, historical: bool = False) -> Answer:
-        """Send these encoded events, in this order, and judge the answer. `historical`: they are a backfill."""
+        """Send these encoded events, in this order, and judge the response. `historical`: they are a backfill."""
         now = datetime.now(UTC)
         request = batch_request(token, payloads, sent_at=now.isoformat(), user_agent=USER_AGENT, historical=historical)
         began = time.perf_counter()
@@ -79,10 +79,10 @@ class CaptureTransport:
 
 
 def reach(host: str, timeout: float) -> int:
-    """The status of whatever the host answers to a plain request for its root. Raises NoReply where nothing comes."""
+    """The status of the host's response to `GET /`. Raises NoReply if there is none."""
     client = HttpClient(host, connections=1)
     try:
-        # The status alone is wanted, so the body may be cut.
+        # Only the status is used, so the body may be cut off.
         return client.exchange("GET", "/", {"User-Agent": USER_AGENT}, seconds=timeout, limit=1024).status
     finally:
         client.close()

@@ -1,7 +1,7 @@
-"""Exchanges with one host: one request, one answer, within a time and a size.
+"""Exchanges with one host: one request and one response, within a time and size limit.
 
-Nothing that the network, a proxy or the environment does raises anything but NoReply. Connections are opened by the
-first exchange, and kept open for the next. No cookie is kept, and no redirect is followed.
+Every failure of the network, a proxy or the environment raises NoReply. Connections are opened by the first exchange
+and kept open for the next. Cookies are not stored, and redirects are not followed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from httpcore2 import AsyncConnectionPool, ConnectionPool
 
 _KEPT_OPEN: Final = 5.0
-"""Seconds that an idle connection is kept for the next exchange; less than any proxy's or load balancer's time-out."""
+"""Seconds to keep an idle connection open; shorter than the idle time-out of common proxies and load balancers."""
 
 _ASYNC_CONNECTIONS: Final = 100
 
@@ -49,9 +49,9 @@ class HttpClient:
         seconds: float,
         limit: int,
     ) -> Response:
-        """The answer to a request for a path under the host, within seconds and with at most `limit` bytes of body.
+        """The response to a request for a path under the host, within `seconds` and with at most `limit` bytes of body.
 
-        Raises TimedOut where it was not there in time, NoReply for whatever else kept it from coming.
+        Raises TimedOut if it did not arrive in time, NoReply for any other failure.
         """
         try:
             opened = self._opened or self._open()
@@ -74,13 +74,13 @@ class HttpClient:
             opened.pool.close()
 
     def _open(self) -> _Opened:
-        # Two threads that meet here open two pools, of which one is used; a lock could be left locked by a fork.
+        # Two threads may each open a pool here, and one of them is dropped. No lock: a fork could leave it locked.
         self._opened = opened = _Opened(Address.read(self._host), self._connections)
         return opened
 
 
 class _Opened:
-    """The connections to a host, and the deadline that they keep."""
+    """The connections to a host, and their deadline."""
 
     def __init__(self, address: Address, connections: int) -> None:
         from hogbox._http.deadline import Deadline, DeadlineBackend
@@ -160,16 +160,17 @@ def _options(address: Address, connections: int, backend: Any) -> dict[str, Any]
         "network_backend": backend,
     }
     if address.scheme == "https":
-        # Once for all connections: reading the system's certificates takes longer than a handshake.
+        # Created once for all connections: reading the system's certificates takes longer than a handshake.
         options["ssl_context"] = importlib.import_module(_LIBRARY).default_ssl_context()
     return options
 
 
-def _pool(proxy: Proxy | None, options: dict[str, Any], colour: str) -> Any:
+def _pool(proxy: Proxy | None, options: dict[str, Any], prefix: str) -> Any:
+    """A connection pool; `prefix` is "Async" for the asynchronous classes of the library."""
     library = importlib.import_module(_LIBRARY)
     if proxy is None:
-        return getattr(library, f"{colour}ConnectionPool")(**options)
-    kind = getattr(library, f"{colour}SOCKSProxy" if proxy.socks else f"{colour}HTTPProxy")
+        return getattr(library, f"{prefix}ConnectionPool")(**options)
+    kind = getattr(library, f"{prefix}SOCKSProxy" if proxy.socks else f"{prefix}HTTPProxy")
     return kind(proxy_url=proxy.url, proxy_auth=proxy.auth, **options)
 
 
@@ -182,7 +183,7 @@ def _url(address: Address, path: str) -> Any:
 def _headers(headers: Mapping[str, str], authorization: str | None) -> list[tuple[str, str]]:
     complete = {"Accept-Encoding": ACCEPTED, **headers}
     if authorization is not None:
-        # The key of a request that has one takes precedence over a proxy's password.
+        # A request's own key takes precedence over the user and password in the host's address.
         complete.setdefault("Authorization", authorization)
     return list(complete.items())
 
@@ -214,5 +215,5 @@ def _no_reply(error: Exception, seconds: float) -> NoReply:
         return error
     described = f"{type(error).__name__}: {error}".rstrip(": ")
     if isinstance(error, TimeoutError) or type(error).__name__.endswith("Timeout"):
-        return TimedOut(f"no answer within {seconds:g} s ({described})")
+        return TimedOut(f"no response within {seconds:g} s ({described})")
     return NoReply(described)

@@ -1,7 +1,7 @@
-"""Sockets that keep a deadline over everything that an exchange does on them.
+"""Sockets with one deadline for all operations of an exchange.
 
-The time-outs of HTTP libraries are for one operation: a server that sends a byte before each of them expires holds its
-client for ever. Here each operation gets what is left of the exchange's time, and names are resolved within it too.
+Time-outs of HTTP libraries apply to single operations: a server that sends a byte before each expires keeps its client
+waiting for ever. Here each operation gets the remaining time of the exchange, and so does name resolution.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from httpcore2 import (
 )
 
 _PIECE = 64 * 1024
-"""Bytes given to the operating system at once: a receiver that takes a few at a time is noticed between two pieces."""
+"""Bytes per write: the deadline is checked between two pieces, so a slow receiver can't extend it."""
 
 
 class Deadline(threading.local):
-    """The moment by which the exchange of this thread has to end, in seconds on the monotonic clock."""
+    """The monotonic time by which the exchange of this thread must end."""
 
     ends: float = float("inf")
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Give the exchange in this block a number of seconds."""
+        """Limit the exchange in this block to a number of seconds."""
         self.ends = time.monotonic() + seconds
         try:
             yield
@@ -46,7 +46,7 @@ class Deadline(threading.local):
             self.ends = float("inf")
 
     def left(self, error: type[Exception]) -> float | None:
-        """The seconds that are left. Raises the error where there are none."""
+        """The remaining seconds. Raises the error if there are none."""
         if self.ends == float("inf"):
             return None
         left = self.ends - time.monotonic()
@@ -56,7 +56,7 @@ class Deadline(threading.local):
 
 
 class DeadlineBackend(NetworkBackend):
-    """Opens connections whose every operation keeps the deadline of the thread that uses them."""
+    """Opens connections on which every operation keeps the deadline of the thread that uses them."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -70,7 +70,7 @@ class DeadlineBackend(NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        """Connect to the first of the host's addresses that answers; each has an equal share of the time left."""
+        """Connect to the first address of the host that responds; each gets an equal share of the remaining time."""
         options = list(socket_options or ())
         failure: Exception = ConnectError(f"{host} has no address")
         addresses = self._resolve(host, port)
@@ -90,7 +90,7 @@ class DeadlineBackend(NetworkBackend):
         if _is_address(host):
             return [host]
         found: SimpleQueue[list[str] | OSError] = SimpleQueue()
-        # The resolver can't be interrupted. Where it takes too long, its thread is left to end by itself.
+        # The resolver can't be interrupted. If it takes too long, its thread is left to finish by itself.
         threading.Thread(target=_look_up, args=(host, port, found), name="hogbox-resolver", daemon=True).start()
         try:
             answer = found.get(timeout=self._deadline.left(ConnectTimeout))

@@ -1,4 +1,4 @@
-"""Definitions requests: where a refresh asks for flag definitions."""
+"""Definitions requests, which fetch flag definitions for a refresh."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ DEFINITIONS_TIMEOUT: Final = 10.0
 """Seconds to wait for definitions."""
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
-"""The largest answer that is read: a project with ten thousand flags has about 10 MB of definitions."""
+"""The maximum size of a response: a project with ten thousand flags has about 10 MB of definitions."""
 
 
 class DefinitionsTransport:
-    """Asks one host for definitions. Never follows a redirect: the key is for this host only."""
+    """Fetches definitions from one host. Never follows a redirect: the key is for this host only."""
 
     def __init__(self, host: str) -> None:
         self._client = HttpClient(host, connections=1)
@@ -30,7 +30,7 @@ class DefinitionsTransport:
         self._client.close()
 
     def get(self, request: DefinitionsRequest) -> Reply:
-        """The whole answer. Raises NoReply where none came in time, or one that is too long or can't be decoded."""
+        """The complete response. Raises NoReply if there is none in time, or if it is too long or not decodable."""
         path = f"{request.path}?{request.query}"
         response = self._client.exchange("GET", path, request.headers, seconds=DEFINITIONS_TIMEOUT, limit=_MAX_BYTES)
         return Reply(response.status, response.whole_body(), response.headers.get("etag"), response.location)

@@ -1,4 +1,4 @@
-"""Flags requests: where PostHog is asked to evaluate one person's flags."""
+"""Flags requests, which have PostHog evaluate one person's flags."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hogbox._http.client import AsyncHttpClient, HttpClient
 from hogbox._wire.flags import FlagsRequest
 
 _MAX_BYTES: Final = 16 * 1024 * 1024
-"""The largest answer that is read."""
+"""The maximum size of a response."""
 
 
 class FlagsTransport:
-    """Asks one host for flags. Its connections stay open, and are not shared with the children of a fork."""
+    """Requests flags from one host. Its connections stay open, and are not shared with child processes."""
 
     def __init__(self, host: str, timeout: float) -> None:
         self._host = host
@@ -24,7 +24,7 @@ class FlagsTransport:
         self._process = os.getpid()
 
     def post(self, request: FlagsRequest) -> tuple[int, bytes]:
-        """The status and the whole body of the answer. Raises NoReply where none came in time."""
+        """The status and the complete body of the response. Raises NoReply if there is none in time."""
         response = self._connected().exchange(
             "POST", request.path, request.headers, request.body, seconds=self._timeout, limit=_MAX_BYTES
         )
@@ -51,7 +51,7 @@ class AsyncFlagsTransport:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncHttpClient] = WeakKeyDictionary()
 
     async def post(self, request: FlagsRequest) -> tuple[int, bytes]:
-        """The status and the whole body of the answer. Raises NoReply where none came in time."""
+        """The status and the complete body of the response. Raises NoReply if there is none in time."""
         response = await self._connected().exchange(
             "POST", request.path, request.headers, request.body, seconds=self._timeout, limit=_MAX_BYTES
         )

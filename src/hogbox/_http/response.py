@@ -1,4 +1,4 @@
-"""What an exchange comes to: an answer whose body is bounded, or the reason why there is none."""
+"""The result of an exchange: a response with a limited body, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from hogbox._wire.flags import CONNECTION_ERROR, TIMEOUT
 
 
 class Response(NamedTuple):
-    """An answer. The names of `headers` are in lower case; of repeated ones the last counts."""
+    """A response. The names in `headers` are in lower case; the last of repeated headers is kept."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     whole: bool
-    """Whether `body` is all of it: within the bound, and decoded as `Content-Encoding` says."""
+    """Whether `body` is complete: within the limit, and decoded according to `Content-Encoding`."""
 
     @property
     def location(self) -> str | None:
-        """Where a redirect leads; redirects are never followed."""
+        """The target of a redirect; redirects are never followed."""
         return self.headers.get("location") if 300 <= self.status < 400 else None
 
     def text(self) -> str:
-        """The body as text. PostHog writes UTF-8; other bytes are replaced, whatever charset the answer names."""
+        """The body as text. PostHog sends UTF-8; other bytes are replaced, whatever the declared charset."""
         return self.body.decode("utf-8", "replace")
 
     def whole_body(self) -> bytes:
-        """The body. Raises NoReply where it is incomplete: too long, or not decodable."""
+        """The body. Raises NoReply if it is incomplete: too long, or not decodable."""
         if not self.whole:
             encoding = self.headers.get("content-encoding", "none")
             raise NoReply(
-                f"HTTP {self.status}, and the body is too long or can't be decoded (Content-Encoding: {encoding})"
+                f"HTTP {self.status}: the body is too long or can't be decoded (Content-Encoding: {encoding})"
             )
         return self.body
 
 
 class NoReply(Exception):
-    """No answer came; the message says why."""
+    """There was no response; the message is the reason."""
 
     reason = CONNECTION_ERROR
     """The code of the wire protocol, section 6."""
 
 
 class TimedOut(NoReply):
-    """No whole answer came before the deadline."""
+    """There was no complete response before the deadline."""
 
     reason = TIMEOUT

@@ -10,10 +10,10 @@ SHORTEST: Final = 0.1
 """Seconds. Jitter spreads the retries of many workers; it must not turn one into an immediate repeat."""
 
 FIRST_HOLD: Final = 5.0
-"""Seconds, at least, between the first and the second try for a project whose token is refused."""
+"""Least number of seconds between the first and second attempt for a project with a refused token."""
 
 LONGEST_RETRY_AFTER: Final = 3600.0
-"""Seconds. Beyond this a `Retry-After` is taken for garbage and cut."""
+"""Seconds. A longer `Retry-After` is taken for a mistake and reduced to this."""
 
 
 def delay(attempt: int, *, base: float, cap: float, random: float, retry_after: float | None = None) -> float:
@@ -27,16 +27,16 @@ def delay(attempt: int, *, base: float, cap: float, random: float, retry_after: 
 
 
 def hold(attempt: int, *, cap: float, random: float, retry_after: float | None = None) -> float:
-    """Seconds to leave a project alone whose requests were refused as such for the `attempt`th time in a row (from 1).
+    """Seconds to pause a project that was refused for the `attempt`th time in a row (from 1).
 
-    A little over 5 s at first, then twice as long each time, up to `cap`: somebody has to correct something.
+    A little over 5 s at first, then twice as long each time, up to `cap`: somebody has to fix the configuration.
     """
     own = min(cap, FIRST_HOLD * 2.0 ** min(max(attempt, 1) - 1, 63) * (1 + random / 4))
     return own if retry_after is None else max(own, min(retry_after, LONGEST_RETRY_AFTER))
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:
-    """The seconds that a `Retry-After` asks for: an integer or an HTTP date. Zero, past or garbage is None."""
+    """The seconds in a `Retry-After`: an integer or an HTTP date. None for zero, the past and invalid values."""
     if header is None:
         return None
     text = header.strip()

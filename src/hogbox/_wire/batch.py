@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 PATH: Final = "/batch/"
-"""Of the analytics lane."""
+"""The path for all lanes."""
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _FASTEST: Final = 1
@@ -17,7 +17,7 @@ _WORTH_COMPRESSING: Final = 1024
 
 
 class Request(NamedTuple):
-    """A request to make: the path under the host, headers, and the body."""
+    """A request to send: path under the host, headers, body."""
 
     path: str
     headers: dict[str, str]
@@ -29,8 +29,8 @@ def batch_request(
 ) -> Request:
     """The request that delivers these encoded events, in this order.
 
-    `sent_at` is the time of this very attempt, in ISO 8601: the server corrects the sender's clock by it.
-    `historical` says that all of them are a backfill.
+    `sent_at` is the time of this attempt, in ISO 8601: the server uses it to correct for the sender's clock.
+    `historical` marks all of them as a backfill.
     """
     backfill = "true" if historical else "false"
     text = (

@@ -1,4 +1,4 @@
-"""Flag definitions over HTTP: the request for them, and what each answer means (wire protocol 7)."""
+"""Flag definitions over HTTP: the request, and the meaning of each response (wire protocol 7)."""
 
 from __future__ import annotations
 
@@ -16,86 +16,86 @@ from hogbox._wire.printable import one_line
 PATH: Final = "/flags/definitions"
 
 EMPTY: Final = '{"flags":[],"group_type_mapping":{},"cohorts":{}}'
-"""What is stored where PostHog has no definitions to give: every flag is unknown."""
+"""Stored if PostHog returns no definitions: every flag is unknown."""
 
 STALE_AFTER: Final = 300.0
-"""Seconds for which definitions stay while PostHog's cache of them is cold."""
+"""Seconds for which stored definitions are kept while PostHog's cache of them is cold."""
 
 RETRY_DELAYS: Final = (1.5, 3.0, 6.0)
-"""Seconds before each of the further tries where PostHog is busy or fails."""
+"""Seconds before each retry if PostHog is busy or failing."""
 
 _COLD: Final = "required data not found in cache"
 _EXCERPT: Final = 500
 
 Parse = Callable[[Mapping[str, Any]], object]
-"""Reads a definitions document; raises where it can't."""
+"""Parses a definitions document; raises if it can't."""
 
 
 class Status(StrEnum):
-    """What became of a refresh."""
+    """The status of a refresh."""
 
     UPDATED = "updated"
     """PostHog's definitions are stored."""
 
     UNCHANGED = "unchanged"
-    """What is stored is what PostHog has."""
+    """The stored definitions are current."""
 
     SKIPPED = "skipped"
-    """Nothing was asked for; the reason says why."""
+    """No request was sent; see the reason."""
 
     EMPTY = "empty"
-    """PostHog's cache is cold, and nothing fresh enough is stored: now no flag is known."""
+    """PostHog's cache is cold, and the stored definitions are too old: no flag is known now."""
 
     STALE = "stale"
-    """PostHog's cache is cold: what is stored stays."""
+    """PostHog's cache is cold: the stored definitions are kept."""
 
     ERROR = "error"
-    """It failed; the reason says how."""
+    """It failed; see the reason."""
 
 
 class Reason(StrEnum):
-    """Why a refresh failed or was skipped, or why stale definitions stay."""
+    """Why a refresh failed or was skipped, or why stale definitions are kept."""
 
     MISSING_KEYS = "missing-keys"
     """There is no project token, or no key for definitions."""
 
     DISABLED = "disabled"
-    """hogbox is switched off, or its polling is."""
+    """hogbox or its polling is disabled."""
 
     NOT_DUE = "not-due"
-    """PostHog was asked less than an interval ago."""
+    """The last request was less than one interval ago."""
 
     FETCH_FAILED = "fetch-failed"
-    """No answer came."""
+    """There was no response."""
 
     AUTH = "auth"
     """PostHog refuses the key."""
 
     QUOTA = "quota"
-    """The project's quota of flag requests is used up: now no flag is known."""
+    """The project's quota of flag requests is exceeded: no flag is known now."""
 
     RATE_LIMITED = "rate-limited"
     """Too many requests."""
 
     UNEXPECTED_STATUS = "unexpected-status"
-    """An answer that hogbox does not know."""
+    """The response has a status that hogbox does not know."""
 
     PARSE_FAILED = "parse-failed"
-    """The answer is not JSON."""
+    """The response is not JSON."""
 
     INVALID_SHAPE = "invalid-shape"
-    """The answer is JSON, but no definitions that hogbox can read."""
+    """The response is JSON, but does not contain definitions that hogbox can read."""
 
     TOO_LARGE = "too-large"
-    """The database does not take definitions of this size."""
+    """The definitions are too large for the database."""
 
     KEPT_STALE = "kept-stale"
-    """PostHog's cache is cold for long, and the definitions stay because `keep_stale_definitions` says so."""
+    """PostHog's cache has been cold for long, and the definitions are kept because of `keep_stale_definitions`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DefinitionsRequest:
-    """A request to make: path and query under the host, and headers, which hold the key."""
+    """A request to send: path and query under the host, and headers, which contain the key."""
 
     path: str
     query: str
@@ -104,7 +104,7 @@ class DefinitionsRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came. `location` is where it redirects to."""
+    """A raw response. `location` is its redirect target."""
 
     status: int
     body: bytes = b""
@@ -122,7 +122,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An interpreted answer: what became of the refresh, in a sentence too, and what to store, if anything."""
+    """An interpreted response: the status of the refresh, its description, and what to store, if anything."""
 
     status: Status
     reason: Reason | None = None
@@ -132,20 +132,20 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What an answer means depends on these."""
+    """The context that the meaning of a response depends on."""
 
     asked_for_change: bool
-    """Whether the request carried the ETag of what is stored."""
+    """Whether the request included the ETag of the stored definitions."""
     stored_age: float | None
-    """Seconds since PostHog last said that what is stored is right; None where nothing is stored."""
+    """Seconds since PostHog last confirmed the stored definitions; None if nothing is stored."""
     keep_stale: bool = False
-    """Whether to keep the last good definitions however long PostHog's cache is cold."""
+    """Whether to keep the last good definitions no matter how long PostHog's cache is cold."""
     hide: tuple[str, ...] = ()
-    """Texts that no sentence may show: the token and the key."""
+    """Secrets to remove from descriptions: the token and the key."""
 
 
 def definitions_request(token: str, key: Secret, etag: str | None, *, user_agent: str) -> DefinitionsRequest:
-    """The request for a project's definitions, or, with an ETag, for those that differ from what it stands for."""
+    """The request for a project's definitions; with an ETag, only if they have changed since."""
     headers = {"Authorization": f"Bearer {key.reveal()}", "User-Agent": user_agent}
     if etag is not None:
         headers["If-None-Match"] = etag
@@ -153,7 +153,7 @@ def definitions_request(token: str, key: Secret, etag: str | None, *, user_agent
 
 
 def retry_delays(override: str | None) -> tuple[float, ...]:
-    """The seconds before each further try. `override`, where it is a number of milliseconds, replaces each."""
+    """The seconds before each retry. `override`, if it is a number of milliseconds, replaces each."""
     try:
         milliseconds = float(override or "")
     except ValueError:
@@ -164,12 +164,12 @@ def retry_delays(override: str | None) -> tuple[float, ...]:
 
 
 def worth_retrying(reply: Reply) -> bool:
-    """Whether the same request may fare better in a moment."""
+    """Whether the same request may succeed in a moment."""
     return reply.status == 429 or reply.status >= 500
 
 
 def readable(data: str, parse: Parse) -> bool:
-    """Whether definitions that are stored can be read."""
+    """Whether stored definitions can be parsed."""
     try:
         parse(json.loads(data))
     except Exception:  # whatever goes wrong in reading them
@@ -178,28 +178,28 @@ def readable(data: str, parse: Parse) -> bool:
 
 
 def no_reply(error: str, around: Circumstances) -> Finding:
-    """The finding where no answer came."""
+    """The finding if there was no response."""
     return Finding(Status.ERROR, Reason.FETCH_FAILED, f"PostHog can't be reached: {_shown(error, around.hide)}")
 
 
 def interpret(reply: Reply, around: Circumstances, parse: Parse) -> Finding:
-    """What the last answer means. `parse` decides which definitions can be read: only those are ever stored."""
+    """The meaning of the last response. `parse` decides which definitions can be read: only those are ever stored."""
     match reply.status:
         case 200:
             return _read(reply, parse, around)
         case 304 if around.asked_for_change:
             return Finding(Status.UNCHANGED)
         case 401 | 403:
-            need = "the key for definitions needs the right to read this project's flags (feature_flag:read)"
-            return Finding(Status.ERROR, Reason.AUTH, f"{_said(reply, around)}; {need}")
+            need = "the key for definitions needs the scope feature_flag:read for this project"
+            return Finding(Status.ERROR, Reason.AUTH, f"{_excerpt(reply, around)}; {need}")
         case 402:
-            said = f"the quota of flag requests is used up, no flag is known until it is raised: {_said(reply, around)}"
-            return Finding(Status.ERROR, Reason.QUOTA, said, Snapshot(EMPTY, None))
+            quota = f"quota of flag requests exceeded, no flag is known until it is raised: {_excerpt(reply, around)}"
+            return Finding(Status.ERROR, Reason.QUOTA, quota, Snapshot(EMPTY, None))
         case 429:
-            return Finding(Status.ERROR, Reason.RATE_LIMITED, _said(reply, around))
+            return Finding(Status.ERROR, Reason.RATE_LIMITED, _excerpt(reply, around))
         case 503 if _COLD in _text(reply.body).casefold():
             return _cold(around)
-    return Finding(Status.ERROR, Reason.UNEXPECTED_STATUS, _said(reply, around))
+    return Finding(Status.ERROR, Reason.UNEXPECTED_STATUS, _excerpt(reply, around))
 
 
 def _read(reply: Reply, parse: Parse, around: Circumstances) -> Finding:
@@ -207,34 +207,34 @@ def _read(reply: Reply, parse: Parse, around: Circumstances) -> Finding:
         text = reply.body.decode("utf-8-sig")
         document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        detail = f"the definitions are not JSON ({_shown(str(error), around.hide)}): {_said(reply, around)}"
+        detail = f"the definitions are not JSON ({_shown(str(error), around.hide)}): {_excerpt(reply, around)}"
         return Finding(Status.ERROR, Reason.PARSE_FAILED, detail)
     try:
         if not isinstance(document, dict) or "flags" not in document:
-            raise ValueError("there are no flags in them")
+            raise ValueError("they contain no flags")
         parse(document)
     except Exception as error:  # whatever goes wrong in reading them: the ones that can be read stay
-        detail = f"the definitions can't be read ({_shown(str(error), around.hide)}): {_said(reply, around)}"
+        detail = f"the definitions can't be read ({_shown(str(error), around.hide)}): {_excerpt(reply, around)}"
         return Finding(Status.ERROR, Reason.INVALID_SHAPE, detail)
     return Finding(Status.UPDATED, store=Snapshot(text, _sendable(reply.etag)))
 
 
 def _cold(around: Circumstances) -> Finding:
-    """PostHog's cache holds nothing, or the project never had a flag: the two can't be told apart."""
+    """PostHog's cache is empty, or the project never had a flag: the responses are the same."""
     cold = "PostHog's cache of the definitions is cold, or the project has no flags"
     if around.stored_age is None:
         return Finding(Status.EMPTY, None, f"{cold}: none are stored", Snapshot(EMPTY, None))
     if around.stored_age <= STALE_AFTER:
-        return Finding(Status.STALE, None, f"{cold}: what is stored stays for now")
+        return Finding(Status.STALE, None, f"{cold}: the stored definitions are kept for now")
     if around.keep_stale:
-        old = f"what is stored stays, though it is {around.stored_age:.0f} s old, as keep_stale_definitions asks"
+        old = f"keep_stale_definitions keeps the stored ones, which are {around.stored_age:.0f} s old"
         return Finding(Status.STALE, Reason.KEPT_STALE, f"{cold}: {old}")
-    old = f"what is stored is {around.stored_age:.0f} s old, so that no flag is known now"
+    old = f"the stored ones are {around.stored_age:.0f} s old, so no flag is known now"
     return Finding(Status.EMPTY, None, f"{cold}: {old}", Snapshot(EMPTY, None))
 
 
-def _said(reply: Reply, around: Circumstances) -> str:
-    """The answer in a line, for people: its status, the beginning of its body, where it redirects to."""
+def _excerpt(reply: Reply, around: Circumstances) -> str:
+    """The response in one line: its status, the beginning of its body, its redirect target."""
     where = f" (redirects to {_shown(reply.location, around.hide)})" if reply.location else ""
     body = _shown(_text(reply.body), around.hide)
     return f"HTTP {reply.status}: {body}{where}" if body else f"HTTP {reply.status}{where}"
@@ -249,7 +249,7 @@ def _text(body: bytes) -> str:
 
 
 def _sendable(etag: str | None) -> str | None:
-    """The ETag exactly as it came, where it can be sent back so."""
+    """The unmodified ETag, if it can be sent back unmodified."""
     return etag if etag and all(" " <= character <= "~" for character in etag) else None
 
 

@@ -1,4 +1,4 @@
-"""Flags evaluated by PostHog, `POST /flags/?v=2`: the request, and what the answer says (wire protocol 6)."""
+"""Flags evaluated by PostHog, `POST /flags/?v=2`: the request and the response (wire protocol 6)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hogbox._wire.printable import one_line
 PATH: Final = "/flags/?v=2"
 
 RETRY_DELAY: Final = 0.3
-"""Seconds before the first further try; doubles with every one."""
+"""Seconds before the first retry; doubles with each."""
 
 ERRORS_WHILE_COMPUTING: Final = "errors_while_computing_flags"
 FLAG_MISSING: Final = "flag_missing"
@@ -27,7 +27,7 @@ _EXCERPT: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class FlagsRequest:
-    """A request to make: path under the host, body, headers."""
+    """A request to send: path under the host, body, headers."""
 
     path: str
     body: bytes
@@ -40,13 +40,13 @@ class FlagRecord:
 
     key: str
     value: bool | str | None
-    """True, False, the key of a variant, or None where PostHog could not tell."""
+    """True, False, the key of a variant, or None if PostHog could not evaluate the flag."""
     reason: str | None = None
-    """The code of what decided, such as `"condition_match"`."""
+    """PostHog's reason code, such as `"condition_match"`."""
     condition_index: int | None = None
-    """The condition that decided, from 0."""
+    """The index of the condition that decided, from 0."""
     description: str | None = None
-    """What decided, for people."""
+    """The reason in words."""
     id: int | None = None
     version: int | None = None
     has_experiment: bool | None = None
@@ -56,7 +56,7 @@ class FlagRecord:
 
 @dataclass(frozen=True, slots=True)
 class FlagsAnswer:
-    """What PostHog said of one person's flags."""
+    """PostHog's results for one person's flags."""
 
     flags: Mapping[str, FlagRecord] = field(default_factory=dict)
     errors: bool = False
@@ -68,7 +68,7 @@ class FlagsAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no answer: a code of the wire protocol, and a sentence for people."""
+    """Why there is no result: a code of the wire protocol, and a description."""
 
     reason: str
     detail: str
@@ -87,7 +87,7 @@ def flags_request(
     sent_at: str,
     user_agent: str,
 ) -> FlagsRequest:
-    """The request for one person's flags, or for some of them. The values must be JSON's already."""
+    """The request for one person's flags, or for some of them. Values must already be JSON types."""
     given_groups = dict(groups or {})
     known = {name: {"$group_key": key, **(group_properties or {}).get(name, {})} for name, key in given_groups.items()}
     body: dict[str, Any] = {
@@ -98,7 +98,7 @@ def flags_request(
         "group_properties": {**(group_properties or {}), **known},
         "device_id": device_id,
         "geoip_disable": disable_geoip,
-        # Without it PostHog guesses by the User-Agent, and leaves flags for servers out where it does not know it.
+        # Without it PostHog guesses from the User-Agent, and omits server-side flags if it does not recognise it.
         "evaluation_runtime": "server",
         "sent_at": sent_at,
     }
@@ -109,26 +109,26 @@ def flags_request(
 
 
 def worth_retrying(status: int) -> bool:
-    """Whether the same request may fare better in a moment; not so where PostHog is busy (6.4)."""
+    """Whether the same request may succeed in a moment; not if PostHog is busy (6.4)."""
     return status in _RETRIED
 
 
 def read_answer(status: int, body: bytes, hide: Iterable[str] = ()) -> FlagsAnswer | Failure:
-    """What an answer says, in any of the shapes that PostHog has had."""
+    """The parsed response, in any format that PostHog has used."""
     if status != 200:
         return Failure(f"api_error_{status}", f"HTTP {status}: {_shown(body, hide)}".rstrip(": "))
     try:
         document = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return Failure(UNKNOWN_ERROR, f"the answer is not JSON: {_shown(body, hide)}")
+        return Failure(UNKNOWN_ERROR, f"the response is not JSON: {_shown(body, hide)}")
     if not isinstance(document, dict):
-        return Failure(UNKNOWN_ERROR, f"the answer is no object: {_shown(body, hide)}")
+        return Failure(UNKNOWN_ERROR, f"the response is not a JSON object: {_shown(body, hide)}")
     limited = document.get("quotaLimited")
     if isinstance(limited, list) and "feature_flags" in limited:
-        return Failure(QUOTA_LIMITED, "the project's quota of flag requests is used up")
+        return Failure(QUOTA_LIMITED, "the project's quota of flag requests is exceeded")
     flags = _flags(document)
     if flags is None:
-        return Failure(UNKNOWN_ERROR, f"there are no flags in the answer: {_shown(body, hide)}")
+        return Failure(UNKNOWN_ERROR, f"the response contains no flags: {_shown(body, hide)}")
     return FlagsAnswer(
         flags,
         document.get("errorsWhileComputingFlags") is True,
@@ -177,14 +177,14 @@ def _flag(key: str, record: Mapping[str, Any]) -> FlagRecord:
 
 
 def _new_value(value: Any, payload: Any) -> tuple[bool | str | None, Any]:
-    """The value and payload of the newer form: a number or an object is a flag that is on, with it as the payload."""
+    """The value and payload in the newer format, in which a number or object means on, with itself as the payload."""
     if value is None or isinstance(value, bool | str):
         return _value(value), payload
     return True, value
 
 
 def _value(value: Any) -> bool | str | None:
-    """A flag's value; what is none counts as unknown, which spoils this flag only."""
+    """A flag's value; an invalid one counts as unknown, which affects only this flag."""
     return value if isinstance(value, bool) or (isinstance(value, str) and value) else None
 
 

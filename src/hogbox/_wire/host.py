@@ -69,14 +69,14 @@ def require_token(token: str | None) -> str:
     if not trimmed:
         raise ConfigurationError(
             "no project token: pass project_token=... or set POSTHOG_PROJECT_TOKEN (it starts with phc_); "
-            "PostHog(disabled=True) captures nothing and needs none"
+            "PostHog(disabled=True) captures nothing and needs no token"
         )
     if trimmed.startswith(("phx_", "phs_")):
         raise ConfigurationError(
             "the project token is a secret key (phx_ or phs_): pass the project's public token, which starts with phc_"
         )
     if len(trimmed) > MAX_TOKEN_BYTES or not trimmed.isascii() or "\0" in trimmed:
-        raise ConfigurationError(f"the project token {shorten(trimmed)} is not one: at most 64 ASCII characters")
+        raise ConfigurationError(f"the project token {shorten(trimmed)} is invalid: at most 64 ASCII characters")
     return trimmed
 
 

@@ -1,4 +1,4 @@
-"""The key for definitions: a secret that never shows (P9)."""
+"""The key for flag definitions: a secret that is never printed (P9)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Final, NoReturn
 from hogbox.errors import ConfigurationError
 
 PROJECT_SECRET: Final = "phs_"  # noqa: S105 - the beginning of every such key
-"""How a project's secret key begins: the kind that is meant for this."""
+"""Prefix of a project's secret key, the intended kind."""
 
 PERSONAL: Final = "phx_"
-"""How a personal key begins: it works, and opens more than it has to."""
+"""Prefix of a personal key, which works but gives access to more than necessary."""
 
 PROJECT_TOKEN: Final = "phc_"  # noqa: S105 - the beginning of a public token
 LONGEST: Final = 256
 
 
 class Secret:
-    """A text that no repr, log, format or pickle shows. `reveal` is for the request that needs it."""
+    """Text that never appears in a repr, log, format or pickle. `reveal` is for the request that needs it."""
 
     __slots__ = ("_text",)
 
@@ -38,13 +38,13 @@ class Secret:
         return hash(self._text)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not to be stored")
+        raise TypeError("a secret can't be pickled")
 
 
 def read_key(text: str | None) -> Secret | None:
-    """The key for definitions, trimmed; None where none is given.
+    """The key for definitions, trimmed; None if none is given.
 
-    Raises ConfigurationError, which does not show it, for what cannot be one.
+    Raises ConfigurationError, without the key in its message, for an invalid one.
     """
     key = (text or "").strip()
     if not key:
@@ -56,15 +56,15 @@ def read_key(text: str | None) -> Secret | None:
         )
     if len(key) > LONGEST or not all("!" <= character <= "~" for character in key):
         raise ConfigurationError(
-            f"the key for flag definitions is not one: at most {LONGEST} printable ASCII characters without blanks; "
-            "mend personal_api_key=... or POSTHOG_PERSONAL_API_KEY"
+            f"the key for flag definitions is invalid: at most {LONGEST} printable ASCII characters without spaces; "
+            "correct personal_api_key=... or POSTHOG_PERSONAL_API_KEY"
         )
     return Secret(key)
 
 
 def objection(key: Secret) -> str | None:
-    """What is to be said against using this key though it may work, or None."""
+    """A warning about using this key although it may work, or None."""
     if key.reveal().startswith(PROJECT_SECRET):
         return None
     kind = "a personal one (phx_)" if key.reveal().startswith(PERSONAL) else "not a project's secret key (phs_)"
-    return f"the key for flag definitions is {kind}: it may open more than this project's flags, a phs_ key does not"
+    return f"the key for flag definitions is {kind}: it may give access to more than this project's flags; use phs_"

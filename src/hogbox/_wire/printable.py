@@ -1,4 +1,4 @@
-"""Printable: texts of others without the characters that a terminal or a reader of logs would obey."""
+"""Printable: text from elsewhere without the characters that a terminal or a log viewer would interpret."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _OBEYED: Final = re.compile(
 
 
 def printable(text: str) -> str:
-    """The text with U+FFFD for each control character but tabulator and newline."""
+    """The text with U+FFFD in place of each control character except tab and newline."""
     return _OBEYED.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def one_line(text: object, most: int | None = None, hide: Iterable[str] = ()) -> str:
-    """The same on one line, without what is to be hidden; the first `most` characters.
+    """The same on one line, with the secrets in `hide` replaced; the first `most` characters.
 
-    For an answer's excerpt, a database's error, a name in a line of the log: nothing in it looks like another line.
+    For an excerpt of a response, a database error, a name in a log line: nothing in it can look like another line.
     """
     shown = str(text)
     for secret in hide:
@@ -33,7 +33,12 @@ def one_line(text: object, most: int | None = None, hide: Iterable[str] = ()) ->
     return " ".join(printable(shown.replace("\r\n", "\n")).split())[:most]
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 event`, `2 events`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def json_text(document: Any, indent: int | None = None) -> str:
-    """JSON for a terminal: text as it is, but control characters are escaped, those too that JSON allows."""
+    """JSON for a terminal: text as it is, with every control character escaped, even where JSON allows it."""
     text = json.dumps(document, indent=indent, ensure_ascii=False)
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,4 +1,4 @@
-"""Tracing headers, by which a frontend says whose request it is; what events tell of a request (wire protocol 9)."""
+"""Tracing headers, which identify the frontend's user; event properties of a request (wire protocol 9)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def clean_header(value: object) -> str | None:
-    """A header's value without control characters and blanks around it, cut to 1,000 characters; None where it is none.
+    """A header's value, stripped, without control characters, truncated to 1,000 characters; None if nothing is left.
 
-    Of several values the first that is text counts.
+    If there are several values, the first string is used.
     """
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         value = next((one for one in value if isinstance(one, str)), None)
@@ -36,9 +36,9 @@ def request_properties(
     user_agent: str | None = None,
     ip: str | None = None,
 ) -> dict[str, Any]:
-    """What events tell of a request; what is not known is left out. The path is that without a query.
+    """The event properties of a request; unknown ones are left out. `path` has no query.
 
-    The query of `url` is left out unless `url_query`: it may hold tokens of sign-ins and resets, and names of people.
+    The query of `url` is removed unless `url_query`: it may contain login or reset tokens, and names of people.
     """
     known = {
         "$current_url": url if url is None or url_query else re.split(r"[?#]", url, maxsplit=1)[0],

@@ -1,7 +1,7 @@
-"""What the server's answer to a capture request means for its events (docs/explanation/answers.md).
+"""Verdict: the meaning of the server's response to a capture request for its events (docs/explanation/answers.md).
 
-Many things answer in PostHog's place: proxies, firewalls, captive portals, the server of a wrong address. So a success
-counts only in PostHog's form, and an event is accused only in PostHog's words.
+Others may respond in PostHog's place: proxies, firewalls, captive portals, the server at a wrong address. So a response
+counts as success only in PostHog's format, and as a refusal of an event only with PostHog's own message.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ _TOO_MANY: Final = 429
 _NO_CONTENT: Final = 204
 
 _HELD: Final = {401: "token", 402: "quota", 403: "token", 404: "address"}
-"""The answers that concern a whole project, and what each of them refuses."""
+"""The statuses that concern a whole project, and what each of them refuses."""
 
 _EXCERPT: Final = 300
 _JSON_BEGINS: Final = tuple('{["0123456789-tfn')
 
 _OF_AN_EVENT: Final = ("failed to parse request", "event submitted with")
 _OF_ITS_SIZE: Final = "maximum event size exceeded"
-"""How PostHog's plain texts begin that concern an event of the request (wire protocol 3.3)."""
+"""The beginnings of PostHog's plain-text messages about an event of the request (wire protocol 3.3)."""
 
 _VALIDATION: Final = "validation_error"
-"""The `type` in the JSON of older servers that refuse an event."""
+"""The `type` in the JSON with which older servers refuse an event."""
 
 
 class Verdict(Enum):
-    """What becomes of the events of a request."""
+    """What happens to the events of a request."""
 
     DELIVERED = "delivered"
-    """They are with PostHog."""
+    """PostHog has accepted them."""
 
     RETRY = "retry"
-    """Nothing says that they are wrong: the same again, later."""
+    """The events are not at fault: send them again later."""
 
     TOO_LARGE = "too large"
-    """Smaller requests."""
+    """Send them in smaller requests."""
 
     REFUSED = "refused"
-    """At least one of them is poison: find it, set it aside."""
+    """At least one of them is poison: find it and make it a dead letter."""
 
     KEY_REFUSED = "key refused"
     """The project's token, its quota or the address is wrong, not the events: hold the project back."""
@@ -57,9 +57,9 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A judged answer. `status` is None where none came; `reason` is for people; `retry_after` is in seconds.
+    """A response with its verdict. `status` is None without a response; `reason` is text; `retry_after` in seconds.
 
-    `accuses`: it is in PostHog's own words about an event, so that an event which was sent alone is a dead letter.
+    `accuses`: PostHog's own message refuses an event, so an event that was sent alone becomes a dead letter.
     """
 
     verdict: Verdict
@@ -70,17 +70,17 @@ class Answer:
 
     @property
     def rate_limited(self) -> bool:
-        """It is about the number of requests, and about no event at all."""
+        """Whether it concerns the number of requests and not the events."""
         return self.status == _TOO_MANY
 
     @property
     def may_accuse(self) -> bool:
-        """The status is one for bad events, in words that are not PostHog's."""
+        """Whether the status is one for bad events, although the message is not PostHog's."""
         return self.status in (_BAD_REQUEST, _TOO_LARGE, _UNPROCESSABLE)
 
 
 def judge(status: int, body: str = "", retry_after: float | None = None, content_type: str | None = None) -> Answer:
-    """The answer with this status, plain-text body, parsed `Retry-After` and `Content-Type`, judged."""
+    """The verdict on a response with this status, body, parsed `Retry-After` and `Content-Type`."""
     detail = one_line(body, _EXCERPT)
     reason = f"HTTP {status}: {detail}" if detail else f"HTTP {status}"
     if not 200 <= status < 300:
@@ -92,12 +92,12 @@ def judge(status: int, body: str = "", retry_after: float | None = None, content
 
 
 def no_answer(error: str) -> Answer:
-    """The transport failed; whether the server took the events is unknown, so they are sent again."""
+    """The verdict if the transport failed: the server may or may not have the events, so they are sent again."""
     return Answer(Verdict.RETRY, None, one_line(error))
 
 
 def what_is_refused(status: int | None) -> str | None:
-    """What an answer with this status refuses of a project: "token", "quota" or "address"; None for other answers."""
+    """What a response with this status refuses: a project's "token", "quota" or "address"; None for other statuses."""
     return None if status is None else _HELD.get(status)
 
 
@@ -106,12 +106,12 @@ def _verdict(status: int, *, accuses: bool) -> Verdict:
         return Verdict.KEY_REFUSED
     if status == _TOO_LARGE:
         return Verdict.TOO_LARGE
-    # All others are of a server or a proxy that fails, or of a wrong POSTHOG_HOST: the events wait for a correction.
+    # All others come from a failing server or proxy, or from a wrong POSTHOG_HOST: the events wait until it is fixed.
     return Verdict.REFUSED if accuses else Verdict.RETRY
 
 
 def _accuses(status: int, body: str) -> bool:
-    """Whether the refusal is about an event, in PostHog's words: anything else may be said of every request alike."""
+    """Whether the refusal is PostHog's message about an event: any other may be the response to every request."""
     text = body.lstrip()
     if status == _TOO_LARGE:
         return text.startswith(_OF_ITS_SIZE)
@@ -121,13 +121,13 @@ def _accuses(status: int, body: str) -> bool:
 
 
 def _is_success(status: int, body: str) -> bool:
-    """Whether it is PostHog's: `{"status":"Ok"}`, of older servers `{"status":1}`, or 204 (wire protocol 3.2)."""
+    """Whether it is PostHog's format: `{"status":"Ok"}`, formerly `{"status":1}`, or 204 (wire protocol 3.2)."""
     if status == _NO_CONTENT:
         return not body.strip()
     answer = _json_object(body)
     stated = answer.get("status")
-    said_ok = stated == 1 or (isinstance(stated, str) and stated.lower() == "ok")
-    return said_ok or isinstance(answer.get("quota_limited"), list)
+    is_ok = stated == 1 or (isinstance(stated, str) and stated.lower() == "ok")
+    return is_ok or isinstance(answer.get("quota_limited"), list)
 
 
 def _json_object(body: str) -> Mapping[str, Any]:
@@ -143,5 +143,5 @@ def _foreign(status: int, body: str, detail: str, content_type: str | None) -> s
     what = kind or ("other text" if body.strip() else "nothing")
     if kind.endswith("json"):
         what = "other JSON" if body.lstrip()[:1] in _JSON_BEGINS else "text that is not JSON"
-    told = f" ({detail})" if detail else ""
-    return f"HTTP {status}: answered with {what}, not with PostHog's JSON: check POSTHOG_HOST{told}"
+    excerpt = f" ({detail})" if detail else ""
+    return f"HTTP {status}: the response is {what}, not PostHog's JSON: check POSTHOG_HOST{excerpt}"

@@ -1,1 +1,1 @@
-"""What a worker is made of: leases on shards, senders that deliver, the poller of flag definitions."""
+"""The parts of a worker: leases on shards, senders that deliver, the poller of flag definitions."""

@@ -1,6 +1,6 @@
-"""Exposures: of the events that say the same, one is sent.
+"""Exposures: of several identical ones, only the first is sent.
 
-Callers write them without agreeing with each other. The person's shard has one owner, so that here it can be decided.
+Callers write them without coordination. A person's shard has one owner, so duplicates can be removed here.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from hogbox._events.exposure import exposure_id_of
 from hogbox._store.delivery import DeliveryStore, Fences
 from hogbox._store.exposure import ClaimStore
 from hogbox._wire.host import shorten
+from hogbox._wire.printable import counted
 from hogbox.telemetry import REPEATED, EventsSettled, Telemetry
 
 log = logging.getLogger("hogbox.delivery")
 
 
 class Exposures:
-    """Takes repeated exposures out of what is to be sent. Safe to use from several threads."""
+    """Removes repeated exposures from the events to send. Safe to use from several threads."""
 
     def __init__(self, store: DeliveryStore, claims: ClaimStore, telemetry: Telemetry) -> None:
         self._store = store
@@ -29,9 +30,9 @@ class Exposures:
         self._telemetry = telemetry
 
     def without_repeats(self, rows: Sequence[Waiting], fences: Fences) -> list[Waiting]:
-        """The rows to send, in order, exposures among the ordinary events; repeats are settled.
+        """The rows to send, in order, with exposures as ordinary events; repeats are settled.
 
-        Raises LeaseLost, and what the database raises.
+        Raises LeaseLost, and errors of the database.
         """
         named = {row.id: exposure_id_of(row.project, row.payload) for row in rows if row.lane == EXPOSURES}
         if not named:
@@ -48,5 +49,5 @@ class Exposures:
     def _drop(self, repeats: Sequence[Waiting], fences: Fences) -> None:
         self._store.settle(repeats, fences)
         for project, events in Counter(row.project for row in repeats).items():
-            log.debug("%d repeated exposures of project %s are not sent", events, shorten(project))
+            log.debug("%s of project %s not sent", counted(events, "repeated exposure"), shorten(project))
             self._telemetry.emit(EventsSettled(shorten(project), REPEATED, events, None))

@@ -1,4 +1,4 @@
-"""Failures: what becomes of the events of a request that failed, of their project, and of everybody else's events."""
+"""Failures: decides what happens to the events of a failed request, to their project, and to all other events."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from hogbox._worker.turn import Shared, Turn
 log = logging.getLogger("hogbox.delivery")
 
 _PATIENCE: Final = 3
-"""Attempts of a project before its requests get narrower; an outage of seconds changes nothing."""
+"""Failed attempts of a project before its requests become narrower, so that a short outage changes nothing."""
 
 _PATIENCE_IF_REFUSED: Final = 1
-"""The same where the project is refused: its first pause is longer."""
+"""The same if PostHog refuses the project; fewer, because its first pause is longer."""
 
 _TWICE: Final = 2
-"""Lone failures with a status for bad events, in words that are not PostHog's, of an event while others pass."""
+"""Failures of an event sent alone, with a status for bad events but no PostHog message, while others are accepted."""
 
 _REFUSED: Final = {
-    "token": "PostHog refuses the token %s of a project (%s): %s; correct the project or its token",
-    "quota": "PostHog refuses the events of project %s, whose quota is used up (%s): %s; raise the quota",
-    "address": "PostHog does not take events at this address, for project %s (%s): %s; correct POSTHOG_HOST",
+    "token": "PostHog refuses the project token %s (%s): %s; fix the project or its token",
+    "quota": "PostHog refuses the events of project %s: quota exceeded (%s): %s; raise the quota",
+    "address": "PostHog accepts no events at this address, for project %s (%s): %s; fix POSTHOG_HOST",
 }
 
 
 class Failures:
-    """Acts on requests that failed. One instance serves all senders of a worker."""
+    """Handles failed requests. One instance serves all senders of a worker."""
 
     def __init__(
         self, store: DeliveryStore, settings: DeliverySettings, shared: Shared, settlement: Settlement
@@ -50,7 +50,7 @@ class Failures:
         self._settlement = settlement
 
     def act(self, pending: tuple[Part, ...], turn: Turn, answer: Answer, began: float) -> tuple[Part, ...]:
-        """What is left to send of a batch whose first part failed; nothing where the project is put off."""
+        """The parts still to send of a batch after its first part failed; none if the project is put off."""
         rows = pending[0].rows
         project, alone = rows[0].project, len(rows) == 1
         failure = Failure(
@@ -64,7 +64,7 @@ class Failures:
         with self._shared.lock:
             known = alone and self._shared.suspects.is_accused(rows[0].id)
             if known and not self._shared.courses.attempts(project):
-                # The others of its project go on: that it fails again says nothing new about them.
+                # Other events of the project are sent as before: another failure of this one is no news about them.
                 accused, pause = True, False
             else:
                 accused, pause = self._shared.courses.judge(project, failure)
@@ -80,7 +80,7 @@ class Failures:
         return after(answer.verdict, pending).pending
 
     def _failed_alone(self, row: Waiting, turn: Turn, answer: Answer, *, accused: bool) -> None:
-        """Count it; give the event up where a limit says so, or where the answer is about it; else it waits."""
+        """Count the failure; give the event up if it reached a limit or the response blames it; otherwise it waits."""
         with self._shared.lock:
             passes = self._shared.courses.passes(row.project)
             suspect = self._shared.suspects.fail(row, passes, turn.attempts[row.shard])
@@ -90,30 +90,34 @@ class Failures:
         if accused:
             self._put_off_event(row, answer, suspect.attempts)
         if accused or self._settings.max_attempts:
-            which = f"event {row.uuid or f'in row {row.id}'} fails alone"
-            self._store.postpone([row.shard], turn.fences, 0.0, f"{which}, other events pass: {answer.reason}")
+            which = f"event {row.uuid or f'in row {row.id}'} fails while other events are accepted"
+            self._store.postpone([row.shard], turn.fences, 0.0, f"{which}: {answer.reason}")
             turn.attempts[row.shard] += 1
 
     def _why_given_up(self, suspect: Suspect, answer: Answer, passes: int) -> str | None:
-        """A refused token, quota or address accuses no event until others pass; neither does a foreign 400 or 413."""
+        """The reason to give an event up, or None.
+
+        A refused token, quota or address does not count against an event until others are accepted; nor does a 400 or
+        413 that is not PostHog's.
+        """
         attempts, most = suspect.attempts, self._settings.max_attempts
         confirmed = passes > suspect.passes
         if 0 < most <= attempts and (confirmed or answer.verdict is not Verdict.KEY_REFUSED):
             return f"given up after {attempts} attempts: {answer.reason}"
         if answer.may_accuse and confirmed and attempts >= _TWICE:
-            return f"refused alone {attempts} times, while other events pass: {answer.reason}"
+            return f"refused alone {attempts} times while other events are accepted: {answer.reason}"
         return None
 
     def _put_off_event(self, row: Waiting, answer: Answer, attempt: int) -> None:
-        """Leave an event alone, and with it the later ones of its person; nobody else waits."""
+        """Put off an event, and the later ones of its person; all others are sent."""
         base, cap = self._settings.retry_base_seconds, self._settings.key_refused_cap_seconds
         seconds = delay(attempt, base=base, cap=cap, random=random(), retry_after=answer.retry_after)  # noqa: S311
         with self._shared.lock:
             first = self._shared.suspects.put_off(row.id, time.monotonic() + seconds)
         if first:
             log.warning(
-                "event %s of project %s fails alone, while other events pass (%s): it is tried again by itself, and "
-                "later events of the same distinct id wait for it",
+                "event %s of project %s fails while other events are accepted (%s): it is retried alone, and later "
+                "events of the same distinct id wait for it",
                 row.uuid or f"in row {row.id}",
                 shorten(row.project),
                 answer.reason,
@@ -121,9 +125,9 @@ class Failures:
             )
 
     def _step_aside(self, row: Waiting, answer: Answer) -> None:
-        """Leave out an event that failed alone again, until after the next attempt of its project.
+        """Skip an event that failed alone again until after the next attempt of its project.
 
-        No other one was to be tried, where a read is full of what waits behind it.
+        Otherwise, if a read is full of events that wait behind this one, no other event would be tried.
         """
         with self._shared.lock:
             seconds = 2 * self._pause(answer, self._shared.courses.attempts(row.project) + 1)
@@ -131,7 +135,7 @@ class Failures:
                 self._shared.suspects.put_off(row.id, time.monotonic() + seconds)
 
     def _put_off(self, rows: Sequence[Waiting], turn: Turn, answer: Answer, failure: Failure) -> None:
-        """Leave the project alone for a while; the others go on."""
+        """Pause the project for a while; other projects continue."""
         project = rows[0].project
         turn.left.add(project)
         refused = answer.verdict is Verdict.KEY_REFUSED
@@ -144,7 +148,7 @@ class Failures:
             return
         facts = facts_of(rows, answer, attempt)
         if refused and attempt == 1:
-            kept = f"its events are kept, and tried again within {self._settings.key_refused_cap_seconds:.0f} s"
+            kept = f"its events are kept and retried within {self._settings.key_refused_cap_seconds:.0f} s"
             what = _REFUSED[what_is_refused(answer.status) or "token"]
             log.error(what, shorten(project), answer.reason, kept, extra=facts)
         elif not refused:
@@ -165,7 +169,7 @@ class Failures:
             news = self._shared.host_fails.begin(time.monotonic())
         if news:
             log.warning(
-                "PostHog does not take events (%s): they wait in the outbox and are sent again",
+                "PostHog is not accepting events (%s): they wait in the outbox and are retried",
                 answer.reason,
                 extra=facts,
             )

@@ -1,4 +1,4 @@
-"""Leases: a worker stays alive in the database and holds its fair share of the shards."""
+"""Leases: a worker sends heartbeats to the database and holds its fair share of the shards."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from hogbox._wire.printable import one_line
 log = logging.getLogger("hogbox.worker")
 
 _HEARTBEATS: Final = 6
-"""Within one lease: a few may fail before the lease is lost."""
+"""Heartbeats per lease: several may fail before the lease is lost."""
 
 
 class Leases:
-    """The shards that one worker holds. Used by the worker's own thread only, but for `deadline` and `lapses`.
+    """The shards that one worker holds. Used only by the worker's own thread, except `deadline` and `lapses`.
 
-    `count` says how many events the worker has delivered, and how many it has made dead letters.
+    `count` returns how many events the worker has delivered, and how many became dead letters.
     """
 
     def __init__(self, worker: str, store: DeliveryStore, seconds: float, count: Callable[[], tuple[int, int]]) -> None:
         self.recalled: set[int] = set()
-        """Shards to give back, for other workers to claim, as soon as nothing of theirs is under way."""
+        """Shards to release to other workers once none of their events are being sent."""
         self.deadline = 0.0
-        """Until when, on the monotonic clock, this worker surely holds its shards."""
+        """The monotonic time until which this worker is certain to hold its shards."""
         self.lapses = 0
-        """How often the leases had run out before they were prolonged: what was read before may be another's since."""
+        """How often the leases expired before they were renewed: events read before may belong to another worker."""
         self.next_beat = 0.0
-        """When, on the monotonic clock, to keep the leases again."""
+        """The monotonic time of the next heartbeat."""
         self._worker = worker
         self._store = store
         self._seconds = seconds
@@ -46,11 +46,11 @@ class Leases:
 
     @property
     def held(self) -> int:
-        """How many shards it holds."""
+        """The number of shards held."""
         return len(self._held)
 
     def keep(self) -> bool:
-        """When it is time: say that the worker is alive, prolong its leases, move towards its fair share of the shards.
+        """If it is time: send a heartbeat, renew the leases, and move towards a fair share of the shards.
 
         Returns whether shards were claimed.
         """
@@ -68,18 +68,18 @@ class Leases:
         return self._balance()
 
     def return_recalled(self, busy: Collection[int]) -> None:
-        """Give recalled shards back, but for the busy ones."""
+        """Release the recalled shards, except busy ones."""
         if free := self.recalled.difference(busy):
             self._store.give_back(free)
             self._held -= free
             self.recalled -= free
 
     def leave(self) -> None:
-        """Give everything back and end; where the database fails, the leases run out by themselves."""
+        """Release all shards and leave; if the database fails, the leases expire by themselves."""
         try:
             self._store.leave(self._held)
         except Exception as error:
-            log.warning("leases could not be given back, and run out within %.0f s: %s", self._seconds, one_line(error))
+            log.warning("could not release leases; they expire within %.0f s: %s", self._seconds, one_line(error))
 
     def _balance(self) -> bool:
         alive, leases = self._store.read_leases(self._seconds)

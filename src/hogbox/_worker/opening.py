@@ -1,4 +1,4 @@
-"""Opening: events as they are sent, decrypted and in UTF-8, and those that can't be sent set apart."""
+"""Opening: decrypts events and converts them to UTF-8, as they are sent; separates those that can't be sent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hogbox._events.escape import unescape
 from hogbox._events.event import is_object, uuid_of
 from hogbox.errors import UndecryptablePayload
 
-_NO_OBJECT: Final = "the payload is not one JSON object, and would spoil the request that it is in"
+_NO_OBJECT: Final = "the payload is not a JSON object and would make its whole request invalid"
 
 
 class Opened(NamedTuple):
-    """What can be sent, in order; what can't, each with its fault; and the shards that wait for a worker with keys."""
+    """Events to send, in order; events that can't be sent, with the fault; shards that wait for a worker with keys."""
 
     rows: list[Waiting]
     unreadable: list[Waiting]
@@ -23,12 +23,12 @@ class Opened(NamedTuple):
 
 
 def open_events(rows: Sequence[Waiting], cipher: Cipher) -> Opened:
-    """Decrypt what is encrypted, undo what made it ASCII, and look whether each payload is one event.
+    """Decrypt encrypted payloads, undo the ASCII escapes, and check that each payload is one event.
 
-    PostHog's limits are of UTF-8.
+    The escapes are undone because PostHog's size limits apply to UTF-8.
 
-    A worker without any keys gives no event up: it was started wrongly, and another one can send them. Of each shard
-    it sends what comes before the first encrypted event, for the order's sake.
+    A worker without keys gives no event up: it was misconfigured, and another worker can send them. From each shard it
+    sends only the events before the first encrypted one, to keep the order.
     """
     locked: set[int] = set()
     opened: list[Waiting] = []
@@ -50,7 +50,7 @@ def _open(row: Waiting, cipher: Cipher) -> Waiting:
     except UndecryptablePayload as error:
         return row._replace(fault=str(error))
     one = _examine(row._replace(payload=payload, uuid=uuid_of(payload)))
-    # What can't be sent is set aside as it is stored.
+    # An event that can't be sent becomes a dead letter with its payload as stored.
     return row._replace(fault=one.fault) if one.fault else one
 
 

@@ -1,6 +1,6 @@
-"""Poller: keeps a project's flag definitions fresh from a thread of its own, for as long as its worker runs.
+"""Poller: keeps a project's flag definitions fresh, in a thread of its own, while its worker runs.
 
-Every worker has one, and all of them together send one request an interval: each asks the database whose turn it is.
+Every worker has one. Together they send one request per interval: each checks in the database whether one is due.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from hogbox._worker.refresher import GivenUp, Refresher
 log = logging.getLogger("hogbox.refresh")
 
 _GRACE: Final = 1.0
-"""Seconds to wait for the thread at the end. One that waits for PostHog then ends by itself, and stores nothing."""
+"""Seconds to wait for the thread at shutdown. If it is waiting for PostHog, it ends later and stores nothing."""
 
 _REST: Final = 5.0
-"""Seconds after a failure of the database."""
+"""Seconds to wait after a database error."""
 
 _LONGEST_SLEEP: Final = 3600.0
 
 
 class Poller:
-    """Ticks in a thread that begins and ends with this context."""
+    """Runs the refresher in a thread that starts and stops with this context."""
 
     def __init__(self, refresher: Refresher, worker: str) -> None:
         self._refresher = refresher
@@ -52,10 +52,10 @@ class Poller:
             while not self._stop.wait(min(self._tick(), _LONGEST_SLEEP)):
                 pass
         except GivenUp:
-            log.info("a refresh of flag definitions was under way when the worker ended: the next one makes up for it")
+            log.info("refresh of flag definitions abandoned because the worker is stopping")
 
     def _tick(self) -> float:
-        """The seconds until the next tick; nothing but the end of the worker ends the polling."""
+        """The seconds until the next tick; only the end of the worker ends the polling."""
         try:
             wait = self._refresher.tick(self._worker, self._stop.wait)
         except SQLAlchemyError as error:
@@ -64,12 +64,12 @@ class Poller:
         except GivenUp:
             raise
         except Exception:
-            log.exception("a refresh of flag definitions failed in a way that hogbox did not foresee")
+            log.exception("unexpected error while refreshing flag definitions")
             return self._refresher.interval()
         if self._database_fails.end():
-            log.info("the database answers again")
+            log.info("database connection restored")
         return wait
 
     def _report_failing(self, error: SQLAlchemyError) -> None:
         if self._database_fails.begin():
-            log.warning("flag definitions can't be refreshed, the database fails: %s", one_line(error))
+            log.warning("cannot refresh flag definitions: database error: %s", one_line(error))

@@ -1,4 +1,4 @@
-"""The name of a worker or a poller in the tables."""
+"""The name of a worker or poller in the tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ import uuid
 
 
 def process_name() -> str:
-    """A name for one worker or refresher of this process, at most 64 characters of ASCII, that no other one has."""
+    """A unique name for one worker or refresher of this process: at most 64 ASCII characters."""
     host = socket.gethostname()[:20].encode("ascii", "replace").decode()
     return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:12]}"

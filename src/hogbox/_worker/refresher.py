@@ -1,8 +1,8 @@
-"""Refresher: asks PostHog for a project's flag definitions and stores them, when told to or when it is due.
+"""Refresher: fetches a project's flag definitions from PostHog and stores them, on request or when a refresh is due.
 
-    read what is stored -> GET, with its ETag -> interpret the answer -> store, and in the history -> note what came
+    read the stored ones -> GET with their ETag -> interpret the response -> store, also in the history -> note it
 
-Nothing is held in between: of two refreshes at once, the later answer to an older question is not stored.
+No lock is held in between: if two refreshes overlap, a later response to an earlier request is not stored.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ _EXIT_CODES: Final[Mapping[str, int]] = {
     Status.STALE: 3,
 }
 _TOGETHER: Final = 0.02
-"""A process that wakes this much after the refresh is due finds that it is."""
+"""Seconds to wake up after a refresh is due, so that it is due by the database's clock as well."""
 
 Pause = Callable[[float], bool]
-"""Waits so many seconds; returns whether to give up instead of going on."""
+"""Waits this many seconds; returns whether to give up."""
 
 
 class Refresh(NamedTuple):
-    """What became of a refresh: a status, for some of them a reason, and a sentence for people."""
+    """The result of a refresh: a status, a reason for some statuses, and a description."""
 
     status: str
     reason: str | None = None
@@ -71,7 +71,7 @@ class Refresh(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """Of a command: 1 for an error, 2 where the refresh is skipped, 3 where PostHog's cache is cold, else 0."""
+        """The exit code of a command: 1 for an error, 2 if it was skipped, 3 if PostHog's cache is cold, else 0."""
         return _EXIT_CODES[self.status]
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ Refresh.__module__ = "hogbox"
 
 
 class GivenUp(Exception):
-    """The process ends; nothing was stored."""
+    """The process is stopping; nothing was stored."""
 
 
 class Refresher:
@@ -112,14 +112,14 @@ class Refresher:
 
     @property
     def configured(self) -> bool:
-        """Whether there is all that it takes to ask."""
+        """Whether the key for definitions is set."""
         return self._key is not None
 
     def refresh(self) -> Refresh:
-        """Ask now, whenever the next refresh is due; that one is put off to an interval from now.
+        """Refresh now, whether or not it is due; the next refresh is then due one interval from now.
 
-        Takes up to a minute where PostHog is slow or busy. Raises TablesError, or what the database raises; all else is
-        in the result.
+        Takes up to a minute if PostHog is slow or busy. Raises TablesError and errors of the database; any other
+        failure is in the result.
         """
         if self._key is None:
             return self._skipped()
@@ -128,9 +128,9 @@ class Refresher:
         return self._refresh(self._key, _sleep, loudly=True)
 
     def refresh_if_due(self) -> Refresh:
-        """Ask if the next refresh is due, and no other process does: what `tick` does, once, for a scheduler's job.
+        """Refresh if it is due and no other process does it: one `tick`, for a scheduled job.
 
-        Takes and raises what `refresh` does.
+        Takes as long and raises the same errors as `refresh`.
         """
         if self._key is None:
             return self._skipped()
@@ -138,13 +138,13 @@ class Refresher:
             return Refresh(Status.SKIPPED, Reason.DISABLED, f"{SWITCH_VARIABLE} is set")
         self._database.await_writer()
         if not self._claim_first_or_due(process_name()):
-            return Refresh(Status.SKIPPED, Reason.NOT_DUE, "PostHog was asked less than an interval ago")
+            return Refresh(Status.SKIPPED, Reason.NOT_DUE, "the last request was less than one interval ago")
         return self._refresh(self._key, _sleep, loudly=False)
 
     def tick(self, worker: str, pause: Pause) -> float:
-        """Ask, in the name of this worker, if that is due and no other does; returns the seconds until the next look.
+        """Refresh, as this worker, if it is due and no other process does it; the seconds until the next tick.
 
-        Raises GivenUp where `pause` says to, and what the database raises.
+        Raises GivenUp if `pause` returns True, and errors of the database.
         """
         interval = self.interval()
         if self._key is None or polling_disabled(self._environment):
@@ -158,7 +158,7 @@ class Refresher:
         return min(max(wait, 0.0) + _TOGETHER, interval)
 
     def interval(self) -> int:
-        """The seconds between two refreshes, as the environment says now."""
+        """The seconds between two refreshes, as currently set in the environment."""
         seconds, problem = polling_interval(self._environment)
         if problem and problem != self._bad_interval:
             log.warning("%s", problem)
@@ -176,7 +176,7 @@ class Refresher:
 
     def _skipped(self) -> Refresh:
         if self._settings.disabled:
-            return Refresh(Status.SKIPPED, Reason.DISABLED, "hogbox is switched off (HOGBOX_DISABLED)")
+            return Refresh(Status.SKIPPED, Reason.DISABLED, "hogbox is disabled (HOGBOX_DISABLED)")
         missing = "POSTHOG_PERSONAL_API_KEY" if self._settings.project_token else "POSTHOG_PROJECT_TOKEN"
         return Refresh(Status.SKIPPED, Reason.MISSING_KEYS, f"{missing} is not set")
 
@@ -197,10 +197,10 @@ class Refresher:
         return result
 
     def _keep(self, fetched: Snapshot, over: StoredDefinitions | None) -> None:
-        """Store what was fetched, and what is stored then in the history: it may be another process's, and newer."""
+        """Store the fetched definitions, then record the stored ones in the history: another process's may be newer."""
         kept = self._settings.flag_history
         if kept and over is not None:
-            # An older hogbox kept no history, and a process may have ended before it did.
+            # Older versions of hogbox kept no history, and a process may have died before recording it.
             self._history.record()
         self._store.store(fetched.data, fetched.etag, over)
         if kept:
@@ -209,7 +209,8 @@ class Refresher:
 
     def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> tuple[Finding, int]:
         token = self._settings.project_token
-        # Where what is stored can't be read here, or not over every encoding, it has to come again.
+        # Without an ETag, PostHog sends everything: needed if the stored text can't be read, or has characters that
+        # another process's connection encoding might not read.
         usable = stored is not None and stored.data.isascii() and readable(stored.data, self._parse)
         etag = stored.etag if stored and usable else None
         request = definitions_request(token, key, etag, user_agent=USER_AGENT)
@@ -222,7 +223,7 @@ class Refresher:
         return self._fetch(request, around, pause)
 
     def _fetch(self, request: DefinitionsRequest, around: Circumstances, pause: Pause) -> tuple[Finding, int]:
-        """The finding of the last answer, and the requests made: while PostHog is busy or fails, it is asked again."""
+        """The finding from the last response, and the number of requests; retries while PostHog is busy or failing."""
         requests = 1
         with DefinitionsTransport(self._settings.host) as transport:
             try:
@@ -240,7 +241,7 @@ class Refresher:
         return interpret(reply, around, self._parse), requests
 
     def _say(self, result: Refresh, loudly: bool) -> None:
-        """Log what became of a refresh; one that the clock began only where it differs from the last."""
+        """Log the result of a refresh; for a scheduled one only if it differs from the last."""
         well = result.status in _WELL
         news = self._failing.end() if well else self._failing.begin(what=str(result))
         project = shorten(self._settings.project_token)
@@ -248,9 +249,9 @@ class Refresher:
         if not well and (loudly or news):
             log.warning("flag definitions of project %s: %s: %s", project, result, result.detail, extra=facts)
         elif well and news:
-            log.info("flag definitions of project %s are refreshed again", project, extra=facts)
+            log.info("flag definitions of project %s: refresh succeeds again", project, extra=facts)
         elif result.status == Status.UPDATED:
-            log.info("flag definitions of project %s are updated", project, extra=facts)
+            log.info("flag definitions of project %s: updated", project, extra=facts)
 
 
 def _go_on(pause: Pause, seconds: float) -> None:
@@ -264,7 +265,7 @@ def _sleep(seconds: float) -> bool:
 
 
 def _parse(document: Mapping[str, Any]) -> object:
-    # Imported when the first definitions come: most processes never refresh.
+    # Imported on first use: most processes never refresh.
     from hogbox.flags import FlagSet
 
     return FlagSet.parse(document)

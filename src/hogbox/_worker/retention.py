@@ -1,4 +1,4 @@
-"""Retention: old dead letters are removed, a portion at a time, and never in silence."""
+"""Retention: removes old dead letters, a portion at a time, and always logs it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import time
 from typing import Final
 
 from hogbox._store.dead_letter import DeadLetterStore
+from hogbox._wire.printable import counted
 
 log = logging.getLogger("hogbox.worker")
 
 _PORTION: Final = 500
-"""Letters in one go: the worker's leases must not wait for more."""
+"""Dead letters per call: more would delay the worker's heartbeat."""
 
 _INTERVAL: Final = 3600.0
 _DAY: Final = 86_400.0
 
 
 class Retention:
-    """Removes dead letters that are older than so many days; 0: none. Used by the worker's own thread only."""
+    """Removes dead letters older than this many days; 0: never. Used only by the worker's own thread."""
 
     def __init__(self, letters: DeadLetterStore, days: int) -> None:
         self._letters = letters
@@ -27,7 +28,7 @@ class Retention:
         self._removed = 0
 
     def keep(self) -> None:
-        """When it is time, once an hour: remove a portion; go on at the next call where there may be more."""
+        """If it is time (once an hour), remove a portion; continue at the next call if there may be more."""
         now = time.monotonic()
         if now < self._due:
             return
@@ -38,6 +39,8 @@ class Retention:
         self._due = now + _INTERVAL
         if self._removed:
             log.warning(
-                "%d dead letters older than %d days were removed (HOGBOX_DEAD_LETTER_DAYS)", self._removed, self._days
+                "removed %s older than %s (HOGBOX_DEAD_LETTER_DAYS)",
+                counted(self._removed, "dead letter"),
+                counted(self._days, "day"),
             )
         self._removed = 0

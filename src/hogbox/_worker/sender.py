@@ -1,6 +1,6 @@
-"""Sender: one request at a time. Reads a batch of its shards, sends it, settles what the answer settles.
+"""Sender: reads a batch from its shards, sends it, and settles the events according to the response.
 
-The next batch of a shard is read only when the last one is settled: that keeps the order for each person (P4).
+The next batch of a shard is read only after the last one is settled, which keeps the order for each person (P4).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from hogbox._worker.turn import Shared, Turn
 
 log = logging.getLogger("hogbox.delivery")
 
-_NO_KEYS: Final = f"events are encrypted, and this worker has no keys: start it with {VARIABLE}"
+_NO_KEYS: Final = f"events are encrypted and this worker has no keys: set {VARIABLE} and restart it"
 
 
 class Sender:
-    """Delivers for the shards that the worker deals out. One instance serves all threads of a worker."""
+    """Delivers the shards that the worker hands out. One instance serves all threads of a worker."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class Sender:
     def deliver(self, ready: Sequence[Ready], share: bool) -> Finished:
         """Deliver the shards' events until none is left, all have to wait, or the turn is over.
 
-        With `share`, the turn is over as soon as there is more than one request's worth, for others to help. Errors
-        of the database are raised; everything else is settled here.
+        With `share`, the turn is over after one read, so that other senders can help. Errors of the database are
+        raised; everything else is handled here.
         """
         began = self._clock()
         outcome = self._deliver(ready, share)
@@ -81,13 +81,13 @@ class Sender:
                     break
         except LeaseLost:
             log.info(
-                "another worker has taken over shards of this one, and sends again what was under way; or somebody "
-                "removed events from the outbox"
+                "lease lost: another worker took over shards and resends the events being sent, or events were removed "
+                "from the outbox"
             )
         return Outcome.MORE if turn.sent else _unsent(turn)
 
     def _deliver_next(self, turn: Turn) -> bool:
-        """Read once and send what was read; whether there is likely to be more."""
+        """Read once and send the events; whether more are likely to be waiting."""
         rows, more = self._read(turn)
         turn.more = more
         opened = open_events(rows, self._cipher)
@@ -97,7 +97,7 @@ class Sender:
             limits = self._shared.limit.now
             found = self._shared.suspects.sort(rows, time.monotonic())
             free = self._shared.courses.arrange(found.free)
-        # Suspects come last: where their project is put off, others are to show first that it is well again.
+        # Suspects come last: if their project was put off, other events are to show first that it has recovered.
         for batch in [*group_batches(free, limits), *((row,) for row in found.due)]:
             if not self._deliver_batch(batch, turn):
                 return False
@@ -106,7 +106,7 @@ class Sender:
         return more and not opened.locked
 
     def _read(self, turn: Turn) -> tuple[list[Waiting], bool]:
-        """The oldest events that may be sent now, and whether there are likely to be more."""
+        """The oldest events that may be sent now, and whether more are likely to be waiting."""
         now = time.monotonic()
         with self._shared.lock:
             limits = self._shared.limit.now
@@ -120,24 +120,24 @@ class Sender:
         return rows, more
 
     def _give_up(self, unreadable: Sequence[Waiting], turn: Turn) -> None:
-        """Set aside, as they are stored, the events that can't be sent."""
+        """Make dead letters of the events that can't be sent, with their payloads as stored."""
         for project, fault in dict.fromkeys((row.project, row.fault) for row in unreadable):
             turn.sent = True
             rows = [row for row in unreadable if (row.project, row.fault) == (project, fault)]
             self._settlement.bury(rows, turn, Answer(Verdict.REFUSED, None, fault))
 
     def _put_off(self, shards: Collection[int], turn: Turn) -> None:
-        """Leave shards whose next event is encrypted to a worker that has keys, or to this one once it was mended."""
+        """Put off shards with an encrypted next event, for a worker with keys, or this one once it is reconfigured."""
         base, cap = self._settings.retry_base_seconds, self._settings.retry_cap_seconds
         seconds = delay(turn.attempt(shards), base=base, cap=cap, random=random(), retry_after=None)  # noqa: S311
         with self._shared.lock:
             news = self._shared.without_keys.begin()
         if news:
-            log.error("%s: the events wait", _NO_KEYS)
+            log.error("%s; the events are kept", _NO_KEYS)
         self._store.postpone(shards, turn.fences, seconds, _NO_KEYS)
 
     def _deliver_batch(self, batch: tuple[Waiting, ...], turn: Turn) -> bool:
-        """Send one batch, in parts where it fails; False where the turn should end."""
+        """Send one batch, in parts if it fails; False if the turn should end."""
         project = batch[0].project
         if project in turn.left:
             return True
@@ -157,7 +157,7 @@ class Sender:
         return True
 
     def _unblocked(self, pending: tuple[Part, ...]) -> tuple[Part, ...]:
-        """The pending parts, without the events that wait behind one that has failed alone meanwhile."""
+        """The pending parts, without events that wait behind one that failed alone in the meantime."""
         with self._shared.lock:
             suspects = self._shared.suspects
             while pending:
@@ -170,7 +170,7 @@ class Sender:
         return pending
 
     def _act(self, pending: tuple[Part, ...], turn: Turn, answer: Answer, began: float) -> tuple[Part, ...]:
-        """Settle what an answer settles; what is left to send of the batch."""
+        """Handle a response; the parts of the batch still to send."""
         part = pending[0]
         if answer.verdict is Verdict.DELIVERED:
             self._settlement.deliver(part.rows, turn, answer)
@@ -191,14 +191,14 @@ class Sender:
     def _leases_outlast(self, turn: Turn) -> bool:
         """Whether the leases outlast a request.
 
-        Not for what was read before the leases ran out, either: a worker that was frozen prolongs those that are left
-        to it, and may go on in the middle of a turn.
+        False also for events read before the leases expired: a worker that was frozen renews its remaining leases, and
+        may resume in the middle of a turn.
         """
         ends = time.monotonic() + self._settings.request_timeout_seconds
         return ends < self._leases.deadline and turn.lapses == self._leases.lapses
 
     def _may_send(self, project: str, turn: Turn) -> bool:
-        """For one sender only where the project was put off."""
+        """Whether this sender may send for the project; after a pause, only one sender may."""
         now, patience = time.monotonic(), self._settings.request_timeout_seconds
         with self._shared.lock:
             return self._shared.courses.may_try(project, now, patience, turn)

@@ -1,4 +1,4 @@
-"""Settling: events that are delivered, or given up, leave the outbox and are counted."""
+"""Settling: removes delivered and dead events from the outbox, and counts them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ log = logging.getLogger("hogbox.delivery")
 
 
 class Settlement:
-    """Takes events out of the outbox. One instance serves all senders of a worker."""
+    """Removes events from the outbox. One instance serves all senders of a worker."""
 
     def __init__(self, store: DeliveryStore, shared: Shared) -> None:
         self._store = store
         self._shared = shared
 
     def deliver(self, rows: Sequence[Waiting], turn: Turn, answer: Answer) -> None:
-        """PostHog has taken the events. Raises LeaseLost where another worker took one of their shards over."""
+        """Settle events that PostHog accepted. Raises LeaseLost if another worker took over one of their shards."""
         self._well(rows, turn)
         self._store.settle(rows, turn.fences)
         shards = self._forget(rows)
@@ -35,7 +35,7 @@ class Settlement:
         self._tell(rows, DELIVERED, answer)
 
     def bury(self, rows: Sequence[Waiting], turn: Turn, answer: Answer) -> None:
-        """Set the events aside as dead letters, with the answer's reason. Raises LeaseLost."""
+        """Move the events to the dead letters, with the reason of the answer. Raises LeaseLost."""
         for row in rows:
             self._store.bury(row, turn.fences, answer.reason, answer.status)
         shards = self._forget(rows)
@@ -47,7 +47,7 @@ class Settlement:
         self._tell(rows, DEAD, answer)
 
     def _forget(self, rows: Sequence[Waiting]) -> frozenset[int]:
-        """The shards of the settled events in which no other event is under suspicion."""
+        """The shards of the settled events that contain no other suspect."""
         shards = frozenset(row.shard for row in rows)
         with self._shared.lock:
             self._shared.suspects.forget(row.id for row in rows)
@@ -69,21 +69,21 @@ class Settlement:
         if taken_back:
             self._store.clear_retry(clean, turn.fences)
             log.info(
-                "PostHog takes the events of project %s again", shorten(project), extra={"project": shorten(project)}
+                "PostHog accepts events of project %s again", shorten(project), extra={"project": shorten(project)}
             )
         if recovered:
-            log.info("PostHog takes events again", extra={"project": shorten(project)})
+            log.info("PostHog accepts events again", extra={"project": shorten(project)})
 
 
 def _say_dead(rows: Sequence[Waiting], answer: Answer) -> None:
-    """One line for all that died of the same."""
+    """Log one line for all events that died for the same reason."""
     which = f"event {rows[0].uuid or f'in row {rows[0].id}'}" if len(rows) == 1 else f"{len(rows)} events"
-    what = "is a dead letter" if len(rows) == 1 else "are dead letters"
+    what = "became a dead letter" if len(rows) == 1 else "became dead letters"
     facts = facts_of(rows, answer)
     log.warning("%s of project %s %s: %s", which, facts["project"], what, answer.reason, extra=facts)
 
 
 def facts_of(rows: Sequence[Waiting], answer: Answer, attempt: int | None = None) -> Mapping[str, object]:
-    """What a line of the log tells besides its words, for programs that read it."""
+    """The attributes of a log record, for structured logging."""
     facts = {"project": shorten(rows[0].project), "status": answer.status, "events": len(rows)}
     return facts if attempt is None else {**facts, "attempt": attempt}

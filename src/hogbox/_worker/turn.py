@@ -1,4 +1,4 @@
-"""A turn: one sender's go at some shards; and what the senders of a worker know together."""
+"""A turn: one sender's work on some shards; and the state shared by the senders of a worker."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hogbox._wire.verdict import what_is_refused
 from hogbox.telemetry import Telemetry
 
 TURN_SECONDS: Final = 1.0
-"""How long a sender keeps its shards before the worker may deal them anew."""
+"""How long a sender keeps its shards before the worker may reassign them."""
 
 
 @dataclass(slots=True)
 class Shared:
-    """What the senders of one worker know together. Changed under the lock."""
+    """State shared by the senders of one worker. Changed under the lock."""
 
     limit: SizeLimit
     telemetry: Telemetry
@@ -36,17 +36,17 @@ class Shared:
     without_keys: Condition = field(default_factory=Condition)
 
     def count(self) -> tuple[int, int]:
-        """How many events are delivered, and how many are dead letters."""
+        """The numbers of delivered events and of dead letters."""
         with self.lock:
             return self.delivered, self.dead
 
     def next_due(self, now: float) -> float:
-        """When, on the monotonic clock, the next of the projects that are left alone may be tried."""
+        """The monotonic time at which the next paused project may be retried."""
         with self.lock:
             return self.courses.next_due(now)
 
     def adopt(self, paused: Iterable[Paused], now: float) -> None:
-        """Go on where workers before this one ended. What was refused is tried at once: a restart is how to hurry."""
+        """Continue the pauses of earlier workers. Refused projects are retried at once: a restart is how to hurry."""
         with self.lock:
             for one in paused:
                 if one.left > 0 and what_is_refused(one.status) is None:
@@ -54,7 +54,7 @@ class Shared:
 
 
 class Turn:
-    """One sender's go at some shards."""
+    """One sender's work on some shards."""
 
     def __init__(self, ready: Sequence[Ready], lapses: int) -> None:
         self.lapses = lapses
@@ -63,18 +63,18 @@ class Turn:
         self.ends = time.monotonic() + TURN_SECONDS
         self.sent = False
         self.late = False
-        """Whether something was left unsent because the leases end too soon."""
+        """Whether events were left unsent because the leases expire too soon."""
         self.more = False
-        """Whether the last read may have left events out for want of room."""
+        """Whether the last read may have reached its limit before the last event."""
         self.left: set[str] = set()
-        """Projects of which nothing more is sent in this turn: what was read of them may no longer be the oldest."""
+        """Projects for which nothing more is sent in this turn: the events read may no longer be the oldest."""
 
     def recover(self, shards: Collection[int]) -> Collection[int]:
-        """Those of the shards that had failed before; from now on they have not."""
+        """The given shards that had failed before; their failures are reset."""
         failed = {shard for shard in shards if self.attempts[shard]}
         self.attempts.update(dict.fromkeys(failed, 0))
         return failed
 
     def attempt(self, shards: Collection[int]) -> int:
-        """The number of the failed attempt that the shards have just had."""
+        """The number of the attempt that has just failed."""
         return max(self.attempts[shard] for shard in shards) + 1

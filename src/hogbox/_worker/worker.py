@@ -1,6 +1,6 @@
-"""Worker: holds shards, looks for events, and deals the shards that have some to its senders.
+"""Worker: holds shards, polls for events, and passes the shards that have some to its senders.
 
-Beside that it has the flag definitions refreshed, where there is a key for them.
+It also keeps the flag definitions fresh if there is a key for them.
 
 It runs as a process (`hogbox worker`), as a thread of the application (`PostHog.start()`), or until the outbox is
 empty (`PostHog.deliver()`, `hogbox deliver`).
@@ -50,20 +50,20 @@ from hogbox.telemetry import LeasesChanged, Telemetry
 log = logging.getLogger("hogbox.worker")
 
 _SHARE_OF_LEASE: Final = 0.5
-"""Of a lease, to wait for one operation of the database: another try fits before the lease ends."""
+"""Longest wait for one database operation, as a share of the lease: a second try fits before the lease expires."""
 
 _SHORTEST_PATIENCE: Final = 5.0
-"""Seconds to wait at least for one operation of the database."""
+"""Least number of seconds to wait for one database operation."""
 
 _LAST_PATIENCE: Final = 5.0
-"""Seconds to wait for one operation of the database at the end."""
+"""Seconds to wait for one database operation at shutdown."""
 
 
 Submit = Callable[[Sequence[Ready], bool], "Future[Finished]"]
 
 
 class Delivery(NamedTuple):
-    """What a drain did: events delivered, events set aside as dead letters, and events that waited and still do."""
+    """The result of a drain: events delivered, events moved to the dead letters, and events still waiting."""
 
     delivered: int
     dead: int
@@ -74,13 +74,13 @@ Delivery.__module__ = "hogbox"
 
 
 Progress = Callable[[int, int], None]
-"""Called with the number of events settled so far, and of all that waited."""
+"""Called with the number of events settled so far and the number that were waiting."""
 
 
 class Worker:
-    """Delivers the outbox of one database to one host, and keeps flag definitions fresh where it has a refresher.
+    """Delivers the outbox of one database to one host, and keeps flag definitions fresh if it has a refresher.
 
-    Runs once: make another one to run again. Raises ConfigurationError for encryption keys that are none.
+    Runs once: create another one to run again. Raises ConfigurationError for invalid encryption keys.
     """
 
     def __init__(
@@ -117,17 +117,17 @@ class Worker:
         self._adopted = False
 
     def run(self) -> None:
-        """Deliver and refresh until `stop` is called; then finish what is under way and give the shards back.
+        """Deliver and refresh until `stop` is called; then finish open requests and release the shards.
 
-        Raises TablesError, before anything else is done, where the tables can't be used.
+        Raises TablesError, before anything else happens, if the tables can't be used.
         """
         self._database.check()
         self._work(self._is_stopping, self._polling())
 
     def run_until_signal(self) -> None:
-        """The same as `run`, until the process gets SIGTERM or SIGINT; only in a process's main thread.
+        """Like `run`, until the process receives SIGTERM or SIGINT; only in a process's main thread.
 
-        A second signal ends the process at once, and the leases run out by themselves.
+        A second signal ends the process at once; its leases then expire.
         """
 
         def end(number: int, _: FrameType | None) -> None:
@@ -139,15 +139,15 @@ class Worker:
         self.run()
 
     def drain(self, timeout: float | None, progress: Progress | None = None) -> Delivery:
-        """Deliver what waits now; ends when that is settled, or after so many seconds (None: however long it takes).
+        """Deliver the events that are waiting now; return when they are settled or after `timeout` seconds.
 
-        Raises TablesError where the tables can't be used.
+        Raises TablesError if the tables can't be used.
         """
         self._database.check()
         last, total = self._store.count_backlog()
         ends = float("inf") if timeout is None else time.monotonic() + timeout
         if total and timeout is not None and not can_write_within(self._database.engine, timeout):
-            log.warning("nothing delivered: a transaction has locked the database against writing for %g s", timeout)
+            log.warning("nothing delivered: another transaction has held the write lock for %g s", timeout)
             return Delivery(0, 0, total)
         self._schedule.hint(0.0, float("inf"))
 
@@ -164,16 +164,16 @@ class Worker:
         return Delivery(self._shared.delivered, self._shared.dead, waiting)
 
     def stop(self) -> None:
-        """Ask the worker to end. Returns at once; may be called from a signal handler."""
-        # A signal handler may interrupt the very thread that waits: a queue can be put into then, an Event not be set.
+        """Request the worker to stop. Returns at once; may be called from a signal handler."""
+        # A signal handler may interrupt the very thread that waits: SimpleQueue.put is safe then, Event.set is not.
         self._stopping = True
-        # A database that does not answer must not keep the process from ending.
+        # An unresponsive database must not keep the process from ending.
         guard = self._database.guard
         guard.patience = min(guard.patience or _LAST_PATIENCE, _LAST_PATIENCE)
         self._wake.put(None)
 
     def health(self) -> Health:
-        """How it is now. May be asked by any thread."""
+        """The current health. May be called from any thread."""
         now, beat = time.monotonic(), self._beat
         age = None if beat is None else now - beat
         leases = self._leases
@@ -182,12 +182,12 @@ class Worker:
         return Health(age, failing, leases.deadline > now, leases.held, self._stopping)
 
     def hint(self) -> None:
-        """Say that events may be committed soon: for some seconds the worker looks often."""
+        """Notify the worker that events may be committed soon: it polls often for some seconds."""
         if self._schedule.hint(time.monotonic()):
             self._wake.put(None)
 
     def _polling(self) -> AbstractContextManager[object]:
-        """What refreshes flag definitions meanwhile: a thread of its own, or nothing at all."""
+        """The poller that refreshes flag definitions meanwhile, or a context that does nothing."""
         if self._refresher is None or not self._refresher.configured:
             return nullcontext()
         return Poller(self._refresher, self.id)
@@ -195,9 +195,9 @@ class Worker:
     def _work(
         self, finished: Callable[[], bool], beside: AbstractContextManager[object], ends: float = float("inf")
     ) -> None:
-        """Work until `finished`; no request outlasts `ends`, a moment on the monotonic clock."""
+        """Work until `finished` returns True; no request outlasts `ends`, a monotonic time."""
         settings, timeout = self._settings, self._settings.request_timeout_seconds
-        # Within a lease: another connection is open, and the leases are prolonged, before they run out.
+        # Shorter than a lease, so that another connection can be opened and renew the leases before they expire.
         self._database.guard.patience = max(_SHORTEST_PATIENCE, settings.lease_seconds * _SHARE_OF_LEASE)
         with ExitStack() as stack:
             transport = CaptureTransport(self._host, timeout, self._senders, self._telemetry, ends=ends)
@@ -213,11 +213,11 @@ class Worker:
             sender = Sender(self._store, transport, settings, shared, leases, stopping, self._cipher, exposures)
             stack.enter_context(beside)
             place = {"worker": self.id, "host": without_password(self._host)}
-            log.info("worker %s delivers to %s", *place.values(), extra=place)
+            log.info("worker %s started, delivering to %s", *place.values(), extra=place)
             self._loop(finished, changes, lambda turn, share: pool.submit(sender.deliver, turn, share))
         self._tell_leases(0)
         facts = {"worker": self.id, "delivered": self._shared.delivered, "dead": self._shared.dead}
-        log.info("worker %s has ended: %d delivered, %d dead", *facts.values(), extra=facts)
+        log.info("worker %s stopped: %d delivered, %d dead", *facts.values(), extra=facts)
 
     def _loop(
         self,
@@ -246,14 +246,14 @@ class Worker:
         return self._stopping
 
     def _sleep(self, seconds: float) -> None:
-        """So long, or until somebody wakes the worker."""
+        """Sleep this long, or until something wakes the worker."""
         with suppress(Empty):
             self._wake.get(timeout=seconds)
             while True:
                 self._wake.get_nowait()
 
     def _collect(self) -> None:
-        """Take finished turns back. Raises the error of the database with which one ended."""
+        """Collect finished turns. Raises the database error that a turn ended with, if any."""
         for turn in [turn for turn in self._turns if turn.done()]:
             shards, now = self._turns.pop(turn), time.monotonic()
             error = turn.exception()
@@ -285,7 +285,7 @@ class Worker:
         return self._schedule.should_look(time.monotonic(), len(self._turns), changes.changed)
 
     def _deal(self, submit: Submit) -> None:
-        """Give the shards that hold events to idle senders."""
+        """Pass the shards that have events to idle senders."""
         schedule, found = self._schedule, self._store.read_ready()
         unavailable = self._busy() | self._leases.recalled
         for turn in schedule.deal(found, unavailable, len(self._turns), self._leases.next_beat, time.monotonic()):
@@ -294,7 +294,7 @@ class Worker:
             except RuntimeError as error:
                 if "shutdown" not in str(error):
                     raise
-                # Python is about to end, and lets pools finish first: what they have is settled, the rest waits.
+                # The interpreter is shutting down and lets pools finish first: their turns are settled, the rest waits.
                 self.stop()
                 return
             self._turns[future] = frozenset(one.shard for one in turn)
@@ -311,7 +311,7 @@ class Worker:
         foreseen = isinstance(error, SQLAlchemyError)
         if self._database_fails.begin(time.monotonic()):
             log.warning(
-                "the database fails; trying again every %.0f s: %s",
+                "database error; retrying every %.0f s: %s",
                 REST,
                 one_line(error if foreseen else repr(error)),
                 exc_info=None if foreseen else error,
@@ -320,7 +320,7 @@ class Worker:
 
     def _report_working(self) -> None:
         if self._database_fails.end(time.monotonic()):
-            log.info("the database answers again", extra={"worker": self.id})
+            log.info("database connection restored", extra={"worker": self.id})
 
     def _report_unexpected(self, error: BaseException) -> None:
         if self._unexpected.begin(what=repr(error)):

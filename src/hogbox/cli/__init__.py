@@ -10,11 +10,11 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the `hogbox` command; errors are sentences, not tracebacks."""
+    """Run the `hogbox` command; errors are printed as sentences, not tracebacks."""
     try:
         from hogbox.cli.app import build_app
     except ModuleNotFoundError as error:
-        sys.exit(f"hogbox: {error}: the command line needs pip install 'hogbox[cli]'")
+        sys.exit(f"hogbox: {error}: install the command line with pip install 'hogbox[cli]'")
     try:
         build_app()()
     except Exception as error:

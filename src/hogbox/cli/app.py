@@ -28,7 +28,7 @@ _ANY_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def build_app() -> typer.Typer:
-    """The command with everything that is installed: commands of other packages join it by entry point."""
+    """The command with all installed subcommands; other packages add theirs through an entry point."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.callback()(_root)
     for command in (migrate, worker, deliver, refresh, status, doctor, event, forget, keygen):
@@ -40,7 +40,7 @@ def build_app() -> typer.Typer:
         try:
             app.command(found.name)(found.load())
         except ModuleNotFoundError as error:
-            # Whatever options it is given: what is missing comes first.
+            # Accepts any option, so that the missing package is reported before an unknown option.
             app.command(found.name, context_settings=_ANY_OPTIONS)(_unavailable(found.name, error))
     return app
 
@@ -54,14 +54,14 @@ def _print_version(wanted: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version),
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
     """PostHog for backends, in the application's own database."""
 
 
 def _unavailable(name: str, error: ModuleNotFoundError) -> Callable[[], None]:
-    """What stands in for a command whose extra is not installed: it says which."""
+    """A placeholder for a command without its extra: it names the extra to install."""
 
     def command() -> None:
         raise MissingDependency(f"{error}: pip install 'hogbox[{name}]'")

@@ -1,4 +1,4 @@
-"""`hogbox dead`: what to do with dead letters."""
+"""`hogbox dead`: list, show, retry, edit, export and purge dead letters."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import typer
 from hogbox._events.dead_letter import refused_again
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.selection import DeadLetterRow
-from hogbox._wire.printable import one_line
+from hogbox._wire.printable import counted, one_line
+from hogbox.cli.dead_letter import HEAD, cells, facts, in_full, payload_of
 from hogbox.cli.edit import edit
-from hogbox.cli.letter import HEAD, cells, facts, in_full, payload_of
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.selection import (
     All,
@@ -35,15 +35,15 @@ from hogbox.cli.table import lined_up
 from hogbox.cli.terminal import say
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Newest = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
-Force = Annotated[bool, typer.Option("--force", help="Those that PostHog would refuse again too.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="A file to write; it must not exist yet.")]
+Newest = Annotated[int, typer.Option(min=1, help="Maximum number to list, newest first.")]
+Force = Annotated[bool, typer.Option("--force", help="Include events that PostHog would refuse again.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write; it must not exist yet.")]
 
 
 def dead_app() -> typer.Typer:
-    """The sub-commands."""
-    app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at dead letters, and deal with them.")
+    """The subcommands."""
+    app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Inspect, retry, edit and remove dead letters.")
     app.command("list")(list_letters)
     for command in (show, retry, edit, export, purge):
         app.command()(command)
@@ -69,7 +69,7 @@ def list_letters(
     database_url: DatabaseUrl = None,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """List dead letters, the newest first.
+    """List dead letters, newest first.
 
     Example: hogbox dead list --reason proxy --newer-than 7d
     """
@@ -90,7 +90,7 @@ def show(
     database_url: DatabaseUrl = None,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Show dead letters in full, with their events. Exits with 1 where there is none of those named.
+    """Show dead letters in full, with their events. Exits with 1 if none is found.
 
     Example: hogbox dead show 17
     """
@@ -118,31 +118,31 @@ def retry(
     database_url: DatabaseUrl = None,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Put dead letters back into the outbox, in their order, with uuid and timestamp unchanged.
+    """Requeue dead letters: move them back to the outbox, in order, with the same uuid and timestamp.
 
-    They come after what waits now, that of the same persons included. What PostHog is known to refuse stays, unless
-    --force. Exits with 1 where something stays.
+    They are delivered after all events that are waiting now, including those of the same person. Events that PostHog
+    is known to refuse are skipped, unless --force is given. Exits with 1 if any are skipped.
 
     Example: hogbox dead retry --reason proxy
     """
     wanted = require_some(
         select_letters(which, reason, event, distinct_id, project, older_than, newer_than, limit), everything
     )
-    hopeless = 0
+    skipped = 0
 
-    def hopeful(letters: Iterator[DeadLetterRow]) -> Iterator[DeadLetterRow]:
-        nonlocal hopeless
+    def retryable(letters: Iterator[DeadLetterRow]) -> Iterator[DeadLetterRow]:
+        nonlocal skipped
         for letter in letters:
             if not force and (why := refused_again(letter.text)):
-                hopeless += 1
-                say(f"{letter.id} stays: {one_line(why)}", err=True)
+                skipped += 1
+                say(f"{letter.id} skipped: {one_line(why)}", err=True)
             else:
                 yield letter
 
     with _store(database_url, table_prefix) as store:
-        done = store.retry(hopeful(store.find(wanted)))
-    say(f"{done} put back" + (f", {hopeless} not: mend them with hogbox dead edit" if hopeless else ""))
-    raise typer.Exit(1 if hopeless else 0)
+        done = store.retry(retryable(store.find(wanted)))
+    say(f"{done} requeued" + (f", {skipped} skipped: edit them with hogbox dead edit" if skipped else ""))
+    raise typer.Exit(1 if skipped else 0)
 
 
 def export(
@@ -158,7 +158,7 @@ def export(
     database_url: DatabaseUrl = None,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Write dead letters as lines of JSON, with their events. Nothing is removed.
+    """Export dead letters as JSON lines, with their events. Nothing is removed.
 
     Example: hogbox dead export --older-than 30d --output letters.jsonl
     """
@@ -185,7 +185,7 @@ def purge(
     database_url: DatabaseUrl = None,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Remove dead letters for good, after a question.
+    """Permanently remove dead letters, after a confirmation.
 
     Example: hogbox dead purge --older-than 30d
     """
@@ -195,13 +195,13 @@ def purge(
     with _store(database_url, table_prefix) as store:
         ids = [letter.id for letter in store.find(wanted)]
         if ids and not yes:
-            typer.confirm(f"Remove {len(ids)} for good?", abort=True)
+            typer.confirm(f"Permanently remove {counted(len(ids), 'dead letter')}?", abort=True)
         say(f"{store.purge(ids)} removed")
 
 
 @contextmanager
 def _opened(output: Path | None) -> Iterator[Any]:
-    """What writes a line: to a new file, or to the standard output."""
+    """A function that writes a line to a new file, or to standard output."""
     if output is None:
         yield say
         return
@@ -210,7 +210,7 @@ def _opened(output: Path | None) -> Iterator[Any]:
         with open(output, "x", encoding="utf-8", opener=_private) as file:
             yield lambda line: file.write(f"{line}\n")
     except FileExistsError:
-        raise typer.BadParameter(f"{output} exists already") from None
+        raise typer.BadParameter(f"{output} already exists") from None
 
 
 def _private(path: str, flags: int) -> int:

@@ -24,7 +24,7 @@ from hogbox.cli.option import (
 )
 from hogbox.cli.terminal import Terminal, say
 
-Timeout = Annotated[float, typer.Option(min=0, help="Seconds after which to leave the rest; inf: no limit.")]
+Timeout = Annotated[float, typer.Option(min=0, help="Stop after this many seconds; inf: no limit.")]
 
 
 def deliver(
@@ -34,7 +34,7 @@ def deliver(
     timeout: Timeout = 300.0,
     verbose: Verbose = False,
 ) -> None:
-    """Deliver the events that wait now, and end: for cron jobs. Exits with 1 where some still wait.
+    """Deliver the events that are waiting now, then exit; for cron jobs. Exits with 1 if some are still waiting.
 
     Example: hogbox deliver --database-url sqlite:///app.db --timeout 60
     """
@@ -49,7 +49,7 @@ def deliver(
 
 @contextmanager
 def _bar() -> Iterator[Report | None]:
-    """A progress bar on a terminal; nothing elsewhere."""
+    """A progress bar if standard error is a terminal, else None."""
     console = Terminal(stderr=True)
     if not console.is_terminal:
         yield None

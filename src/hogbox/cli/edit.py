@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from hogbox._encryption import Cipher
-from hogbox._events.dead_letter import pretty, read_edited
+from hogbox._events.dead_letter import correct, pretty
 from hogbox._events.event import Event, to_row
 from hogbox._events.historical import without_mark
 from hogbox._store.dead_letter import DeadLetterStore
@@ -26,12 +26,14 @@ from hogbox.cli.selection import select_letters
 from hogbox.cli.terminal import say
 from hogbox.errors import InvalidEvent, UsageError
 
-Retry = Annotated[bool, typer.Option("--retry", help="Put it back into the outbox at once.")]
-AllowUuid = Annotated[bool, typer.Option("--allow-uuid", help="Accept another uuid: another event to PostHog.")]
-AllowTimestamp = Annotated[
-    bool, typer.Option("--allow-timestamp", help="Accept another timestamp: another event to PostHog.")
+Retry = Annotated[bool, typer.Option("--retry", help="Requeue it immediately.")]
+AllowUuid = Annotated[
+    bool, typer.Option("--allow-uuid", help="Accept a different uuid; PostHog will treat it as a new event.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Accept what PostHog would refuse again.")]
+AllowTimestamp = Annotated[
+    bool, typer.Option("--allow-timestamp", help="Accept a different timestamp; PostHog will treat it as a new event.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Accept an event that PostHog would refuse again.")]
 
 
 def edit(
@@ -43,9 +45,10 @@ def edit(
     database_url: DatabaseUrl = None,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Open a dead letter's event in your editor ($VISUAL, $EDITOR), check it, and keep it as the dead letter.
+    """Edit a dead letter's event in your editor ($VISUAL or $EDITOR), validate it, and save it.
 
-    An unchanged file changes nothing. One that is no event is kept, and told where; on a terminal you may go on.
+    Nothing is saved if the file is unchanged. If the event is invalid, the file is kept and its path is printed; on a
+    terminal you can edit it again.
 
     Example: hogbox dead edit 17 --retry
     """
@@ -54,28 +57,28 @@ def edit(
         letter = _one(store, which)
         path = _write(letter)
         accept = partial(
-            read_edited, payload=letter.text, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force
+            correct, payload=letter.text, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force
         )
         try:
             event = _edited(path, pretty(letter.text), accept)
         except UsageError:
-            raise  # its text says whether the file is kept, and where
+            raise  # its message includes the path of a file that is kept
         except BaseException:
-            path.unlink(missing_ok=True)  # interrupted or crashed: no decrypted event stays behind
+            path.unlink(missing_ok=True)  # interrupted or crashed: leave no decrypted event behind
             raise
         if event is None:
-            say("nothing was changed")
+            say("nothing changed")
             return
         row = to_row(event, letter.project)._replace(lane=letter.lane)
         row = row._replace(payload=Cipher.load(os.environ).seal(row.payload, row))
         if not store.replace(letter, row, event["uuid"], retry=retry):
-            raise UsageError(f"dead letter {letter.id} was taken or changed meanwhile; your text is kept in {path}")
+            raise UsageError(f"dead letter {letter.id} was removed or changed meanwhile; your edit is kept in {path}")
         path.unlink()
-    say(f"dead letter {letter.id} is " + ("put back" if retry else "changed: hogbox dead retry puts it back"))
+    say(f"dead letter {letter.id} " + ("requeued" if retry else "changed; requeue it with hogbox dead retry"))
 
 
 def _edited(path: Path, before: str, accept: Callable[[str], Event]) -> Event | None:
-    """What the user makes of the file, as soon as it is accepted; None, and no file, where it stays as it was."""
+    """The edited event, once it is valid; None if the user left the file unchanged, which is then removed."""
     while True:
         _open_editor(path)
         content = path.read_bytes()
@@ -92,14 +95,14 @@ def _edited(path: Path, before: str, accept: Callable[[str], Event]) -> Event | 
 def _one(store: DeadLetterStore, which: str) -> DeadLetterRow:
     letters = list(store.find(select_letters([which])))
     if not letters:
-        raise UsageError(f"there is no dead letter {which}: hogbox dead list shows what there is")
+        raise UsageError(f"there is no dead letter {which}: run hogbox dead list to see all")
     if len(letters) > 1:
-        raise UsageError(f"{which} is the uuid of {len(letters)} dead letters: name one by its id")
+        raise UsageError(f"{len(letters)} dead letters have the uuid {which}: select one by its id")
     return letters[0]
 
 
 def _write(letter: DeadLetterRow) -> Path:
-    """A new file with the event, which nobody else may read."""
+    """A new file with the event; other users can't read it."""
     handle, name = tempfile.mkstemp(prefix=f"hogbox-dead-letter-{letter.id}-", suffix=".json")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(pretty(letter.text))
@@ -107,19 +110,19 @@ def _write(letter: DeadLetterRow) -> Path:
 
 
 def _open_editor(path: Path) -> None:
-    """Wait until the user's editor has ended."""
+    """Run the user's editor and wait until it exits."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
-        done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603 - what the user says
+        done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603 - the user's own setting
     except (OSError, ValueError) as error:  # ValueError: quotes that don't match, or a NUL
         path.unlink()
         raise UsageError(f"the editor {editor!r} can't be started ({error}): set VISUAL or EDITOR") from error
     if done.returncode:
-        raise UsageError(f"the editor {editor!r} ended with {done.returncode}: nothing was changed; see {path}")
+        raise UsageError(f"the editor {editor!r} exited with {done.returncode}: nothing changed; see {path}")
 
 
 def _offer(error: InvalidEvent, path: Path) -> None:
-    """Say what is wrong; return where somebody is there and wants to go on."""
-    say(f"not accepted: {error}", err=True)
+    """Print what is wrong; return if the user wants to edit again, else raise UsageError."""
+    say(f"invalid event: {error}", err=True)
     if not (sys.stdin.isatty() and typer.confirm("Edit it again?", default=True, err=True)):
-        raise UsageError(f"nothing was changed; your text is kept in {path}") from error
+        raise UsageError(f"nothing changed; your edit is kept in {path}") from error

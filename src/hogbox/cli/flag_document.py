@@ -1,4 +1,4 @@
-"""What `hogbox flags … --json` prints, as values that JSON has."""
+"""The output of `hogbox flags … --json`, as JSON values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hogbox.flags._words.change import Change, Difference
 
 
 def result_document(result: FlagResult) -> dict[str, Any]:
-    """An answer. `value` is null where it is inconclusive."""
+    """A result. `value` is null if the flag is inconclusive."""
     return {
         "key": result.key,
         "value": result.value,
@@ -48,19 +48,19 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
 
 
 def difference_document(difference: Difference, before: int, after: int) -> dict[str, Any]:
-    """What changed between two revisions. `before` or `after` of a change is not there where there is nothing."""
+    """The changes between two revisions. A change has no `before` if something was added, no `after` if removed."""
     return {
         "before": before,
         "after": after,
         "added": difference.added,
         "removed": difference.removed,
         "changed": {key: [_change_document(one) for one in changes] for key, changes in difference.changed.items()},
-        "besides": [_change_document(one) for one in difference.besides],
+        "other": [_change_document(one) for one in difference.other],
     }
 
 
 def _filter_document(item: FilterExplanation) -> dict[str, Any]:
-    """A filter; `seen` is not there where the property was not passed."""
+    """A filter; without `seen` if the property was not passed."""
     seen = {} if item.seen is MISSING else {"seen": item.seen}
     return {
         "type": item.type,

@@ -1,4 +1,4 @@
-"""A person as options describe one: `--property plan=pro --group company=c-19 --group-property company.seats=12`."""
+"""A person from options: `--property plan=pro --group company=c-19 --group-property company.seats=12`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def person_of(
         name, value = _pair(text, "--group-property company.seats=12")
         kind, dot, key = name.partition(".")
         if not (kind and dot and key):
-            raise typer.BadParameter(f"{text!r} names no group: write --group-property company.seats=12")
+            raise typer.BadParameter(f"{text!r} has no group type: write --group-property company.seats=12")
         of_groups.setdefault(kind, {})[key] = json_or_text(value)
     given = (_pair(text, "--property plan=pro") for text in properties or ())
     return Person(
@@ -39,7 +39,7 @@ def person_of(
 
 
 def json_or_text(text: str) -> Any:
-    """The value that the text is in JSON; the text itself where it is none."""
+    """The text parsed as JSON; the text itself if it is not JSON."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -53,5 +53,5 @@ def _refuse(name: str) -> None:
 def _pair(text: str, example: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise typer.BadParameter(f"{text!r} is no name and value: write {example}")
+        raise typer.BadParameter(f"{text!r} is not a name=value pair: write {example}")
     return key, value

@@ -1,4 +1,4 @@
-"""How `hogbox flags` shows what it found: tables, trees and lines."""
+"""The output of `hogbox flags` on a terminal: tables, trees and lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from hogbox._wire.printable import json_text
+from hogbox._wire.printable import counted, json_text
 from hogbox.cli.terminal import Terminal, say
 from hogbox.flags import Explanation, FilterExplanation, FlagResult
 from hogbox.flags._words.change import Difference
@@ -21,7 +21,7 @@ _STYLES = {"match": "green", "no match": "red", "out of rollout": "red", "unknow
 
 
 def print_view(view: RenderableType) -> None:
-    """Print it as wide as the terminal is; names of flags are never read as markup."""
+    """Print it in the width of the terminal; flag keys are never interpreted as markup."""
     Terminal().print(view)
 
 
@@ -33,7 +33,7 @@ def print_document(document: Any) -> None:
 def flag_table(
     described: Iterable[FlagDescription], changed: Mapping[str, int], oldest: int, *, revision: int
 ) -> RenderableType:
-    """Every flag in a line. `oldest` is the oldest revision that is kept. Columns that are empty are left out."""
+    """A table with one flag per row. `oldest` is the oldest revision kept. Empty columns are left out."""
     rows = [_cells(one, changed.get(one.key), oldest) for one in described]
     table = Table(box=None, pad_edge=False, header_style="bold")
     shown = [name for name in (rows[0] if rows else ()) if any(row[name] for row in rows)]
@@ -41,7 +41,7 @@ def flag_table(
         table.add_column(name, overflow="fold", no_wrap=name == "flag")
     for row in rows:
         table.add_row(*(Text(row[name]) for name in shown))
-    return Group(table, Text(f"{len(rows)} flags, revision {revision}", style="dim"))
+    return Group(table, Text(f"{counted(len(rows), 'flag')}, revision {revision}", style="dim"))
 
 
 def _cells(one: FlagDescription, changed: int | None, oldest: int) -> dict[str, str]:
@@ -55,15 +55,15 @@ def _cells(one: FlagDescription, changed: int | None, oldest: int) -> dict[str, 
         "depends on": ", ".join(one.depends_on),
         "payloads": ", ".join(one.payloads),
         "experiment": "" if one.experiment is None else _yes(one.experiment),
-        "changed": f"{oldest} or before" if changed is None else str(changed),
+        "changed": f"{oldest} or earlier" if changed is None else str(changed),
     }
 
 
 def flag_view(one: FlagDescription) -> RenderableType:
-    """One flag in words."""
+    """One flag as a tree of sentences."""
     tree = Tree(Text(f"{one.key}{f': {one.name}' if one.name else ''}", style="bold"))
     tree.add(Text(f"{'active' if one.active else 'not active: off for everybody'}, {one.kind}; rollout: {one.rollout}"))
-    _branch(tree, "conditions, the first that matches decides", _numbered(one.conditions), "none: off for everybody")
+    _branch(tree, "conditions (the first that matches decides)", _numbered(one.conditions), "none: off for everybody")
     if one.holdout:
         tree.add(Text(f"before them: {one.holdout}"))
     _branch(tree, "variants", (f"{key}: {percentage:g} %" for key, percentage in one.variants))
@@ -73,12 +73,12 @@ def flag_view(one: FlagDescription) -> RenderableType:
     if one.experiment is not None:
         tree.add(Text(f"experiment: {_yes(one.experiment)}"))
     _branch(tree, "to evaluate it here, pass", one.needs)
-    _branch(tree, "only PostHog can evaluate; where it matters, the flag is inconclusive here", one.only_posthog)
+    _branch(tree, "only PostHog can evaluate (the flag is inconclusive here if it depends on it)", one.only_posthog)
     return tree
 
 
 def result_view(result: FlagResult) -> RenderableType:
-    """An answer."""
+    """A result, one fact per line."""
     rows: list[tuple[str, str]] = [("value", "inconclusive" if result.value is None else _payload(result.value))]
     if result.variant is not None:
         rows.append(("variant", result.variant))
@@ -105,9 +105,9 @@ def explanation_view(explanation: Explanation) -> RenderableType:
 
 
 def difference_view(difference: Difference, before: int, after: int) -> RenderableType:
-    """What changed between two revisions."""
+    """The changes between two revisions."""
     if not difference:
-        return Text(f"revisions {before} and {after} do not differ")
+        return Text(f"no differences between revisions {before} and {after}")
     tree = Tree(Text(f"from revision {before} to {after}", style="bold"))
     for key in difference.added:
         tree.add(Text(f"+ {key}", style="green"))
@@ -115,12 +115,12 @@ def difference_view(difference: Difference, before: int, after: int) -> Renderab
         tree.add(Text(f"- {key}", style="red"))
     for key, changes in difference.changed.items():
         _branch(tree, f"~ {key}", map(str, changes))
-    _branch(tree, "besides the flags", map(str, difference.besides))
+    _branch(tree, "other changes", map(str, difference.other))
     return tree
 
 
 def _add_filter(branch: Tree, item: FilterExplanation) -> None:
-    """The first of its lines is the filter's own; its parts are branches of it."""
+    """Add the filter's own line, and its parts as branches of it."""
     own = branch.add(Text(next(item.lines()), style=_STYLES[item.outcome]))
     for part in item.parts:
         _add_filter(own, part)

@@ -1,4 +1,4 @@
-"""`hogbox flags`: the stored definitions, for people."""
+"""`hogbox flags`: list, show, evaluate, explain and compare the stored flag definitions."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from hogbox.flags._words.change import difference, last_changes
 from hogbox.flags._words.description import describe_flags
 
 INCONCLUSIVE = 3
-"""The exit code for a flag that is inconclusive here, or that nobody knows."""
+"""The exit code for a flag that is inconclusive here or not defined."""
 
 Project = Annotated[
     str | None,
-    typer.Option(help="A token or its beginning, where several are stored.  [env: POSTHOG_PROJECT_TOKEN]"),
+    typer.Option(help="Project token or its beginning, if several are stored.  [env: POSTHOG_PROJECT_TOKEN]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Key = Annotated[str, typer.Argument(help="The flag's key.")]
-DistinctId = Annotated[str, typer.Option("--distinct-id", help="The person's.")]
+DistinctId = Annotated[str, typer.Option("--distinct-id", help="The person's distinct id.")]
 Property = Annotated[
     list[str] | None,
-    typer.Option(help="Of the person: plan=pro, seats=12, beta=true. JSON where it is, else text. Repeatable."),
+    typer.Option(help="Person property: plan=pro, seats=12, beta=true. Parsed as JSON, or text. Repeatable."),
 ]
-Group = Annotated[list[str] | None, typer.Option(help="Type and key: company=c-19. Repeatable.")]
-GroupProperty = Annotated[list[str] | None, typer.Option(help="Of a group: company.seats=12. Repeatable.")]
-DeviceId = Annotated[str | None, typer.Option(help="The person's device.")]
-Complete = Annotated[bool, typer.Option("--complete", help="A property that is not given is not set, for certain.")]
-Timezone = Annotated[str, typer.Option(help="The project's: dates without an offset are meant in it.")]
-Revisions = Annotated[list[int] | None, typer.Argument(help="One or two; default: the last two.")]
+Group = Annotated[list[str] | None, typer.Option(help="Group type and key: company=c-19. Repeatable.")]
+GroupProperty = Annotated[list[str] | None, typer.Option(help="Group property: company.seats=12. Repeatable.")]
+DeviceId = Annotated[str | None, typer.Option(help="The person's device id.")]
+Complete = Annotated[bool, typer.Option("--complete", help="Treat properties that are not given as not set.")]
+Timezone = Annotated[str, typer.Option(help="The project's time zone, for dates without an offset.")]
+Revisions = Annotated[list[int] | None, typer.Argument(help="One or two revisions; default: the last two.")]
 
 
 def flags_app() -> typer.Typer:
@@ -65,7 +65,7 @@ def flags_app() -> typer.Typer:
 
 
 def _flags() -> None:
-    """Look at the flag definitions that are stored.
+    """Inspect the stored flag definitions.
 
     Example: hogbox flags list --database-url sqlite:///app.db
     """
@@ -77,7 +77,7 @@ def list_flags(
     as_json: AsJson = False,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Print every flag in a line.
+    """List all flags.
 
     Example: hogbox flags list --database-url sqlite:///app.db
     """
@@ -100,7 +100,7 @@ def show_flag(
     as_json: AsJson = False,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Print one flag in words: its conditions, variants and payloads, and what of it only PostHog can evaluate.
+    """Describe a flag: its conditions, variants and payloads, and the parts that only PostHog can evaluate.
 
     Example: hogbox flags show new-checkout --database-url sqlite:///app.db
     """
@@ -128,9 +128,9 @@ def eval_flag(
     as_json: AsJson = False,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Print what a flag is for a person. Captures nothing, and asks nobody.
+    """Evaluate a flag for a person. Captures no event and sends no request.
 
-    Exits with 0 where it is on, 1 where it is off, 3 where it is inconclusive here or unknown.
+    Exits with 0 if the flag is on, 1 if it is off, 3 if it is inconclusive here or not defined.
 
     Example: hogbox flags eval new-checkout --distinct-id u1 --property plan=pro --database-url sqlite:///app.db
     """
@@ -157,9 +157,9 @@ def explain_flag(
     as_json: AsJson = False,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Print why a flag is what it is for a person: every condition and filter with what it saw.
+    """Explain the value of a flag for a person: every condition and filter with the value that it saw.
 
-    Exits as `hogbox flags eval` does.
+    Exit codes are those of `hogbox flags eval`.
 
     Example: hogbox flags explain new-checkout --distinct-id u1 --property plan=pro --database-url sqlite:///app.db
     """
@@ -179,15 +179,15 @@ def diff_revisions(
     as_json: AsJson = False,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Print what changed between two revisions of the definitions. With one revision: between it and today's.
+    """Compare two revisions of the definitions, or one revision with the current one.
 
-    Exits with 0, whether anything changed or not.
+    Exits with 0, whether or not they differ.
 
     Example: hogbox flags diff 6 7 --database-url sqlite:///app.db
     """
     wanted = revisions or []
     if len(wanted) > 2:
-        raise typer.BadParameter("two revisions at most")
+        raise typer.BadParameter("at most two revisions")
     with _stored(database_url, project, table_prefix) as stored:
         before, after = (stored.read_revision(number) for number in stored.choose_revisions(wanted))
     found = difference(before.document, after.document)
@@ -215,7 +215,7 @@ def _flag_set(document: Document, timezone: str) -> FlagSet:
 
 def _unknown(key: str, known: Iterable[str]) -> NoReturn:
     near = get_close_matches(key, known, cutoff=0.5)
-    meant = f": did you mean {' or '.join(map(repr, near))}?" if near else ": `hogbox flags list` shows all"
+    meant = f": did you mean {' or '.join(map(repr, near))}?" if near else ": run `hogbox flags list` to see all"
     raise UnknownFlag(f"there is no flag {key!r} in the definitions{meant}")
 
 

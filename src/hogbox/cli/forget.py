@@ -12,12 +12,13 @@ from hogbox._encryption import VARIABLE
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.person import PersonStore, Sought, sought
 from hogbox._store.selection import Selection
+from hogbox._wire.printable import counted
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.terminal import say
 
-OneProject = Annotated[str | None, typer.Option(help="Only in this project, by its token; default: in all.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+OneProject = Annotated[str | None, typer.Option(help="Only in the project with this token; default: all projects.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count, remove nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def forget(
@@ -28,11 +29,11 @@ def forget(
     database_url: DatabaseUrl = None,
     table_prefix: TablePrefix = None,
 ) -> None:
-    """Remove a person's events from the outbox and from the dead letters, after a question.
+    """Remove a person's events from the outbox and from the dead letters, after a confirmation.
 
-    The distinct id is removed from stored error messages too. Exits with 1 where events are encrypted and can't be
-    opened: whose they are is unknown. What was delivered, or is just being sent, is PostHog's: delete the person there
-    too. Notes of exposures hold hashes only, from which nobody is found; they end by themselves.
+    The distinct id is also removed from stored error messages. Exits with 1 if there are encrypted events that can't be
+    decrypted: they may be the person's. Events that were delivered, or are being sent, are at PostHog: delete the
+    person there as well. Exposure records contain only hashes, which identify nobody, and expire.
 
     Example: hogbox forget c-19 --dry-run
     """
@@ -40,18 +41,18 @@ def forget(
         search = _Search(PersonStore(database), DeadLetterStore(database), distinct_id, project)
         found = search.count()
         if dry_run or not found.anything:
-            say(f"{found.waiting} events in the outbox, {found.dead} dead letters; nothing was removed")
+            waiting, dead = counted(found.waiting, "event"), counted(found.dead, "dead letter")
+            say(f"{waiting} in the outbox, {dead}; nothing was removed")
             if found.messages:
-                say(f"{found.messages} error messages name the person")
+                say(f"{counted(found.messages, 'error message')} with the distinct id")
         else:
             if not yes:
                 typer.confirm(found.question, abort=True)
             search.remove()
             found = search.count()
     if found.closed:
-        say(
-            f"{found.closed} events and dead letters can't be opened, and may be the person's: set {VARIABLE}", err=True
-        )
+        closed = "1 event or dead letter" if found.closed == 1 else f"{found.closed} events and dead letters"
+        say(f"{closed} can't be decrypted, and may be the person's: set {VARIABLE}", err=True)
         raise typer.Exit(1)
 
 
@@ -60,7 +61,7 @@ class _Found(NamedTuple):
     dead: int
     messages: int
     closed: int
-    """Events and dead letters that can't be opened."""
+    """Events and dead letters that can't be decrypted."""
 
     @property
     def anything(self) -> bool:
@@ -68,12 +69,13 @@ class _Found(NamedTuple):
 
     @property
     def question(self) -> str:
-        named = f", and the distinct id from {self.messages} error messages" if self.messages else ""
-        return f"Remove {self.waiting} events of the outbox and {self.dead} dead letters{named} for good?"
+        waiting, dead = counted(self.waiting, "event"), counted(self.dead, "dead letter")
+        named = f", and the distinct id in {counted(self.messages, 'error message')}" if self.messages else ""
+        return f"Permanently remove {waiting} from the outbox and {dead}{named}?"
 
 
 class _Search:
-    """What the database holds of one person, in one project or in all."""
+    """One person's data in the database, in one project or in all."""
 
     def __init__(self, outbox: PersonStore, letters: DeadLetterStore, distinct_id: str, project: str | None) -> None:
         self._outbox = outbox
@@ -92,12 +94,12 @@ class _Search:
         return _Found(waiting, opened[True] - waiting, messages, opened[False])
 
     def remove(self) -> None:
-        """The outbox first: an event that dies meanwhile is found among the dead letters. Their errors come last."""
+        """Remove everything. The outbox comes first, so that an event that dies meanwhile is found as a dead letter."""
         removed = self._outbox.remove(one.id for one in self._waiting() if one.opened)
         buried = self._letters.purge(one.id for one in self._dead() if one.opened)
-        say(f"{removed} events removed from the outbox, {buried} dead letters removed")
+        say(f"{counted(removed, 'event')} removed from the outbox, {counted(buried, 'dead letter')} removed")
         if changed := self._outbox.remove_mentions(self._outbox.find_mentions(self._person)):
-            say(f"the distinct id removed from {changed} error messages")
+            say(f"distinct id removed from {counted(changed, 'error message')}")
 
     def _waiting(self) -> Iterator[Sought]:
         return self._outbox.find(self._person, self._project)

@@ -16,17 +16,18 @@ from rich.progress import Progress as Bar
 from hogbox._operations.importer import Imported, Importer, Progress, check
 from hogbox._settings.client import ClientSettings
 from hogbox._wire.host import require_token
+from hogbox._wire.printable import counted
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
 from hogbox.cli.terminal import Terminal, say
 from hogbox.errors import ConfigurationError
 
 STDIN = Path("-")
 
-File = Annotated[Path, typer.Argument(help="A file of JSON lines; - reads standard input, which can't be resumed.")]
+File = Annotated[Path, typer.Argument(help="File of JSON lines; - reads standard input, which can't be resumed.")]
 Token = Annotated[
-    str | None, typer.Option("--project-token", help="Whose events they are.  [env: POSTHOG_PROJECT_TOKEN]")
+    str | None, typer.Option("--project-token", help="Project to import into.  [env: POSTHOG_PROJECT_TOKEN]")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file only; needs no database.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only validate the file; needs no database.")]
 
 
 def import_events(
@@ -36,49 +37,50 @@ def import_events(
     table_prefix: TablePrefix = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Write events of the past into the outbox, for workers to deliver as a historical migration.
+    """Import historical events into the outbox, for workers to deliver as a historical migration.
 
-    Each line is an object: event, distinct_id, timestamp, and if you like properties, groups, uuid. The whole file is
-    checked first; nothing is written where a line is wrong. Run it again after an interruption, and it goes on.
+    Each line is an object with event, distinct_id and timestamp, and optionally properties, groups and uuid. The whole
+    file is validated first; nothing is written if a line is invalid. After an interruption, run the command again to
+    resume.
 
-    before_send hooks belong to the application: they do not run here.
+    before_send hooks are part of the application and do not run here.
 
     Example: hogbox import events.jsonl --database-url sqlite:///app.db --project-token phc_example
     """
     if file != STDIN and not file.is_file():
-        raise ConfigurationError(f"there is no file {str(file)!r}")
+        raise ConfigurationError(f"file not found: {str(file)!r}")
     if dry_run:
         _check_only(file)
         return
     settings = load_settings(database_url, None, table_prefix, project_token)
     result = _import(file, settings)
-    say(_said(result))
+    say(_summary(result))
 
 
-def _said(result: Imported) -> str:
+def _summary(result: Imported) -> str:
     if result.before and not result.events:
-        return f"done already: all {result.before} events were written by an earlier run"
+        return f"already imported: {counted(result.before, 'event')} written by an earlier run"
     earlier = f", {result.before} by an earlier run" if result.before else ""
-    return f"{result.events} events written{earlier}: workers deliver them"
+    return f"{counted(result.events, 'event')} written to the outbox{earlier}"
 
 
 def _check_only(file: Path) -> None:
     if file == STDIN:
-        raise ConfigurationError("--dry-run needs a file: standard input can be read once only")
+        raise ConfigurationError("--dry-run needs a file: standard input can be read only once")
     ClientSettings.load(os.environ, token_needed=False)
     with _bar("checking", file) as report:
         checked = check(file, report)
-    say(f"{checked.events} events, nothing wrong")
+    say(f"{counted(checked.events, 'event')}, no errors")
 
 
 def _import(file: Path, settings: ClientSettings) -> Imported:
     project = require_token(settings.project_token)
     if settings.disabled:
-        raise ConfigurationError("hogbox is switched off (HOGBOX_DISABLED): nothing is imported")
+        raise ConfigurationError("hogbox is disabled (HOGBOX_DISABLED): nothing is imported")
     with closing(open_database(settings)) as database:
         importer = Importer(database, project)
         if file == STDIN:
-            say("standard input can't be resumed: after an interruption all of it has to come again", err=True)
+            say("standard input can't be resumed: after an interruption, pass all of it again", err=True)
             return importer.run_stream(sys.stdin.buffer, lambda _: None)
         with _bar("checking", file) as report:
             checked = check(file, report)
@@ -88,7 +90,7 @@ def _import(file: Path, settings: ClientSettings) -> Imported:
 
 @contextmanager
 def _bar(what: str, file: Path) -> Iterator[Progress]:
-    """A progress bar on a terminal; nothing elsewhere."""
+    """A progress bar if standard error is a terminal."""
     console = Terminal(stderr=True)
     if not console.is_terminal:
         yield lambda _: None

@@ -8,7 +8,7 @@ from hogbox._encryption import new_key
 
 
 def keygen() -> None:
-    """Print a new key for HOGBOX_ENCRYPTION_KEYS. It is stored nowhere.
+    """Print a new key for HOGBOX_ENCRYPTION_KEYS. The key is not stored.
 
     Example: export HOGBOX_ENCRYPTION_KEYS="$(hogbox keygen)"
     """

@@ -13,14 +13,14 @@ from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings
 from hogbox.cli.terminal import say
 from hogbox.schema import create_tables, migration_sql, migration_sql_from
 
-AsSql = Annotated[bool, typer.Option("--sql", help="Print the SQL that it would run, and run nothing.")]
+AsSql = Annotated[bool, typer.Option("--sql", help="Print the SQL instead of running it.")]
 Dialect = Annotated[
     str | None,
-    typer.Option(help="With --sql, without a database: sqlite, postgresql, mariadb or mysql."),
+    typer.Option(help="With --sql: print it for sqlite, postgresql, mariadb or mysql, without a database."),
 ]
 FromVersion = Annotated[
     int | None,
-    typer.Option(min=0, help="With --dialect: the version of the tables that are there.  [default: 0, none]"),
+    typer.Option(min=0, help="With --dialect: version of the existing tables.  [default: 0, no tables]"),
 ]
 
 
@@ -31,17 +31,17 @@ def migrate(
     dialect: Dialect = None,
     from_version: FromVersion = None,
 ) -> None:
-    """Create hogbox's tables, or bring older ones up to date. Exits with 0 where they are up to date then.
+    """Create or upgrade hogbox's tables. Exits with 0 if they are up to date afterwards.
 
-    With --sql it prints what it would do to the tables that are there, or, with --dialect, to those of a version.
+    With --sql, prints the SQL for the tables in the database, or, with --dialect, for tables of a given version.
 
     Example: hogbox migrate --database-url sqlite:///app.db
     """
     if from_version is not None and dialect is None:
-        raise typer.BadParameter("--from-version goes with --dialect; for a database, the version that is there counts")
+        raise typer.BadParameter("--from-version requires --dialect; otherwise the version is read from the database")
     if dialect is not None:
         if not as_sql:
-            raise typer.BadParameter("--dialect goes with --sql")
+            raise typer.BadParameter("--dialect requires --sql")
         prefix = ClientSettings.load(os.environ, table_prefix=table_prefix, token_needed=False).table_prefix
         _print_sql(migration_sql_from(from_version or 0, dialect, table_prefix=prefix))
         return
@@ -53,13 +53,13 @@ def migrate(
     if before == after:
         say(f"hogbox's tables are up to date (version {after})")
     elif before == 0:
-        say(f"hogbox's tables are created (version {after})")
+        say(f"hogbox's tables were created (version {after})")
     else:
-        say(f"hogbox's tables are migrated from version {before} to {after}")
+        say(f"hogbox's tables were migrated from version {before} to {after}")
 
 
 def _print_sql(statements: Iterable[str]) -> None:
-    """Statements on standard output; that there are none is said on standard error, so that a script stays empty."""
+    """Print statements to standard output; the note that there are none goes to standard error, out of the script."""
     written = [f"{statement};" for statement in statements]
     if written:
         say("\n".join(written))

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DatabaseUrl = Annotated[
         help="sqlite:///app.db, postgresql://… or mysql://…  [env: HOGBOX_DATABASE_URL]",
     ),
 ]
-Host = Annotated[str | None, typer.Option(help="Where PostHog is.  [env: POSTHOG_HOST]")]
+Host = Annotated[str | None, typer.Option(help="Address of PostHog.  [env: POSTHOG_HOST]")]
 ProjectToken = Annotated[
-    str | None, typer.Option(help="Whose flag definitions to refresh.  [env: POSTHOG_PROJECT_TOKEN]")
+    str | None, typer.Option(help="Project of the flag definitions.  [env: POSTHOG_PROJECT_TOKEN]")
 ]
-TablePrefix = Annotated[str | None, typer.Option(help="Of hogbox's tables.  [env: HOGBOX_TABLE_PREFIX]")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every request too.")]
+TablePrefix = Annotated[str | None, typer.Option(help="Prefix of hogbox's tables.  [env: HOGBOX_TABLE_PREFIX]")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also log every request.")]
 
 
 def load_settings(

@@ -27,10 +27,10 @@ def refresh(
     table_prefix: TablePrefix = None,
     verbose: Verbose = False,
 ) -> None:
-    """Ask PostHog for a project's flag definitions now, store them, and print what became of it.
+    """Fetch a project's flag definitions from PostHog now, store them, and print the result.
 
-    Needs the key in POSTHOG_PERSONAL_API_KEY. Exits with 0 for updated and unchanged, 1 for an error, 2 where the token
-    or the key is missing (skipped), 3 where PostHog's cache of the definitions is cold (empty, stale).
+    Requires a key in POSTHOG_PERSONAL_API_KEY. Exits with 0 for updated and unchanged, 1 for an error, 2 if the token
+    or the key is missing (skipped), 3 if PostHog's cache of the definitions is cold (empty, stale).
 
     Example: hogbox refresh --database-url sqlite:///app.db --project-token phc_example
     """

@@ -1,4 +1,4 @@
-"""Tables and texts for a terminal: plain lines, whole words, and nothing that the terminal would obey."""
+"""Tables and text for a terminal: plain lines without control characters."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 from hogbox._wire.printable import one_line
 
 _UNKNOWN: Final = "?"
-"""What another program wrote, and is no moment of the calendar."""
+"""Printed for a value that is not a timestamp, written by another program."""
 
 _UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def lined_up(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns under their heads, two spaces apart; the last one as long as it is."""
+    """Columns under their titles, two spaces apart; the last one is not padded."""
     table = [head, *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in table) for index in range(len(head) - 1)]
     lines = (
@@ -26,13 +26,13 @@ def lined_up(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """The beginning of a text, on one line."""
+    """A text on one line, truncated to this length."""
     line = one_line(text)
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def age_of(milliseconds: object) -> str:
-    """How long ago this moment was, roughly: `5m`, `3d`."""
+    """The approximate age of this timestamp: `5m`, `3d`."""
     if not isinstance(milliseconds, int):
         return _UNKNOWN
     seconds = max(0, int(time.time()) - milliseconds // 1000)
@@ -40,7 +40,7 @@ def age_of(milliseconds: object) -> str:
 
 
 def moment_of(milliseconds: object) -> str:
-    """This moment in UTC: `2026-01-31T12:00:00Z`."""
+    """This timestamp in UTC: `2026-01-31T12:00:00Z`."""
     if not isinstance(milliseconds, int):
         return _UNKNOWN
     try:

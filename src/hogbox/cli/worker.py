@@ -25,10 +25,10 @@ from hogbox.telemetry import Telemetry
 
 MetricsPort = Annotated[
     int | None,
-    typer.Option(min=0, max=65535, help="Serve /metrics, /healthz and /readyz at this port; 0 picks a free one."),
+    typer.Option(min=0, max=65535, help="Serve /metrics, /healthz and /readyz on this port; 0 picks a free one."),
 ]
 MetricsHost = Annotated[
-    str, typer.Option(help="Address to serve them at. There is no authentication: keep it inside of your network.")
+    str, typer.Option(help="Address to serve them on. There is no authentication: keep it inside your network.")
 ]
 
 
@@ -41,16 +41,16 @@ def worker(
     metrics_host: MetricsHost = "127.0.0.1",
     verbose: Verbose = False,
 ) -> None:
-    """Deliver events to PostHog until SIGTERM or SIGINT; then finish what is under way and give the shards back.
+    """Deliver events to PostHog until SIGTERM or SIGINT; then finish open requests and release the shards.
 
-    Run as many as you like: they share the work, and take over from one that dies.
+    Run as many workers as you like: they share the work, and take over from a worker that dies.
 
-    With a project token and POSTHOG_PERSONAL_API_KEY they keep its flag definitions fresh too: all of them together
-    send one request every POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS.
+    With a project token and POSTHOG_PERSONAL_API_KEY, workers also keep the flag definitions fresh: together they send
+    one request every POSTHOG_FLAGS_POLLING_INTERVAL_SECONDS.
 
     Example: hogbox worker --database-url postgresql://app@localhost/app
     """
-    # Imported when a worker is started: it takes as long as some other commands do.
+    # Imported only here: the import takes as long as some other commands run.
     from hogbox._operations.metrics.server import serve
 
     settings = load_settings(database_url, host, table_prefix, project_token)

@@ -47,11 +47,11 @@ class Difference:
     changed: Mapping[str, tuple[Change, ...]]
     """The changes of each flag that is in both documents, by its key; unchanged flags are not included."""
 
-    besides: tuple[Change, ...]
-    """Changes outside of the flags: cohorts, group types, settings of the project."""
+    other: tuple[Change, ...]
+    """What changed outside of the flags: cohorts, group types, how the project compares."""
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed or self.besides)
+        return bool(self.added or self.removed or self.changed or self.other)
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference:
@@ -63,7 +63,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Differenc
         added=tuple(key for key in new if key not in old),
         removed=tuple(key for key in old if key not in new),
         changed={key: changes for key, changes in changed.items() if changes},
-        besides=tuple(_changes((), *others)),
+        other=tuple(_changes((), *others)),
     )
 
 

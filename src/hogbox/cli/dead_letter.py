@@ -1,4 +1,4 @@
-"""A dead letter as `hogbox dead` shows it: a row of the list, in full, as JSON."""
+"""A dead letter as `hogbox dead` prints it: a row of the list, in full, as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hogbox._wire.printable import one_line
 from hogbox.cli.table import age_of, cut, moment_of
 
 HEAD: Final = ("ID", "DIED", "STATUS", "PROJECT", "EVENT", "DISTINCT ID", "UUID", "REASON")
-"""Of the list."""
+"""Column titles of the list."""
 
 
 def cells(letter: DeadLetterRow) -> tuple[str, ...]:
@@ -30,7 +30,7 @@ def cells(letter: DeadLetterRow) -> tuple[str, ...]:
 
 
 def facts(letter: DeadLetterRow) -> dict[str, Any]:
-    """What there is to know but for the event, for JSON."""
+    """Everything except the payload, for JSON."""
     event = read_event(letter.text)
     return {
         "id": letter.id,
@@ -48,13 +48,13 @@ def facts(letter: DeadLetterRow) -> dict[str, Any]:
 
 
 def payload_of(letter: DeadLetterRow) -> Any:
-    """The event; the text where it is none."""
+    """The event; the text if it is not valid JSON."""
     return read_event(letter.text) or letter.text
 
 
 def in_full(letter: DeadLetterRow) -> str:
-    """All of it, to be read."""
+    """All fields and the event, as text."""
     names = ("id", "uuid", "project", "status", "reason", "created_at", "died_at")
-    told = facts(letter)
-    lines = [f"{name + ':':12}{'-' if told[name] is None else one_line(told[name])}" for name in names]
+    values = facts(letter)
+    lines = [f"{name + ':':12}{'-' if values[name] is None else one_line(values[name])}" for name in names]
     return "\n".join([*lines, "", pretty(letter.text)])
