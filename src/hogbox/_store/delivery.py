@@ -60,6 +60,7 @@ class DeliveryStatements:
         self.settle = _settle(tables)
         self.clear_retry = _clear_retry(tables)
         self.postpone = _postpone(tables)
+        self.accuse = _accuse(tables)
         self.note_error = _note_error(tables)
         self.bury = _bury(tables)
         self.bury_stray = _bury_stray(tables)
@@ -96,6 +97,15 @@ def _postpone(tables: Tables) -> Update:
             last_error=bindparam("error"),
             last_error_at=epoch_ms(),
         )
+    )
+
+
+def _accuse(tables: Tables) -> Update:
+    """Keep how often one event of a shard failed alone: what the shard counted before is about something else."""
+    return (
+        update(tables.shards)
+        .where(_fenced(tables))
+        .values(attempt=number("attempt"), not_before=0, last_error=bindparam("error"), last_error_at=epoch_ms())
     )
 
 
@@ -251,6 +261,11 @@ class DeliveryStore(OutboxStore, HoldStore):
         """Try these shards again after so many seconds, and count the attempt."""
         retry = {**self._fenced(shards, fences), "delay": milliseconds(delay), "error": storable(error)}
         self._run(self._statements.postpone, retry)
+
+    def accuse(self, shard: int, fences: Fences, attempt: int, error: str) -> None:
+        """Keep that one event of this shard, named by the error, has failed alone so often."""
+        noted = {**self._fenced([shard], fences), "attempt": attempt, "error": storable(error)}
+        self._run(self._statements.accuse, noted)
 
     def note_error(self, shards: Collection[int], fences: Fences, error: str) -> None:
         """Keep what is wrong with these shards, for those who look."""

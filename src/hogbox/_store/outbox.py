@@ -41,6 +41,8 @@ class Ready(NamedTuple):
     attempt: int
     wait: float
     oldest: int
+    error: str | None
+    """Of the last attempt; None where none failed."""
 
 
 class OutboxStatements:
@@ -53,12 +55,13 @@ class OutboxStatements:
         self.count_waiting = _count_waiting(tables)
 
 
-def _read_ready(tables: Tables) -> Select[int, int, int, int, int]:
-    """Its shards with waiting events: fence, failed attempts, milliseconds to wait yet, id of the oldest event."""
+def _read_ready(tables: Tables) -> Select[int, int, int, int, int, str | None]:
+    """Its shards with waiting events: fence, failed attempts, milliseconds to wait, id of the oldest event, error."""
     shards = tables.shards.c
     oldest = oldest_event(tables)
     wait = case((_set_back(tables), 0), else_=shards.not_before - epoch_ms()).label("wait")
-    mine = select(shards.shard, shards.fence, shards.attempt, wait, oldest.label("oldest"))
+    error = case((shards.attempt > 0, shards.last_error)).label("error")
+    mine = select(shards.shard, shards.fence, shards.attempt, wait, oldest.label("oldest"), error)
     waiting = mine.where(shards.owner == bindparam("worker")).subquery()
     return select(waiting).where(waiting.c.oldest.is_not(None))
 
@@ -96,7 +99,8 @@ class OutboxStore(LeaseStore):
         with self._connect() as connection:
             rows = connection.execute(self._outbox.read_ready, {"worker": self._worker}).all()
         return [
-            Ready(shard, fence, attempt, max(0, wait) / 1000, oldest) for shard, fence, attempt, wait, oldest in rows
+            Ready(shard, fence, attempt, max(0, wait) / 1000, oldest, error)
+            for shard, fence, attempt, wait, oldest, error in rows
         ]
 
     def read_oldest(self) -> dict[int, int]:

@@ -18,7 +18,7 @@ from hogbox._wire.backoff import delay, hold
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import Answer, Verdict, what_is_refused
 from hogbox._worker.settlement import Settlement, facts_of
-from hogbox._worker.turn import Shared, Turn
+from hogbox._worker.turn import Shared, Turn, fails_alone
 
 log = logging.getLogger("hogbox.delivery")
 
@@ -68,31 +68,37 @@ class Failures:
                 accused, pause = True, False
             else:
                 accused, pause = self._shared.courses.judge(project, failure)
+        noted = False
         if alone and failure.of_events:
-            self._failed_alone(rows[0], turn, answer, accused=accused)
+            noted = self._failed_alone(rows[0], turn, answer, accused=accused)
             if not accused and turn.more:
                 self._step_aside(rows[0], answer)
         elif known:
             self._put_off_event(rows[0], answer, 1)
         if pause:
-            self._put_off(rows, turn, answer, failure)
+            self._put_off(rows, turn, answer, failure, noted=noted)
             return ()
         return after(answer.verdict, pending).pending
 
-    def _failed_alone(self, row: Waiting, turn: Turn, answer: Answer, *, accused: bool) -> None:
-        """Count it; give the event up where a limit says so, or where the answer is about it; else it waits."""
+    def _failed_alone(self, row: Waiting, turn: Turn, answer: Answer, *, accused: bool) -> bool:
+        """Count it; give the event up where a limit says so, or where the answer is about it; else it waits.
+
+        Returns whether the event is named in its shard's row, for workers to come.
+        """
         with self._shared.lock:
             passes = self._shared.courses.passes(row.project)
-            suspect = self._shared.suspects.fail(row, passes, turn.attempts[row.shard])
+            suspect = self._shared.suspects.fail(row, passes, turn.attempts_alone(row))
         if reason := self._why_given_up(suspect, answer, passes):
             self._settlement.bury((row,), turn, Answer(answer.verdict, answer.status, reason))
-            return
+            return False
         if accused:
             self._put_off_event(row, answer, suspect.attempts)
-        if accused or self._settings.max_attempts:
-            which = f"event {row.uuid or f'in row {row.id}'} fails alone"
-            self._store.postpone([row.shard], turn.fences, 0.0, f"{which}, other events pass: {answer.reason}")
-            turn.attempts[row.shard] += 1
+        if not accused and not self._settings.max_attempts:
+            return False
+        others = ", other events pass" if accused else ""
+        turn.accuse(row, suspect.attempts)
+        self._store.accuse(row.shard, turn.fences, suspect.attempts, f"{fails_alone(row)}{others}: {answer.reason}")
+        return True
 
     def _why_given_up(self, suspect: Suspect, answer: Answer, passes: int) -> str | None:
         """A refused token, quota or address accuses no event until others pass; neither does a foreign 400 or 413."""
@@ -130,8 +136,8 @@ class Failures:
             if self._shared.suspects.attempts(row.id) >= _TWICE:
                 self._shared.suspects.put_off(row.id, time.monotonic() + seconds)
 
-    def _put_off(self, rows: Sequence[Waiting], turn: Turn, answer: Answer, failure: Failure) -> None:
-        """Leave the project alone for a while; the others go on."""
+    def _put_off(self, rows: Sequence[Waiting], turn: Turn, answer: Answer, failure: Failure, *, noted: bool) -> None:
+        """Leave the project alone for a while; the others go on. `noted`: its shard's row has an error already."""
         project = rows[0].project
         turn.left.add(project)
         refused = answer.verdict is Verdict.KEY_REFUSED
@@ -150,7 +156,8 @@ class Failures:
         elif not refused:
             self._report_failing(answer, facts)
         said = f"project {shorten(project)} refused: {answer.reason}" if refused else answer.reason
-        self._store.note_error({row.shard for row in rows}, turn.fences, said)
+        if not noted:
+            self._store.note_error({row.shard for row in rows}, turn.fences, said)
         self._store.hold(project, seconds, attempt, answer.status, answer.reason)
 
     def _pause(self, answer: Answer, attempt: int) -> float:
