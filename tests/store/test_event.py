@@ -25,7 +25,7 @@ EVERYTHING = 10_000_000
 def read(
     store: DeliveryStore, *shards: int, held: Collection[str] = (), events: int = 1000, size: int = EVERYTHING
 ) -> list[Waiting]:
-    return store.read_events(shards, held, events, size)
+    return store.read_events(shards, held, events, size).rows
 
 
 def names(rows: list[Waiting]) -> list[str]:
@@ -101,7 +101,8 @@ class TestReading:
         assert len(read(store, *shards, size=1_000_000)) == 2
         assert asked == ["few"]
         write(3, *["small"] * 50)
-        assert [len(read(store, 3)) for _ in range(3)] == [8, 32, 50]
+        found = [store.read_events([3], (), 1000, EVERYTHING) for _ in range(3)]
+        assert [(len(rows), more) for rows, more in found] == [(8, True), (32, True), (50, False)]
 
     def test_bytes_are_counted_not_characters(self, store: DeliveryStore, write: WriteEvents) -> None:
         write(1, *["\N{PILE OF POO}" * 250] * 4)

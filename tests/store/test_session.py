@@ -75,7 +75,7 @@ def test_p1_p8_settings_of_the_server_do_not_reach_hogboxs_own_statements(
             open_elsewhere.execution_options(isolation_level="READ COMMITTED")
             if "read_only" not in setting:
                 open_elsewhere.execute(CaptureStatements(own.tables).insert_event, INSERT)
-            (row,) = store.read_events([1], (), 10, 10_000)
+            (row,) = store.read_events([1], (), 10, 10_000).rows
         store.bury(row, {1: 1}, "HTTP 400", 400)
         assert store.heartbeat(60, 120)
         assert (database.count("posthog_outbox"), database.count("posthog_dead_letters")) == (0, 1)

@@ -87,25 +87,32 @@ class Failures:
         """
         with self._shared.lock:
             passes = self._shared.courses.passes(row.project)
-            suspect = self._shared.suspects.fail(row, passes, turn.attempts_alone(row))
+            suspect = self._shared.suspects.fail(
+                row,
+                passes,
+                turn.attempts_alone(row),
+                fence=turn.fences[row.shard],
+                refused=answer.verdict is Verdict.KEY_REFUSED,
+            )
         if reason := self._why_given_up(suspect, answer, passes):
             self._settlement.bury((row,), turn, Answer(answer.verdict, answer.status, reason))
             return False
         if accused:
             self._put_off_event(row, answer, suspect.attempts)
-        if not accused and not self._settings.max_attempts:
+        if not accused and not (self._settings.max_attempts and suspect.charged):
             return False
         others = ", other events pass" if accused else ""
-        turn.accuse(row, suspect.attempts)
-        self._store.accuse(row.shard, turn.fences, suspect.attempts, f"{fails_alone(row)}{others}: {answer.reason}")
+        attempts = max(1, suspect.charged)
+        turn.accuse(row, attempts)
+        self._store.accuse(row.shard, turn.fences, attempts, f"{fails_alone(row)}{others}: {answer.reason}")
         return True
 
     def _why_given_up(self, suspect: Suspect, answer: Answer, passes: int) -> str | None:
         """A refused token, quota or address accuses no event until others pass; neither does a foreign 400 or 413."""
-        attempts, most = suspect.attempts, self._settings.max_attempts
+        attempts = suspect.attempts
         confirmed = passes > suspect.passes
-        if 0 < most <= attempts and (confirmed or answer.verdict is not Verdict.KEY_REFUSED):
-            return f"given up after {attempts} attempts: {answer.reason}"
+        if suspect.is_charged and 0 < self._settings.max_attempts <= suspect.charged:
+            return f"given up after {suspect.charged} attempts: {answer.reason}"
         if answer.may_accuse and confirmed and attempts >= _TWICE:
             return f"refused alone {attempts} times, while other events pass: {answer.reason}"
         return None
