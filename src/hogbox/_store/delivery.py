@@ -28,7 +28,7 @@ from sqlalchemy import (
 from hogbox._delivery.batch import Waiting
 from hogbox._events.dead_letter import read_event
 from hogbox._events.identifier import SHARDS, shard_of
-from hogbox._store.connections.database import Database, storable
+from hogbox._store.connections.database import Database, again_after_conflict, storable
 from hogbox._store.connections.engine import transactional
 from hogbox._store.dialects.element import epoch_ms, hexadecimal
 from hogbox._store.dialects.statement import delete_by_id, milliseconds, number
@@ -217,14 +217,18 @@ class DeliveryStore(OutboxStore, HoldStore):
     def bury(self, row: Waiting, fences: Fences, reason: str, status: int | None) -> None:
         """Move one event to the dead letters. Raises LeaseLost, and moves nothing, where the shard was taken over."""
         fenced = self._fenced([row.shard], fences)
-        why = {"uuid": row.uuid, "why": storable(reason), "code": status, "event": row.id}
-        with self._turn, transactional(self._database.engine).begin() as connection:
-            if row.fault and not row.payload:
-                connection.execute(self._statements.bury_unreadable, {**why, **_instead(row)})
-            else:
-                connection.execute(self._statements.bury, why)
-            if connection.execute(self._statements.settle, {**fenced, "ids": [row.id]}).rowcount != 1:
-                raise LeaseLost
+        why: dict[str, object] = {"uuid": row.uuid, "why": storable(reason), "code": status, "event": row.id}
+        bury, said = self._statements.bury, why
+        if row.fault and not row.payload:
+            bury, said = self._statements.bury_unreadable, {**why, **_instead(row)}
+
+        def move() -> None:
+            with self._turn, transactional(self._database.engine).begin() as connection:
+                connection.execute(bury, said)
+                if connection.execute(self._statements.settle, {**fenced, "ids": [row.id]}).rowcount != 1:
+                    raise LeaseLost
+
+        again_after_conflict(move)
 
     def bury_strays(self) -> int:
         """Move some events to the dead letters whose shard is none, so that no worker reads them; how many.
