@@ -87,7 +87,8 @@ class Proxy:
     async def _cut(self) -> int:
         writers = [*self._writers]
         for writer in writers:
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            with contextlib.suppress(OSError):
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
         return len(writers) // 2
 

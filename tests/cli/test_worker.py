@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from hogbox.emulator import Emulator
 from hogbox.schema import create_tables
-from tests.fixtures.database import TestDatabase
+from proof.proxy import Proxy
+from tests.fixtures.database import TestDatabase, make_database
 from tests.fixtures.process import WorkerStarter
 from tests.fixtures.waiting import wait_until
 
@@ -72,3 +76,29 @@ def test_a_worker_of_another_prefix_leaves_these_tables_alone(
     assert end(process, signal.SIGTERM) == 0
     assert len(sqlite_database.events()) == 1
     assert emulator.requests() == []
+
+
+def test_without_its_tables_it_ends_at_once(
+    sqlite_database: TestDatabase, emulator: Emulator, start_worker: WorkerStarter
+) -> None:
+    process = start_worker(sqlite_database.url, emulator.url, HOGBOX_TABLE_PREFIX="none_")
+    assert process.wait(timeout=30) == 1
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
+def test_it_ends_soon_while_the_database_is_frozen(
+    request: pytest.FixtureRequest, tmp_path: Path, emulator: Emulator, start_worker: WorkerStarter, backend: str
+) -> None:
+    """Within the time that Docker gives a container, and a moment."""
+    port = {"postgresql": 5432, "mariadb": 3306}[backend]
+    with make_database(request, backend, tmp_path) as database:
+        create_tables(database.engine)
+        url = sa.make_url(database.url)
+        with Proxy(url.host or "127.0.0.1", url.port or port) as proxy:
+            through = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+            process = start_worker(through, emulator.url, HOGBOX_LEASE_SECONDS="30")
+            wait_until(lambda: database.count("posthog_workers"), "the worker to announce itself")
+            proxy.hold()
+            began = time.monotonic()
+            assert end(process, signal.SIGTERM) == 0
+            assert time.monotonic() - began < 13

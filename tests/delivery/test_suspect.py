@@ -61,6 +61,29 @@ def test_attempts_of_a_worker_before_count_for_one_event_of_a_shard() -> None:
     assert suspects.fail(event(2, "bob"), passes=0, before=5).attempts == 1
 
 
+def test_a_refusal_of_the_project_counts_only_if_something_passed_since_the_attempt_before() -> None:
+    suspects = Suspects()
+    found = []
+    for passes, refused in ((0, True), (0, True), (1, True), (1, True), (1, False), (2, True)):
+        suspect = suspects.fail(event(1), passes, before=0, refused=refused)
+        found.append((suspect.attempts, suspect.charged, suspect.is_charged))
+    assert found == [(1, 0, False), (2, 0, False), (3, 1, True), (4, 1, False), (5, 2, True), (6, 3, True)]
+
+
+def test_a_suspect_of_a_shard_that_was_lost_and_claimed_again_holds_nobody_back() -> None:
+    suspects = Suspects()
+    for number, shard in ((1, 1), (2, 2)):
+        suspects.fail(event(number, f"p{shard}", shard), passes=0, before=0, fence=7)
+        suspects.put_off(number, 300.0)
+    suspects.forget_earlier({2: 7, 3: 9})
+    assert suspects.is_accused(1)
+    assert suspects.is_accused(2)
+    suspects.forget_earlier({1: 8})
+    assert not suspects.is_accused(1)
+    assert suspects.sort([event(3, "p1")], 0) == Sorted([], [event(3, "p1")])
+    assert suspects.is_accused(2)
+
+
 def test_an_event_without_a_distinct_id_blocks_none() -> None:
     bare = event(1)._replace(payload="{not json")
     suspects = with_suspect(bare)

@@ -85,7 +85,7 @@ def test_people_are_shown_everything_that_programs_are(run: Run, sqlite_database
     worker.announce("shop-1", 42, "0.1.0")
     worker.claim(range(64), lease=60)
     (ready,) = worker.read_ready()
-    (first, *_) = worker.read_events([ready.shard], (), 10, 10_000)
+    (first, *_) = worker.read_events([ready.shard], (), 10, 10_000).rows
     worker.heartbeat(60, 120, Done(7, 1, 540))
     worker.bury(first, {ready.shard: ready.fence}, "HTTP 400: poison", 400)
     worker.postpone([ready.shard], {ready.shard: ready.fence}, 50, "HTTP 503: down")

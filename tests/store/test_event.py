@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from hogbox._store.connections.engine import transactional
 from hogbox._store.delivery import DeliveryStore, LeaseLost
 from hogbox.schema import create_tables
 from tests.fixtures.database import TestDatabase, make_database
+from tests.fixtures.waiting import wait_until
 from tests.store.conftest import StoreOf, WriteEvents
 
 EVERYTHING = 10_000_000
@@ -25,7 +28,7 @@ EVERYTHING = 10_000_000
 def read(
     store: DeliveryStore, *shards: int, held: Collection[str] = (), events: int = 1000, size: int = EVERYTHING
 ) -> list[Waiting]:
-    return store.read_events(shards, held, events, size)
+    return store.read_events(shards, held, events, size).rows
 
 
 def names(rows: list[Waiting]) -> list[str]:
@@ -101,7 +104,8 @@ class TestReading:
         assert len(read(store, *shards, size=1_000_000)) == 2
         assert asked == ["few"]
         write(3, *["small"] * 50)
-        assert [len(read(store, 3)) for _ in range(3)] == [8, 32, 50]
+        found = [store.read_events([3], (), 1000, EVERYTHING) for _ in range(3)]
+        assert [(len(rows), more) for rows, more in found] == [(8, True), (32, True), (50, False)]
 
     def test_bytes_are_counted_not_characters(self, store: DeliveryStore, write: WriteEvents) -> None:
         write(1, *["\N{PILE OF POO}" * 250] * 4)
@@ -139,6 +143,36 @@ class TestReading:
             assert names(read(store, 1)) == ["late"]
             connection.commit()
         assert names(read(store, 1)) == ["early", "late"]
+
+
+def test_a_deadlock_is_tried_again_at_once(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The other transaction has changed more rows, so that the worker's is the one that is undone."""
+    with make_database(request, "mariadb", tmp_path) as database:
+        create_tables(database.engine)
+        own = Database(database.url, "posthog_")
+        store = DeliveryStore(own, "w1")
+        store.claim([1], lease=60)
+        row = {"shard": 1, "project": "p", "lane": "analytics", "payload": "{}"}
+        for _ in range(2):
+            database.execute(
+                "INSERT INTO posthog_outbox (shard, project, lane, payload, created_at) VALUES (1, 'p', 'l', '{}', 0)"
+            )
+        rows = read(store, 1)
+        failed: list[BaseException] = []
+        sa.event.listen(own.engine, "handle_error", lambda context: failed.append(context.original_exception))
+        with database.engine.connect() as rival, ThreadPoolExecutor() as pool:
+            for _ in range(50):
+                rival.execute(CaptureStatements(own.tables).insert_event, row)
+            lock = sa.text("UPDATE posthog_outbox SET lane = 'x' WHERE id = :id")
+            rival.execute(lock, {"id": rows[1].id})
+            settled = pool.submit(store.settle, rows, {1: 1})
+            wait_until(lambda: database.count("information_schema.INNODB_LOCK_WAITS"), "the worker to wait for the row")
+            rival.execute(lock, {"id": rows[0].id})
+            rival.rollback()
+            settled.result(timeout=30)
+        assert [error.args[0] for error in failed] == [1213]
+        assert database.count("posthog_outbox") == 0
+        own.close()
 
 
 class TestLooking:

@@ -98,7 +98,7 @@ def test_events_are_read_along_the_primary_key(full: TestDatabase) -> None:
 
 def test_settling_looks_only_at_the_events_that_it_takes(full: TestDatabase) -> None:
     def settle(store: DeliveryStore) -> None:
-        store.settle(store.read_events([9], (), 3, 5_000_000), {9: 0})
+        store.settle(store.read_events([9], (), 3, 5_000_000).rows, {9: 0})
 
     steps = plan(full, settle)
     by_id = {
@@ -209,8 +209,8 @@ OPERATIONS: dict[str, Callable[[DeliveryStore], object]] = {
     "read_events, few shards": lambda store: store.read_events([9], ("phc_held",), 50, 5_000_000),
     "read_events, many shards": lambda store: store.read_events(range(64), ("phc_held",), 50, 5_000_000),
     "count_waiting": lambda store: store.count_waiting(50),
-    "settle": lambda store: store.settle(store.read_events([9], (), 2, 5_000_000), FENCES),
-    "bury": lambda store: store.bury(store.read_events([9], (), 1, 5_000_000)[0], FENCES, "refused", 400),
+    "settle": lambda store: store.settle(store.read_events([9], (), 2, 5_000_000).rows, FENCES),
+    "bury": lambda store: store.bury(store.read_events([9], (), 1, 5_000_000).rows[0], FENCES, "refused", 400),
     "clear_retry": lambda store: store.clear_retry([9], FENCES),
     "postpone": lambda store: store.postpone([9], FENCES, 0.0, "failed"),
     "note_error": lambda store: store.note_error([9], FENCES, "failed"),

@@ -75,7 +75,7 @@ def test_p1_p8_settings_of_the_server_do_not_reach_hogboxs_own_statements(
             open_elsewhere.execution_options(isolation_level="READ COMMITTED")
             if "read_only" not in setting:
                 open_elsewhere.execute(CaptureStatements(own.tables).insert_event, INSERT)
-            (row,) = store.read_events([1], (), 10, 10_000)
+            (row,) = store.read_events([1], (), 10, 10_000).rows
         store.bury(row, {1: 1}, "HTTP 400", 400)
         assert store.heartbeat(60, 120)
         assert (database.count("posthog_outbox"), database.count("posthog_dead_letters")) == (0, 1)
@@ -210,27 +210,68 @@ MODULES = {"mysqldb": "MySQLdb"}
 @pytest.mark.parametrize(
     "driver", ["mysql+pymysql", "mysql+mysqldb", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+pg8000"]
 )
-def test_connecting_to_a_server_that_is_frozen_ends(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("source", [str, sa.create_engine], ids=["URL", "Engine"])
+def test_connecting_to_a_server_that_is_frozen_ends(driver: str, source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     module = driver.partition("+")[2]
     pytest.importorskip(MODULES.get(module, module))
     monkeypatch.setattr(Backend, "connect_seconds", 2)
     with socket.create_server(("127.0.0.1", 0)) as frozen:
-        own = Database(f"{driver}://root@127.0.0.1:{frozen.getsockname()[1]}/x", "posthog_")
+        own = Database(source(f"{driver}://root@127.0.0.1:{frozen.getsockname()[1]}/x"), "posthog_")
         with pytest.raises(sa.exc.OperationalError):
             own.check()
     gc.collect()  # pg8000 leaves its socket open
 
 
+@pytest.mark.timeout(40)
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize("driver", ["mysql+pymysql", "postgresql+psycopg"])
+def test_connecting_takes_no_longer_than_the_guard_is_patient(driver: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        own = Database(f"{driver}://root@127.0.0.1:{frozen.getsockname()[1]}/x", "posthog_")
+        own.guard.ask(own, 60.0)
+        own.guard.hurry(own, 2.0)
+        began = time.monotonic()
+        with pytest.raises(sa.exc.OperationalError):
+            own.check()
+        assert time.monotonic() - began < 6
+    own.guard.release(own)
+    assert own.guard.patience is None
+
+
+def test_the_applications_connections_are_not_bounded(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with make_database(request, "mariadb", tmp_path) as database:
+        create_tables(database.engine)
+        seen: list[dict[str, Any]] = []
+        engine = sa.create_engine(database.url)
+        sa.event.listen(engine, "do_connect", lambda _, __, ___, parameters: seen.append(dict(parameters)))
+        for _ in range(2):
+            own = Database(engine, "posthog_")
+            own.check()
+            own.close()
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            assert driver.connect_timeout == 10
+        engine.dispose()
+        assert not [parameters for parameters in seen if "read_timeout" in parameters]
+
+
 @pytest.mark.parametrize(("backend", "driver"), [("mariadb", "pymysql"), ("postgresql", "pg8000")])
+@pytest.mark.parametrize("source", [str, sa.create_engine], ids=["URL", "Engine"])
 def test_the_time_to_connect_is_no_limit_of_statements(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, driver: str
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+    driver: str,
+    source: Any,
 ) -> None:
     pytest.importorskip(driver)
     monkeypatch.setattr(Backend, "connect_seconds", 1)
     asleep = {"postgresql": "SELECT pg_sleep(1.5)", "mariadb": "SELECT SLEEP(1.5)"}[backend]
     with make_database(request, backend, tmp_path) as database:
         url = sa.make_url(database.url)
-        own = Database(url.set(drivername=f"{url.get_backend_name()}+{driver}").render_as_string(False), "posthog_")
+        through = url.set(drivername=f"{url.get_backend_name()}+{driver}").render_as_string(False)
+        own = Database(source(through), "posthog_")
         with own.engine.connect() as connection:
             connection.exec_driver_sql(asleep)
         own.close()

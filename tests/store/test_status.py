@@ -73,7 +73,7 @@ def test_shards_and_workers_are_told_as_they_are(
 def test_holds_dead_letters_and_definitions(own: Database, store: DeliveryStore, write: WriteEvents) -> None:
     for name in ("a", "b", "c"):
         write(3, name)
-    for row in store.read_events([3], (), 10, 10_000):
+    for row in store.read_events([3], (), 10, 10_000).rows:
         store.bury(row, {3: 1}, "too odd" if row.id % 3 else "rare", 400)
     store.hold("phc_store", 60, 2, 403, "no")
     definitions = DefinitionStore(own, "phc_store")

@@ -123,6 +123,18 @@ def test_p2_a_limit_of_attempts_gives_up_only_what_failed_alone(
     assert in_order(emulator)
 
 
+@pytest.mark.parametrize(("named", "outcome"), [(False, (1, 0, 0)), (True, (0, 1, 0))], ids=["another", "itself"])
+def test_p2_attempts_of_workers_before_count_for_the_event_that_they_are_about(
+    client: Client, emulator: Emulator, database: TestDatabase, named: bool, outcome: tuple[int, int, int]
+) -> None:
+    posthog = client(max_attempts=3)
+    (uuid,) = capture(posthog, database, 1)
+    error = f"event {uuid if named else 'another'} fails alone: HTTP 500"
+    database.execute("UPDATE posthog_shards SET attempt = 2, last_error = :error", error=error)
+    emulator.fault(status=500, times=1)
+    assert posthog.deliver(timeout=30) == outcome
+
+
 @pytest.mark.parametrize("status", [400, 413])
 def test_p2_a_refusal_in_other_words_gives_up_an_event_once_others_have_passed(
     client: Client, emulator: Emulator, database: TestDatabase, status: int

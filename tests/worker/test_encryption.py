@@ -213,9 +213,6 @@ def test_no_column_holds_what_is_in_an_encrypted_payload(shop: Shop, database: T
             assert "secret plan" not in str(rows)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a shard's attempts count as those of its first event that fails alone, whatever failed before"
-)
 def test_p2_attempts_of_a_worker_without_keys_give_no_event_up(
     shop: Shop, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -179,3 +181,67 @@ def test_a_database_in_memory_is_refused_with_what_to_use(url: str) -> None:
         for deliver in (posthog.deliver, posthog.start):
             with pytest.raises(ConfigurationError, match=r"use a file, sqlite:///app.db"):
                 deliver()
+
+
+@contextmanager
+def locked(database: TestDatabase) -> Iterator[Worker]:
+    """A worker that has never seen its tables, since somebody keeps all others out of the SQLite file."""
+    database.engine.dispose()
+    lock = sqlite3.connect(sa.make_url(database.url).database or "", isolation_level=None)
+    lock.execute("PRAGMA journal_mode = DELETE")
+    lock.execute("BEGIN EXCLUSIVE")
+    impatient = Database(sa.create_engine(database.url, connect_args={"timeout": 0.05}), "posthog_")
+    try:
+        yield Worker(impatient, "http://127.0.0.1:9", QUICK)
+    finally:
+        lock.close()
+        impatient.close()
+
+
+def test_a_worker_that_starts_while_sqlite_is_locked_waits(
+    sqlite_database: TestDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with ThreadPoolExecutor() as pool, locked(sqlite_database) as worker:
+        try:
+            ran = pool.submit(worker.run)
+            wait_until(lambda: worker.health().failing_for is not None, "the worker to meet the lock")
+            with pytest.raises(TimeoutError):
+                ran.result(timeout=1.5)
+        finally:
+            worker.stop()
+        ran.result(timeout=30)
+    assert [record.getMessage()[:18] for record in caplog.records if record.levelno == logging.WARNING] == [
+        "the database fails"
+    ]
+
+
+def test_a_worker_whose_start_waited_for_a_lock_works_when_it_is_gone(
+    sqlite_database: TestDatabase, emulator: Emulator
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        with locked(sqlite_database) as worker:
+            ran = pool.submit(worker.run)
+            wait_until(lambda: worker.health().failing_for is not None, "the worker to meet the lock")
+        try:
+            wait_until(lambda: owners(sqlite_database) == {worker.id: 64}, "the worker to hold all shards")
+        finally:
+            worker.stop()
+        ran.result(timeout=30)
+
+
+def test_a_drain_leaves_no_bound_on_other_statements_of_the_process(
+    sqlite_database: TestDatabase, emulator: Emulator
+) -> None:
+    with PostHog(sqlite_database.url, project_token="phc_test", host=emulator.url) as posthog:
+        posthog.capture(None, "captured", distinct_id="ada")
+        assert posthog.deliver() == (1, 0, 0)
+        assert posthog._components.database.guard.patience is None
+        posthog.start()
+        wait_until(lambda: posthog._components.database.guard.patience is not None, "the worker to begin")
+        while_working = posthog._components.database.guard.patience
+        posthog.capture(None, "captured", distinct_id="ada")
+        posthog.deliver()
+        assert posthog._components.database.guard.patience == while_working
+        posthog.shutdown()
+        assert posthog._components.database.guard.patience is None

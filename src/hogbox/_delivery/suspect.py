@@ -5,7 +5,7 @@ Later events of the same project and distinct id wait behind such an event (P4);
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -40,6 +40,14 @@ class Suspect:
     """Requests of its project that had passed when it failed first."""
     attempts: int
     """How often it failed alone."""
+    fence: int
+    """Under which its shard was leased then."""
+    charged: int
+    """Those attempts that a limit counts: not where the project was refused and nothing had passed since the last."""
+    passed: int = 0
+    """Requests of its project that had passed when it failed last."""
+    is_charged: bool = True
+    """Whether the last attempt counts."""
     until: float | None = None
     """When it is tried again; None while its project as a whole fails, so that nothing accuses it."""
     behind: set[int] = field(default_factory=set)
@@ -54,15 +62,22 @@ class Suspects:
         self._suspects: dict[int, Suspect] = {}
         self._blocked: dict[tuple[str, str], Suspect] = {}
 
-    def fail(self, row: Waiting, passes: int, before: int) -> Suspect:
-        """An event failed alone. `before`: how often it may have done so with another worker."""
+    def fail(self, row: Waiting, passes: int, before: int, *, fence: int = 0, refused: bool = False) -> Suspect:
+        """An event failed alone. `before`: how often it may have done so with another worker.
+
+        `passes`: how many requests of its project passed so far. `refused`: the answer is about the project, its token
+        or its quota: it says something about the event only if another one was taken since the attempt before.
+        """
         suspect = self._suspects.get(row.id)
         if suspect is None:
             known = before if not self.shards({row.shard}) else 0
             # Only what tells them apart is kept: payloads may be large, and are secret where they are encrypted.
             bare = row._replace(payload="")
-            suspect = self._suspects[row.id] = Suspect(bare, distinct_id_of(row.payload), passes, known)
+            suspect = self._suspects[row.id] = Suspect(bare, distinct_id_of(row.payload), passes, known, fence, known)
         suspect.attempts += 1
+        suspect.is_charged = not refused or passes > suspect.passed
+        suspect.charged += suspect.is_charged
+        suspect.passed = passes
         return suspect
 
     def put_off(self, event: int, until: float) -> bool:
@@ -83,6 +98,15 @@ class Suspects:
             if self._blocked.get(key) is suspect:
                 del self._blocked[key]
                 self._block_next(key)
+
+    def forget_earlier(self, fences: Mapping[int, int]) -> None:
+        """Forget the suspects of shards that were lost and claimed again since: another worker may have settled them.
+
+        What has not been settled is read again, in its place.
+        """
+        if self._suspects:
+            known = [(one, fences.get(one.row.shard, one.fence)) for one in self._suspects.values()]
+            self.forget([one.row.id for one, fence in known if one.fence != fence])
 
     def attempts(self, event: int) -> int:
         """How often an event failed alone and was not settled since."""

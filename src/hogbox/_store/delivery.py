@@ -28,7 +28,7 @@ from sqlalchemy import (
 from hogbox._delivery.batch import Waiting
 from hogbox._events.dead_letter import read_event
 from hogbox._events.identifier import SHARDS, shard_of
-from hogbox._store.connections.database import Database, storable
+from hogbox._store.connections.database import Database, again_after_conflict, storable
 from hogbox._store.connections.engine import transactional
 from hogbox._store.dialects.element import epoch_ms, hexadecimal
 from hogbox._store.dialects.statement import delete_by_id, milliseconds, number
@@ -60,6 +60,7 @@ class DeliveryStatements:
         self.settle = _settle(tables)
         self.clear_retry = _clear_retry(tables)
         self.postpone = _postpone(tables)
+        self.accuse = _accuse(tables)
         self.note_error = _note_error(tables)
         self.bury = _bury(tables)
         self.bury_stray = _bury_stray(tables)
@@ -96,6 +97,15 @@ def _postpone(tables: Tables) -> Update:
             last_error=bindparam("error"),
             last_error_at=epoch_ms(),
         )
+    )
+
+
+def _accuse(tables: Tables) -> Update:
+    """Keep how often one event of a shard failed alone: what the shard counted before is about something else."""
+    return (
+        update(tables.shards)
+        .where(_fenced(tables))
+        .values(attempt=number("attempt"), not_before=0, last_error=bindparam("error"), last_error_at=epoch_ms())
     )
 
 
@@ -207,14 +217,18 @@ class DeliveryStore(OutboxStore, HoldStore):
     def bury(self, row: Waiting, fences: Fences, reason: str, status: int | None) -> None:
         """Move one event to the dead letters. Raises LeaseLost, and moves nothing, where the shard was taken over."""
         fenced = self._fenced([row.shard], fences)
-        why = {"uuid": row.uuid, "why": storable(reason), "code": status, "event": row.id}
-        with self._turn, transactional(self._database.engine).begin() as connection:
-            if row.fault and not row.payload:
-                connection.execute(self._statements.bury_unreadable, {**why, **_instead(row)})
-            else:
-                connection.execute(self._statements.bury, why)
-            if connection.execute(self._statements.settle, {**fenced, "ids": [row.id]}).rowcount != 1:
-                raise LeaseLost
+        why: dict[str, object] = {"uuid": row.uuid, "why": storable(reason), "code": status, "event": row.id}
+        bury, said = self._statements.bury, why
+        if row.fault and not row.payload:
+            bury, said = self._statements.bury_unreadable, {**why, **_instead(row)}
+
+        def move() -> None:
+            with self._turn, transactional(self._database.engine).begin() as connection:
+                connection.execute(bury, said)
+                if connection.execute(self._statements.settle, {**fenced, "ids": [row.id]}).rowcount != 1:
+                    raise LeaseLost
+
+        again_after_conflict(move)
 
     def bury_strays(self) -> int:
         """Move some events to the dead letters whose shard is none, so that no worker reads them; how many.
@@ -251,6 +265,11 @@ class DeliveryStore(OutboxStore, HoldStore):
         """Try these shards again after so many seconds, and count the attempt."""
         retry = {**self._fenced(shards, fences), "delay": milliseconds(delay), "error": storable(error)}
         self._run(self._statements.postpone, retry)
+
+    def accuse(self, shard: int, fences: Fences, attempt: int, error: str) -> None:
+        """Keep that one event of this shard, named by the error, has failed alone so often."""
+        noted = {**self._fenced([shard], fences), "attempt": attempt, "error": storable(error)}
+        self._run(self._statements.accuse, noted)
 
     def note_error(self, shards: Collection[int], fences: Fences, error: str) -> None:
         """Keep what is wrong with these shards, for those who look."""

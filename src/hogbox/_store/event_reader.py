@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
@@ -42,6 +42,13 @@ _UNKNOWN: Final = "unreadable"
 
 _SAMPLE: Final = 32
 """Events whose average size stands for that of others: enough, and few even where each is as large as can be."""
+
+
+class Read(NamedTuple):
+    """Events as they were read, and whether there may be more of them that were left out."""
+
+    rows: list[Waiting]
+    more: bool
 
 
 _Limits = Mapping[str, Any]
@@ -141,7 +148,7 @@ class EventReader:
 
     def read(
         self, shards: Collection[int], on_hold: Collection[str], events: int, size: int, skipped: Collection[int] = ()
-    ) -> list[Waiting]:
+    ) -> Read:
         """The oldest events of these shards, each shard's in order, without those of projects on hold and the skipped.
 
         So many events at most, or as soon as they have so many bytes. An event that can't be read has a fault.
@@ -169,29 +176,32 @@ class EventReader:
             return Waiting(event, shard, _UNKNOWN, ANALYTICS, "", "", _UNREADABLE)
         return None if row is None else _waiting(row)
 
-    def _read(self, connection: Connection, shards: Collection[int], limits: _Limits) -> list[Waiting]:
+    def _read(self, connection: Connection, shards: Collection[int], limits: _Limits) -> Read:
         if len(shards) >= _MANY_SHARDS:
             return self._run(connection, self._statements.read_events, limits, [*shards])
         found: list[Waiting] = []
+        more = False
         events, size = limits["events"], limits["bytes"]
         for shard in shards:
             if events <= 0 or size <= 0:
-                break
+                return Read(found, more=True)
             rest = {**limits, "events": events, "bytes": size}
             read = self._run(connection, self._statements.read_shard_events, rest, shard)
-            found += read
-            events, size = events - len(read), size - total_bytes(read)
-        return found
+            found += read.rows
+            more = more or read.more
+            events, size = events - len(read.rows), size - total_bytes(read.rows)
+        return Read(found, more)
 
-    def _run(self, connection: Connection, statement: _Read, limits: _Limits, wanted: object) -> list[Waiting]:
+    def _run(self, connection: Connection, statement: _Read, limits: _Limits, wanted: object) -> Read:
         portion = self._portion or Portion(0, limits["bytes"])
         asked = portion.ask(limits["events"])
         rows = connection.execute(statement, {**limits, "wanted": wanted, "events": asked}).all()
         read = [_waiting(row) for row in rows]
-        portion.note(asked, len(read), cut=total_bytes(read) >= limits["bytes"])
-        return read
+        cut = total_bytes(read) >= limits["bytes"]
+        portion.note(asked, len(read), cut=cut)
+        return Read(read, cut or len(read) >= asked)
 
-    def _read_singly(self, shards: Collection[int], limits: _Limits) -> list[Waiting]:
+    def _read_singly(self, shards: Collection[int], limits: _Limits) -> Read:
         """The same, one after the other: which events they are is still read in one statement."""
         wanted = {name: limits[name] for name in ("on_hold", "skipped", "events")} | {"wanted": [*shards]}
         with autocommit(self._database.engine).connect() as connection:
@@ -200,11 +210,11 @@ class EventReader:
         size = limits["bytes"]
         for event, shard in rows:
             if size <= 0:
-                break
+                return Read(found, more=True)
             if (row := self.read_one(event, shard)) is not None:
                 found.append(row)
                 size -= total_bytes([row])
-        return found
+        return Read(found, more=len(rows) >= limits["events"])
 
 
 def _waiting(row: Row[Any, Any, Any, Any, Any]) -> Waiting:

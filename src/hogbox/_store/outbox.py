@@ -16,11 +16,10 @@ from sqlalchemy import (
     select,
 )
 
-from hogbox._delivery.batch import Waiting
 from hogbox._store.connections.database import Database
 from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.dialects.statement import soon
-from hogbox._store.event_reader import EventReader
+from hogbox._store.event_reader import EventReader, Read
 from hogbox._store.schema.table import Tables
 from hogbox._store.schema.waiting import (
     from_lowest_mark,
@@ -41,6 +40,8 @@ class Ready(NamedTuple):
     attempt: int
     wait: float
     oldest: int
+    error: str | None
+    """Of the last attempt; None where none failed."""
 
 
 class OutboxStatements:
@@ -53,12 +54,13 @@ class OutboxStatements:
         self.count_waiting = _count_waiting(tables)
 
 
-def _read_ready(tables: Tables) -> Select[int, int, int, int, int]:
-    """Its shards with waiting events: fence, failed attempts, milliseconds to wait yet, id of the oldest event."""
+def _read_ready(tables: Tables) -> Select[int, int, int, int, int, str | None]:
+    """Its shards with waiting events: fence, failed attempts, milliseconds to wait, id of the oldest event, error."""
     shards = tables.shards.c
     oldest = oldest_event(tables)
     wait = case((_set_back(tables), 0), else_=shards.not_before - epoch_ms()).label("wait")
-    mine = select(shards.shard, shards.fence, shards.attempt, wait, oldest.label("oldest"))
+    error = case((shards.attempt > 0, shards.last_error)).label("error")
+    mine = select(shards.shard, shards.fence, shards.attempt, wait, oldest.label("oldest"), error)
     waiting = mine.where(shards.owner == bindparam("worker")).subquery()
     return select(waiting).where(waiting.c.oldest.is_not(None))
 
@@ -96,7 +98,8 @@ class OutboxStore(LeaseStore):
         with self._connect() as connection:
             rows = connection.execute(self._outbox.read_ready, {"worker": self._worker}).all()
         return [
-            Ready(shard, fence, attempt, max(0, wait) / 1000, oldest) for shard, fence, attempt, wait, oldest in rows
+            Ready(shard, fence, attempt, max(0, wait) / 1000, oldest, error)
+            for shard, fence, attempt, wait, oldest, error in rows
         ]
 
     def read_oldest(self) -> dict[int, int]:
@@ -116,7 +119,7 @@ class OutboxStore(LeaseStore):
 
     def read_events(
         self, shards: Collection[int], on_hold: Collection[str], events: int, size: int, skipped: Collection[int] = ()
-    ) -> list[Waiting]:
+    ) -> Read:
         """The oldest events of these shards, each shard's in order, without those of projects on hold and the skipped.
 
         So many events at most, or as soon as they have so many bytes. An event that can't be read has a fault.

@@ -18,7 +18,7 @@ from hogbox._wire.backoff import delay, hold
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import Answer, Verdict, what_is_refused
 from hogbox._worker.settlement import Settlement, facts_of
-from hogbox._worker.turn import Shared, Turn
+from hogbox._worker.turn import Shared, Turn, fails_alone
 
 log = logging.getLogger("hogbox.delivery")
 
@@ -68,31 +68,44 @@ class Failures:
                 accused, pause = True, False
             else:
                 accused, pause = self._shared.courses.judge(project, failure)
+        noted = False
         if alone and failure.of_events:
-            self._failed_alone(rows[0], turn, answer, accused=accused)
+            noted = self._failed_alone(rows[0], turn, answer, accused=accused)
             if not accused and turn.more:
                 self._step_aside(rows[0], answer)
         elif known:
             self._put_off_event(rows[0], answer, 1)
         if pause:
-            self._put_off(rows, turn, answer, failure)
+            self._put_off(rows, turn, answer, failure, noted=noted)
             return ()
         return after(answer.verdict, pending).pending
 
-    def _failed_alone(self, row: Waiting, turn: Turn, answer: Answer, *, accused: bool) -> None:
-        """Count the failure; give the event up if it reached a limit or the response blames it; otherwise it waits."""
+    def _failed_alone(self, row: Waiting, turn: Turn, answer: Answer, *, accused: bool) -> bool:
+        """Count the failure; give the event up if it reached a limit or the response blames it; otherwise it waits.
+
+        Returns whether the event is named in its shard's row, for workers to come.
+        """
         with self._shared.lock:
             passes = self._shared.courses.passes(row.project)
-            suspect = self._shared.suspects.fail(row, passes, turn.attempts[row.shard])
+            suspect = self._shared.suspects.fail(
+                row,
+                passes,
+                turn.attempts_alone(row),
+                fence=turn.fences[row.shard],
+                refused=answer.verdict is Verdict.KEY_REFUSED,
+            )
         if reason := self._why_given_up(suspect, answer, passes):
             self._settlement.bury((row,), turn, Answer(answer.verdict, answer.status, reason))
-            return
+            return False
         if accused:
             self._put_off_event(row, answer, suspect.attempts)
-        if accused or self._settings.max_attempts:
-            which = f"event {row.uuid or f'in row {row.id}'} fails while other events are accepted"
-            self._store.postpone([row.shard], turn.fences, 0.0, f"{which}: {answer.reason}")
-            turn.attempts[row.shard] += 1
+        if not accused and not (self._settings.max_attempts and suspect.charged):
+            return False
+        others = ", other events pass" if accused else ""
+        attempts = max(1, suspect.charged)
+        turn.accuse(row, attempts)
+        self._store.accuse(row.shard, turn.fences, attempts, f"{fails_alone(row)}{others}: {answer.reason}")
+        return True
 
     def _why_given_up(self, suspect: Suspect, answer: Answer, passes: int) -> str | None:
         """The reason to give an event up, or None.
@@ -100,10 +113,10 @@ class Failures:
         A refused token, quota or address does not count against an event until others are accepted; nor does a 400 or
         413 that is not PostHog's.
         """
-        attempts, most = suspect.attempts, self._settings.max_attempts
+        attempts = suspect.attempts
         confirmed = passes > suspect.passes
-        if 0 < most <= attempts and (confirmed or answer.verdict is not Verdict.KEY_REFUSED):
-            return f"given up after {attempts} attempts: {answer.reason}"
+        if suspect.is_charged and 0 < self._settings.max_attempts <= suspect.charged:
+            return f"given up after {suspect.charged} attempts: {answer.reason}"
         if answer.may_accuse and confirmed and attempts >= _TWICE:
             return f"refused alone {attempts} times while other events are accepted: {answer.reason}"
         return None
@@ -134,8 +147,8 @@ class Failures:
             if self._shared.suspects.attempts(row.id) >= _TWICE:
                 self._shared.suspects.put_off(row.id, time.monotonic() + seconds)
 
-    def _put_off(self, rows: Sequence[Waiting], turn: Turn, answer: Answer, failure: Failure) -> None:
-        """Pause the project for a while; other projects continue."""
+    def _put_off(self, rows: Sequence[Waiting], turn: Turn, answer: Answer, failure: Failure, *, noted: bool) -> None:
+        """Pause the project for a while; others continue. `noted`: its shard's row has an error already."""
         project = rows[0].project
         turn.left.add(project)
         refused = answer.verdict is Verdict.KEY_REFUSED
@@ -154,7 +167,8 @@ class Failures:
         elif not refused:
             self._report_failing(answer, facts)
         said = f"project {shorten(project)} refused: {answer.reason}" if refused else answer.reason
-        self._store.note_error({row.shard for row in rows}, turn.fences, said)
+        if not noted:
+            self._store.note_error({row.shard for row in rows}, turn.fences, said)
         self._store.hold(project, seconds, attempt, answer.status, answer.reason)
 
     def _pause(self, answer: Answer, attempt: int) -> float:

@@ -110,11 +110,11 @@ class Sender:
         now = time.monotonic()
         with self._shared.lock:
             limits = self._shared.limit.now
+            self._shared.suspects.forget_earlier(turn.fences)
             held = self._shared.courses.held(now) | turn.left
             over = self._shared.suspects.passed_over(now)
         shards = [shard for shard in turn.fences if shard not in over.shards]
-        rows = self._store.read_events(shards, held, limits.events, limits.bytes, over.ids)
-        more = len(rows) >= limits.events or total_bytes(rows) >= limits.bytes
+        rows, more = self._store.read_events(shards, held, limits.events, limits.bytes, over.ids)
         with self._shared.lock:
             self._shared.suspects.forget_missing(rows, shards, held, more=more, now=now)
         return rows, more

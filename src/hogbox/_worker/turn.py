@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from hogbox._delivery.batch import Waiting
 from hogbox._delivery.condition import OVER_AFTER, Condition
 from hogbox._delivery.course import Courses
 from hogbox._delivery.limit import SizeLimit
@@ -53,6 +54,11 @@ class Shared:
                     self.courses.adopt(one.project, one.attempt, now + one.left)
 
 
+def fails_alone(row: Waiting) -> str:
+    """How the error of a shard begins if its attempts are those of this event."""
+    return f"event {row.uuid or f'in row {row.id}'} fails alone"
+
+
 class Turn:
     """One sender's work on some shards."""
 
@@ -60,6 +66,7 @@ class Turn:
         self.lapses = lapses
         self.fences = {one.shard: one.fence for one in ready}
         self.attempts = {one.shard: one.attempt for one in ready}
+        self._errors = {one.shard: one.error or "" for one in ready}
         self.ends = time.monotonic() + TURN_SECONDS
         self.sent = False
         self.late = False
@@ -74,6 +81,15 @@ class Turn:
         failed = {shard for shard in shards if self.attempts[shard]}
         self.attempts.update(dict.fromkeys(failed, 0))
         return failed
+
+    def attempts_alone(self, row: Waiting) -> int:
+        """How often this event failed alone with workers before; zero where the shard's attempts are about another."""
+        named = self._errors[row.shard].startswith(fails_alone(row))
+        return self.attempts[row.shard] if named else 0
+
+    def accuse(self, row: Waiting, attempts: int) -> None:
+        """The shard's attempts are those of this event from now on."""
+        self.attempts[row.shard], self._errors[row.shard] = attempts, fails_alone(row)
 
     def attempt(self, shards: Collection[int]) -> int:
         """The number of the attempt that has just failed."""

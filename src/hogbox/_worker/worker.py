@@ -33,6 +33,7 @@ from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import ChangeSignal, can_write_within, most_writers, require_shared
 from hogbox._store.dead_letter import DeadLetterStore
 from hogbox._store.delivery import DeliveryStore
+from hogbox._store.dialects.failure import hindrance, is_lost
 from hogbox._store.exposure import ClaimStore
 from hogbox._store.outbox import Ready
 from hogbox._wire.host import without_password
@@ -115,14 +116,17 @@ class Worker:
         self._beat: float | None = None
         self._told_held = 0
         self._adopted = False
+        self._lost = False
+        """Whether the last round ended with a connection that was lost, or could not be made."""
 
     def run(self) -> None:
         """Deliver and refresh until `stop` is called; then finish open requests and release the shards.
 
-        Raises TablesError, before anything else happens, if the tables can't be used.
+        Raises TablesError, before anything else happens, if the tables can't be used. If a lock prevents reading them,
+        it waits.
         """
-        self._database.check()
-        self._work(self._is_stopping, self._polling())
+        if self._await_tables():
+            self._work(self._is_stopping, self._polling())
 
     def run_until_signal(self) -> None:
         """Like `run`, until the process receives SIGTERM or SIGINT; only in a process's main thread.
@@ -168,8 +172,7 @@ class Worker:
         # A signal handler may interrupt the very thread that waits: SimpleQueue.put is safe then, Event.set is not.
         self._stopping = True
         # An unresponsive database must not keep the process from ending.
-        guard = self._database.guard
-        guard.patience = min(guard.patience or _LAST_PATIENCE, _LAST_PATIENCE)
+        self._database.guard.hurry(self, _LAST_PATIENCE)
         self._wake.put(None)
 
     def health(self) -> Health:
@@ -186,6 +189,21 @@ class Worker:
         if self._schedule.hint(time.monotonic()):
             self._wake.put(None)
 
+    def _await_tables(self) -> bool:
+        """Whether the tables can be used; False where the worker was stopped before a lock let it look at them."""
+        while not self._stopping:
+            self._beat = time.monotonic()
+            try:
+                self._database.check()
+            except SQLAlchemyError as error:
+                if hindrance(error) is None:
+                    raise
+                self._report_failing(error)
+                self._sleep(REST)
+            else:
+                return True
+        return False
+
     def _polling(self) -> AbstractContextManager[object]:
         """The poller that refreshes flag definitions meanwhile, or a context that does nothing."""
         if self._refresher is None or not self._refresher.configured:
@@ -198,13 +216,15 @@ class Worker:
         """Work until `finished` returns True; no request outlasts `ends`, a monotonic time."""
         settings, timeout = self._settings, self._settings.request_timeout_seconds
         # Shorter than a lease, so that another connection can be opened and renew the leases before they expire.
-        self._database.guard.patience = max(_SHORTEST_PATIENCE, settings.lease_seconds * _SHARE_OF_LEASE)
+        guard, patience = self._database.guard, max(_SHORTEST_PATIENCE, settings.lease_seconds * _SHARE_OF_LEASE)
         with ExitStack() as stack:
+            stack.callback(guard.release, self)
+            guard.ask(self, patience)
             transport = CaptureTransport(self._host, timeout, self._senders, self._telemetry, ends=ends)
             stack.enter_context(transport)
             changes = ChangeSignal(self._database.engine)
             stack.callback(changes.close)
-            stack.callback(self._leases.leave)
+            stack.callback(self._leave)
             pool = stack.enter_context(ThreadPoolExecutor(self._senders, "hogbox-sender"))
             stack.callback(self.stop)
             shared, leases, stopping = self._shared, self._leases, self._is_stopping
@@ -235,12 +255,20 @@ class Worker:
                 self._retention.keep()
                 if self._should_look(changes):
                     self._deal(submit)
-                self._schedule.failing = False
                 self._report_working()
             except Exception as error:
-                self._schedule.failing = True
                 self._report_failing(error)
             self._sleep(self._pause(changes))
+
+    def _leave(self) -> None:
+        """Give the leases back. Not over a connection that has to be made first where the last one was lost just now.
+
+        The process would outlast the time that Docker and the like give it.
+        """
+        if self._lost or any(turn.done() and is_lost(turn.exception()) for turn in self._turns):
+            log.warning("leases are not given back, and run out by themselves: the connection to the database is lost")
+        else:
+            self._leases.leave()
 
     def _is_stopping(self) -> bool:
         return self._stopping
@@ -308,6 +336,7 @@ class Worker:
         return self._schedule.pause(now, busy, self._leases.next_beat, precise=changes.precise)
 
     def _report_failing(self, error: Exception) -> None:
+        self._schedule.failing, self._lost = True, is_lost(error)
         foreseen = isinstance(error, SQLAlchemyError)
         if self._database_fails.begin(time.monotonic()):
             log.warning(
@@ -319,6 +348,7 @@ class Worker:
             )
 
     def _report_working(self) -> None:
+        self._schedule.failing, self._lost = False, False
         if self._database_fails.end(time.monotonic()):
             log.info("database connection restored", extra={"worker": self.id})
 

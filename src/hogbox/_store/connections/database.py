@@ -6,11 +6,12 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, UpdateBase, event, func, select
+from sqlalchemy.exc import DBAPIError
 
 from hogbox._events.escape import escape
 from hogbox._store.connections.address import address_of
@@ -25,7 +26,7 @@ from hogbox._store.connections.engine import (
 from hogbox._store.connections.fork_gate import ForkGate, put_behind
 from hogbox._store.connections.guard import ConnectionGuard
 from hogbox._store.connections.session import own_engine
-from hogbox._store.dialects.failure import explain
+from hogbox._store.dialects.failure import explain, is_conflict
 from hogbox._store.dialects.sqlite_lock import await_reader, begin_patiently, explain_lock
 from hogbox._store.schema.table import SCHEMA_VERSION, Tables
 from hogbox.errors import ConfigurationError, TablesMissing, TablesNewer, TablesOutdated
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("hogbox")
 
 _LONGEST_REASON: Final = 2000
+T = TypeVar("T")
+
 _ASYNC_ENGINE: Final = "sqlalchemy.ext.asyncio.engine.AsyncEngine"
 
 
@@ -159,10 +162,24 @@ class WorkerStore:
 
     def _run(self, statement: UpdateBase, values: Mapping[str, object]) -> int:
         """Run one statement, committed by itself; the number of rows that it changed."""
-        with self._turn, self._connect() as connection, forgettable(connection):
-            # Committed in words too: an application's engine may begin transactions whatever the isolation level says.
-            with connection.begin():
-                return connection.execute(statement, values).rowcount
+
+        def run() -> int:
+            with self._turn, self._connect() as connection, forgettable(connection):
+                # Committed in words too: an application's engine may begin transactions whatever its isolation level.
+                with connection.begin():
+                    return connection.execute(statement, values).rowcount
+
+        return again_after_conflict(run)
+
+
+def again_after_conflict(run: Callable[[], T]) -> T:
+    """Run a whole transaction of hogbox's own; once more, at once, where it was undone in favour of another one."""
+    try:
+        return run()
+    except DBAPIError as error:
+        if not is_conflict(error):
+            raise
+    return run()
 
 
 def storable(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from hogbox._store.connections.fork_gate import gated
+from hogbox._store.connections.handshake import connect_in_time
 from hogbox._store.connections.session import TRANSACTION, file_of
 from hogbox._store.dialects import BACKENDS, backend_of
 from hogbox._store.dialects.backend import OWN, Backend, SqliteModes
@@ -53,47 +53,20 @@ def open_engine(database_url: str | URL) -> Engine:
     return engine
 
 
-def _connect(dialect: Dialect, _record: object, arguments: Any, parameters: Any) -> Any:
+def _connect(dialect: Dialect, record: Any, arguments: Any, parameters: Any) -> Any:
     """Connect. Raises ConfigurationError where the driver fails at an option of the URL, or at a part of it.
 
     Drivers raise TypeError, AttributeError, UnicodeError, FileNotFoundError and others there; what they raise for a
     server that does not answer is an error of theirs.
     """
-    option, lift = _HANDSHAKE.get(dialect.driver, ("", None))
-    if lift is not None and option in parameters:
-        lift = None
-    if lift is not None:
-        parameters = {**parameters, option: parameters.get("connect_timeout", BACKENDS[dialect.name].connect_seconds)}
     try:
-        connection: Any = dialect.connect(*arguments, **parameters)
-    except TimeoutError as error:
-        # pg8000's own, which SQLAlchemy would not know for an error of a database.
-        raise dialect.loaded_dbapi.OperationalError("the server accepts connections, but does not answer") from error
+        return connect_in_time(dialect, record, arguments, parameters)
     except Exception as error:
         if isinstance(error, dialect.loaded_dbapi.Error):
             raise
         raise ConfigurationError(
             f"the driver refuses an option of the database URL: {type(error).__name__}: {error}"
         ) from error
-    if lift is not None:
-        lift(connection)
-    return connection
-
-
-def _lift_pymysql(connection: Any) -> None:
-    connection._read_timeout = None
-
-
-def _lift_pg8000(connection: Any) -> None:
-    connection._usock.settimeout(None)
-
-
-_HANDSHAKE: Final[Mapping[str, tuple[str, Callable[[Any], None]]]] = {
-    "pymysql": ("read_timeout", _lift_pymysql),
-    "pg8000": ("timeout", _lift_pg8000),
-}
-"""Drivers that wait for a server's greeting without end: the option that limits it and all that follows, and what lifts
-the limit afterwards. The system of a frozen server still completes TCP's handshake, and connect_timeout ends there."""
 
 
 def dialect_of(name: str) -> Dialect:

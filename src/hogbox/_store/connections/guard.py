@@ -68,9 +68,25 @@ class ConnectionGuard:
 
     def __init__(self) -> None:
         self.patience: float | None = None
+        self._asked: dict[object, float] = {}
         self.cut_at = float("-inf")
         """When, on the monotonic clock, one was cut last: the network may carry nothing of the older ones either."""
         self.reset()
+
+    def ask(self, who: object, patience: float) -> None:
+        """Wait no longer than this, until `release`: the shortest of what is asked for counts."""
+        self._asked[who] = patience
+        self.patience = min(self._asked.values())
+
+    def hurry(self, who: object, patience: float) -> None:
+        """Wait no longer than this, where `who` has asked for a longer time. For signal handlers too."""
+        if who in self._asked:
+            self.ask(who, min(self._asked[who], patience))
+
+    def release(self, who: object) -> None:
+        """The opposite of `ask`."""
+        self._asked.pop(who, None)
+        self.patience = min(self._asked.values(), default=None)
 
     def reset(self) -> None:
         """Forget everything: after a fork the thread and the connections belong to the parent."""

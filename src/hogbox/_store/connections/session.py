@@ -20,6 +20,7 @@ from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.pool import SingletonThreadPool
 
 from hogbox._store.connections.guard import ConnectionGuard, Wire, wire_of
+from hogbox._store.connections.handshake import bound_connecting
 from hogbox._store.dialects.backend import OWN
 from hogbox._store.dialects.failure import is_elsewhere
 
@@ -74,6 +75,7 @@ def own_engine(source: Engine, guard: ConnectionGuard) -> Engine:
         execution_options={**options, OWN: True},
         hide_parameters=source.hide_parameters,
     )
+    bound_connecting(source, own, guard)
     _Preparation(own, guard).attach()
     return own
 

@@ -16,6 +16,11 @@ _READ_ONLY_STATES: Final = ("25006",)
 _READ_ONLY_NUMBERS: Final = (1290, 1792, 1836, 1047)
 """MySQL and MariaDB: read_only (three ways to be told), and a node of a cluster that takes no statements."""
 
+_CONFLICT_STATES: Final = ("40001", "40P01")
+_CONFLICT_NUMBERS: Final = (1213, 1020)
+"""A deadlock, and a row that another transaction has changed meanwhile: the transaction is undone, and can be tried
+again at once."""
+
 _LOCK_WAIT: Final = 1205
 _MIGRATED_BESIDE: Final = (1050, 1060, 1061, 1062, 1213, 1684)
 """MariaDB and MySQL: what a migration meets where a lock does not reach, on another node of a cluster."""
@@ -85,6 +90,21 @@ def is_elsewhere(error: BaseException | None) -> bool:
         return False
     state, number = code(origin(error))
     return state in _READ_ONLY_STATES or number in _READ_ONLY_NUMBERS
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether the database undid a transaction in favour of another one, so that it may be tried again at once."""
+    state, number = code(origin(error))
+    return state in _CONFLICT_STATES or number in _CONFLICT_NUMBERS
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether the connection was lost, or could not be made."""
+    return (
+        isinstance(error, DBAPIError)
+        and (error.connection_invalidated or error.statement is None)
+        and not is_locked(error)
+    )
 
 
 def explain(error: BaseException) -> HogboxError | None:
