@@ -74,7 +74,7 @@ def test_without_being_asked_no_event_is_sent(
     code, checks = examined(hogbox, "-d", sqlite_database.url, POSTHOG_HOST=emulator.url, POSTHOG_PROJECT_TOKEN=TOKEN)
     assert code == 1
     assert checks["journal mode"][0] == "warning"
-    assert "docs/how-to/run-on-sqlite.md" in checks["journal mode"][2]
+    assert "hogbox docs run-on-sqlite" in checks["journal mode"][2]
     assert emulator.events() == []
     assert "test event" not in checks
 
@@ -143,7 +143,7 @@ def test_a_key_that_gets_no_definitions(
     found = checks["key for definitions"]
     assert found[0] == health
     assert said in found[1]
-    assert found[2] == "see docs/how-to/fix-stale-flag-definitions.md"
+    assert found[2] == "see: hogbox docs fix-stale-flag-definitions"
 
 
 def test_a_token_that_is_refused(hogbox: Hogbox, sqlite_database: TestDatabase, emulator: Emulator) -> None:
@@ -151,7 +151,7 @@ def test_a_token_that_is_refused(hogbox: Hogbox, sqlite_database: TestDatabase, 
     settings = {"POSTHOG_PROJECT_TOKEN": TOKEN, "POSTHOG_HOST": emulator.url}
     code, checks = examined(hogbox, "-d", sqlite_database.url, "--send-test-event", **settings)
     assert code == 2
-    assert checks["test event"] == ("problem", "HTTP 401: no phc_a_to…", "see docs/how-to/fix-a-wrong-token.md")
+    assert checks["test event"] == ("problem", "HTTP 401: no phc_a_to…", "see: hogbox docs fix-a-wrong-token")
 
 
 def test_settings_that_cannot_be_read(hogbox: Hogbox, sqlite_database: TestDatabase, emulator: Emulator) -> None:

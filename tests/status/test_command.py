@@ -41,7 +41,7 @@ def test_people_are_told_what_is_wrong_first(run: Run, sqlite_database: TestData
     lines = shown.stdout.splitlines()
     assert lines[0] == "degraded"
     assert lines[1] == "  degraded: events wait, and no worker is alive to deliver them"
-    assert lines[2] == "    see docs/how-to/run-a-worker.md"
+    assert lines[2] == "    see: hogbox docs run-a-worker"
     assert "  1 events wait, the oldest for 0 s; 0 a minute are settled: nothing is delivered" in shown.stdout
     assert "phc_command_of_the_tests" not in shown.stdout
 

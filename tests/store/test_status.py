@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from hogbox._operations.diagnosis import Level
+from hogbox._operations.finding import Severity
 from hogbox._operations.status import read_status
 from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
@@ -24,7 +24,7 @@ def test_the_tables_of_a_new_database_stand_well(own: Database) -> None:
     assert [shard.number for shard in standing.shards] == list(range(64))
     assert not any(shard.owner or shard.waiting or shard.attempt for shard in standing.shards)
     assert (standing.workers, standing.holds, standing.dead, standing.definitions) == ((), (), (), ())
-    assert read_status(own, lease=30).level is Level.HEALTHY
+    assert read_status(own, lease=30).severity is Severity.HEALTHY
 
 
 def test_a_few_events_are_counted_by_project(database: TestDatabase, own: Database, write: WriteEvents) -> None:
