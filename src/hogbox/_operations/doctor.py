@@ -25,7 +25,6 @@ from hogbox._settings.delivery import DeliverySettings
 from hogbox._settings.polling import SWITCH_VARIABLE, polling_disabled, polling_interval
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.surroundings import Surroundings
-from hogbox._store.definition import read_projects
 from hogbox._store.inspection.preflight import Preflight, said
 from hogbox._store.schema.table import SCHEMA_VERSION
 from hogbox._wire.definitions import Circumstances, Reason, Status, definitions_request, interpret
@@ -89,7 +88,7 @@ def _database(settings: ClientSettings) -> Iterator[Finding]:
             yield Finding("database", Severity.HEALTHY, f"{where} answers")
             yield from _safely("tables", lambda: _tables(trial, version))
             if version == SCHEMA_VERSION:
-                yield from _safely("flag definitions", lambda: [_definitions(settings, read_projects(database))])
+                yield from _safely("flag definitions", lambda: [_definitions(settings, trial.projects())])
             yield from _safely("clock", lambda: [_clock(trial.clock_difference())])
             yield from _safely("file", lambda: _sqlite(trial))
             yield from _safely("server", lambda: _order(trial.surroundings()))
@@ -115,8 +114,9 @@ def _tables(trial: Preflight, version: int | None) -> Iterator[Finding]:
         yield Finding(
             "privileges", Severity.HEALTHY, "rows can be inserted, changed and deleted (tried and rolled back)"
         )
-    for table, error in refused:
-        todo = "grant SELECT, INSERT, UPDATE and DELETE on it to this user"
+    for table, error, locked in refused:
+        grant = "grant SELECT, INSERT, UPDATE and DELETE on it to this user"
+        todo = "end the transaction that holds the lock, and run this again" if locked else grant
         yield Finding("privileges", Severity.BROKEN, f"{table}: {error}", todo)
 
 
