@@ -25,16 +25,15 @@ if TYPE_CHECKING:
 VARIABLE: Final = "HOGBOX_ENCRYPTION_KEYS"
 """Keys, separated by commas."""
 
-_PREFIX: Final = "fernet:"
-_BOUND: Final = f"{_PREFIX}2:"
+PREFIX: Final = "fernet:"
+"""How encrypted payloads begin."""
+
+_BOUND: Final = f"{PREFIX}2:"
 """Before payloads in an envelope. No token of Fernet's has a colon, so that none without one begins like this."""
 
 _ENVELOPE: Final = "hogbox-envelope "
 """How what is encrypted begins, with an envelope. It is authenticated, and no event's JSON begins like this: the two
 forms can't be taken for each other by changing the prefix of a stored payload."""
-
-SEALED: Final = f"{_PREFIX}%"
-"""What encrypted payloads are LIKE."""
 
 
 class Place(Protocol):
@@ -61,7 +60,7 @@ class _Row(NamedTuple):
 
 def is_sealed(payload: object) -> bool:
     """Whether a stored payload is encrypted. SQLite keeps values of any type in any column."""
-    return isinstance(payload, str) and payload.startswith(_PREFIX)
+    return isinstance(payload, str) and payload.startswith(PREFIX)
 
 
 def open_payload(payload: str, place: Place | None = None) -> str:
@@ -138,7 +137,7 @@ class Cipher:
         if not is_sealed(payload):
             return payload
         bound = payload.startswith(_BOUND)
-        text = self._decrypt(payload.removeprefix(_BOUND if bound else _PREFIX))
+        text = self._decrypt(payload.removeprefix(_BOUND if bound else PREFIX))
         if bound != text.startswith(_ENVELOPE):
             raise UndecryptablePayload
         if not bound:

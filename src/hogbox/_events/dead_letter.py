@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Never, cast
@@ -16,10 +15,15 @@ from hogbox._events.identifier import parse_uuid
 from hogbox._events.limit import refusal
 from hogbox.errors import InvalidEvent
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:+-]+")
-"""Distinct ids that are the same in every JSON text."""
-
 _FIELDS: Final = ("uuid", "event", "distinct_id", "timestamp", "properties")
+
+
+class IdentityChanged(InvalidEvent):
+    """The edited event has another uuid or timestamp: `field`."""
+
+    def __init__(self, field: str, before: object) -> None:
+        super().__init__(f"{field} was {before!r}, and another {field} makes it another event")
+        self.field = field
 
 
 def read_event(payload: str) -> dict[str, Any]:
@@ -37,16 +41,6 @@ def refused_again(payload: str) -> str | None:
     return refusal(event, unescape(payload)) if event else "it is no event: no JSON object"
 
 
-def person_pattern(distinct_id: str) -> str:
-    """What payloads of this person's events are LIKE, with `~` as the escape: at least those, and few others.
-
-    A text that JSON may write in several ways is not looked for: then all are LIKE it.
-    """
-    if not _PLAIN.fullmatch(distinct_id):
-        return "%"
-    return f"%{distinct_id.replace('_', '~_')}%"
-
-
 def pretty(payload: str) -> str:
     """The payload to be read and edited; as it is where it is no JSON."""
     try:
@@ -60,15 +54,15 @@ def mend(
 ) -> Event:
     """The event of an edited text; `payload` is what it was before.
 
-    Raises InvalidEvent, saying what is wrong: it is no event, PostHog would refuse it (unless `force`), or its uuid or
-    timestamp differ from what they were (unless `other_uuid`, `other_timestamp`).
+    Raises InvalidEvent, saying what is wrong: it is no event, or PostHog would refuse it (unless `force`); and
+    IdentityChanged where its uuid or timestamp differ from what they were (unless `other_uuid`, `other_timestamp`).
     """
     event = _complete(_parse(text))
     before = read_event(payload)
     if not other_uuid:
-        _require_same("uuid", event, before, "--allow-uuid")
+        _require_same("uuid", event, before)
     if not other_timestamp:
-        _require_same("timestamp", event, before, "--allow-timestamp")
+        _require_same("timestamp", event, before)
     reason = refusal(event, _encode(event))
     if reason is not None and not force:
         raise InvalidEvent(f"PostHog would refuse or garble it still: {reason}")
@@ -114,7 +108,7 @@ def _encode(event: Event) -> str:
         raise InvalidEvent(f"it can't be sent as JSON: {error}") from error
 
 
-def _require_same(name: str, event: Mapping[str, Any], before: Mapping[str, Any], option: str) -> None:
+def _require_same(name: str, event: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     """An event that changes one of these is another one to PostHog: it would count twice where both arrive."""
     if name in before and event[name] != before[name]:
-        raise InvalidEvent(f"{name} was {before[name]!r} and must stay so; {option} allows another one")
+        raise IdentityChanged(name, before[name])

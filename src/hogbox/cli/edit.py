@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from hogbox._encryption import Cipher
-from hogbox._events.dead_letter import mend, pretty
+from hogbox._events.dead_letter import IdentityChanged, mend, pretty
 from hogbox._events.event import Event, to_row
 from hogbox._events.historical import without_mark
 from hogbox._store.dead_letter import DeadLetterStore
@@ -118,6 +118,7 @@ def _open_editor(path: Path) -> None:
 
 def _offer(error: InvalidEvent, path: Path) -> None:
     """Say what is wrong; return where somebody is there and wants to go on."""
-    say(f"not accepted: {error}", err=True)
+    hint = f"; --allow-{error.field} accepts it" if isinstance(error, IdentityChanged) else ""
+    say(f"not accepted: {error}{hint}", err=True)
     if not (sys.stdin.isatty() and typer.confirm("Edit it again?", default=True, err=True)):
         raise UsageError(f"nothing was changed; your text is kept in {path}") from error
