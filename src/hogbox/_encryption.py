@@ -25,16 +25,15 @@ if TYPE_CHECKING:
 VARIABLE: Final = "HOGBOX_ENCRYPTION_KEYS"
 """Keys, separated by commas."""
 
-_PREFIX: Final = "fernet:"
-_BOUND: Final = f"{_PREFIX}2:"
+PREFIX: Final = "fernet:"
+"""The prefix of encrypted payloads."""
+
+_BOUND: Final = f"{PREFIX}2:"
 """The prefix of payloads with an envelope. A Fernet token contains no colon: other payloads can't begin like this."""
 
 _ENVELOPE: Final = "hogbox-envelope "
 """The beginning of an envelope, inside the encrypted text. It is authenticated, and no event's JSON begins like this:
 changing the prefix of a stored payload can't make one form pass for the other."""
-
-SEALED: Final = f"{_PREFIX}%"
-"""The SQL LIKE pattern of encrypted payloads."""
 
 
 class Place(Protocol):
@@ -61,7 +60,7 @@ class _Row(NamedTuple):
 
 def is_sealed(payload: object) -> bool:
     """Whether a stored payload is encrypted. SQLite keeps values of any type in any column."""
-    return isinstance(payload, str) and payload.startswith(_PREFIX)
+    return isinstance(payload, str) and payload.startswith(PREFIX)
 
 
 def open_payload(payload: str, place: Place | None = None) -> str:
@@ -143,7 +142,7 @@ class Cipher:
         if not is_sealed(payload):
             return payload
         bound = payload.startswith(_BOUND)
-        text = self._decrypt(payload.removeprefix(_BOUND if bound else _PREFIX))
+        text = self._decrypt(payload.removeprefix(_BOUND if bound else PREFIX))
         if bound != text.startswith(_ENVELOPE):
             raise UndecryptablePayload
         if not bound:

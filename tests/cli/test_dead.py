@@ -145,6 +145,23 @@ def test_an_unchanged_file_changes_nothing(
     assert sqlite_database.dead_letters() == [letter]
 
 
+@pytest.mark.parametrize("field", ["uuid", "timestamp"])
+def test_another_uuid_or_timestamp_needs_an_option(
+    hogbox: Hogbox, sqlite_database: TestDatabase, editor: dict[str, str], field: str
+) -> None:
+    (letter,) = bury(sqlite_database, "one")
+    before = str(letter["payload"][field])
+    after = before.replace(before[:4], "1999", 1)
+    arguments = ("dead", "edit", "--force", "-d", sqlite_database.url, str(letter["id"]))
+    done = hogbox(*arguments, OLD=before, NEW=after, **editor)
+    assert done.returncode == 1
+    assert f"another {field} makes it another event; --allow-{field} accepts it" in done.stderr
+    Path(done.stderr.split("kept in ")[1].split()[0]).unlink()
+    assert hogbox(*arguments, f"--allow-{field}", OLD=before, NEW=after, **editor).returncode == 0
+    (kept,) = sqlite_database.dead_letters()
+    assert kept["payload"][field] == after
+
+
 def test_a_bad_text_is_kept_and_said_to_be(
     hogbox: Hogbox, sqlite_database: TestDatabase, editor: dict[str, str]
 ) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +77,7 @@ def test_without_being_asked_no_event_is_sent(
     code, checks = examined(hogbox, "-d", sqlite_database.url, POSTHOG_HOST=emulator.url, POSTHOG_PROJECT_TOKEN=TOKEN)
     assert code == 1
     assert checks["journal mode"][0] == "warning"
-    assert "docs/how-to/run-on-sqlite.md" in checks["journal mode"][2]
+    assert "hogbox docs run-on-sqlite" in checks["journal mode"][2]
     assert emulator.events() == []
     assert "test event" not in checks
 
@@ -143,7 +146,7 @@ def test_a_key_that_gets_no_definitions(
     found = checks["key for definitions"]
     assert found[0] == health
     assert said in found[1]
-    assert found[2] == "see docs/how-to/fix-stale-flag-definitions.md"
+    assert found[2] == "see: hogbox docs fix-stale-flag-definitions"
 
 
 def test_a_token_that_is_refused(hogbox: Hogbox, sqlite_database: TestDatabase, emulator: Emulator) -> None:
@@ -151,7 +154,7 @@ def test_a_token_that_is_refused(hogbox: Hogbox, sqlite_database: TestDatabase, 
     settings = {"POSTHOG_PROJECT_TOKEN": TOKEN, "POSTHOG_HOST": emulator.url}
     code, checks = examined(hogbox, "-d", sqlite_database.url, "--send-test-event", **settings)
     assert code == 2
-    assert checks["test event"] == ("problem", "HTTP 401: no phc_a_to…", "see docs/how-to/fix-a-wrong-token.md")
+    assert checks["test event"] == ("problem", "HTTP 401: no phc_a_to…", "see: hogbox docs fix-a-wrong-token")
 
 
 def test_settings_that_cannot_be_read(hogbox: Hogbox, sqlite_database: TestDatabase, emulator: Emulator) -> None:
@@ -162,6 +165,51 @@ def test_settings_that_cannot_be_read(hogbox: Hogbox, sqlite_database: TestDatab
     assert checks["polling"][0] == "warning"
     assert examined(hogbox, "--host", "nowhere")[1].keys() == {"settings"}
     assert examined(hogbox)[0] == 2
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_a_locked_sqlite_file_is_said_soon(
+    hogbox: Hogbox, sqlite_database: TestDatabase, emulator: Emulator, journal: str
+) -> None:
+    with closing(sqlite3.connect(str(sqlite_database.engine.url.database), isolation_level=None)) as other:
+        other.execute(f"PRAGMA journal_mode = {journal}")
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        code, checks = examined(hogbox, "-d", sqlite_database.url, "--host", emulator.url)
+        took = time.monotonic() - began
+    assert code == 2
+    health, found, todo = checks["privileges"]
+    assert health == "problem"
+    assert "database is locked" in found
+    assert todo.startswith("end the transaction that holds the lock")
+    assert checks["tables"][0] == checks["clock"][0] == checks["flag definitions"][0] == "ok"
+    assert checks["busy timeout"][1].startswith("30 s in hogbox's own connections"), "not those of the doctor"
+    assert took < 15, "one wait of two seconds, not one of 30 for each table"
+
+
+def test_a_sqlite_file_that_cannot_be_read_is_said_soon(
+    hogbox: Hogbox, sqlite_database: TestDatabase, emulator: Emulator
+) -> None:
+    with closing(sqlite3.connect(str(sqlite_database.engine.url.database), isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        code, checks = examined(hogbox, "-d", sqlite_database.url, "--host", emulator.url)
+        took = time.monotonic() - began
+    assert code == 2
+    assert checks["database"][0] == "problem"
+    assert "database is locked" in checks["database"][1]
+    assert took < 15
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_locked_table_is_said_soon(hogbox: Hogbox, database: TestDatabase, emulator: Emulator) -> None:
+    with database.engine.begin() as other:
+        other.execute(sa.text("LOCK TABLE posthog_outbox IN EXCLUSIVE MODE"))
+        code, checks = examined(hogbox, "-d", database.url, "--host", emulator.url)
+    assert code == 2
+    assert checks["privileges"][0] == "problem"
+    assert checks["privileges"][2].startswith("end the transaction that holds the lock")
+    assert checks["clock"][0] == "ok"
 
 
 def test_people_are_told_what_to_do(hogbox: Hogbox, sqlite_database: TestDatabase, emulator: Emulator) -> None:

@@ -235,7 +235,7 @@ def test_which_project_must_be_said_where_there_are_several(hogbox: Hogbox, sqli
     store(sqlite_database, SECOND, project="phc_b_secret_enough")
     ended = run()
     assert (ended.returncode, TOKEN in ended.stderr) == (1, False)
-    assert "(phc_a_to…, phc_b_se…): say which with --project" in ended.stderr
+    assert "(phc_a_to…, phc_b_se…): pass --project with a token" in ended.stderr
     assert run("--project", "phc_b").returncode == 0
     assert run(POSTHOG_PROJECT_TOKEN=TOKEN).returncode == 0
     assert "only of phc_a_to…, phc_b_se…" in run("--project", "phc_c").stderr

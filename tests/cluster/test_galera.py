@@ -78,7 +78,7 @@ class TestOrder:
             assert "wsrep_sync_wait is 0" in checks(replica.url)["cluster"]
             with closing(Database(replica.url, "posthog_")) as database:
                 found = judge(StatusStore(database).read(), lease=30.0, key_given=False)
-            assert "cluster_order" in {finding.what for finding in found}
+            assert "cluster_order" in {finding.name for finding in found}
 
 
 class TestExposures:
@@ -247,7 +247,7 @@ def positions(emulator: Emulator) -> dict[str, list[int]]:
 
 def checks(url: str) -> dict[str, str]:
     settings = ClientSettings.load({}, database_url=url, host="http://127.0.0.1:1", token_needed=False)
-    return {check.name: check.found for check in examine(settings, {})}
+    return {check.name: check.text for check in examine(settings, {})}
 
 
 def migrate(replica: TestDatabase) -> subprocess.Popen[bytes]:

@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from hogbox import PostHog
 from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
+from hogbox._store.inspection.measure import MeasureStore
 from hogbox._store.shards.lease import Done
 from tests.fixtures.database import TestDatabase
 from tests.status.conftest import Run
@@ -41,7 +44,7 @@ def test_people_are_told_what_is_wrong_first(run: Run, sqlite_database: TestData
     lines = shown.stdout.splitlines()
     assert lines[0] == "degraded"
     assert lines[1] == "  degraded: events wait, and no worker is alive to deliver them"
-    assert lines[2] == "    see docs/how-to/run-a-worker.md"
+    assert lines[2] == "    see: hogbox docs run-a-worker"
     assert "  1 events wait, the oldest for 0 s; 0 a minute are settled: nothing is delivered" in shown.stdout
     assert "phc_command_of_the_tests" not in shown.stdout
 
@@ -110,3 +113,25 @@ def test_people_are_shown_everything_that_programs_are(run: Run, sqlite_database
     ):
         assert line in shown, shown
     assert "phc_shown" not in shown
+
+
+def test_what_is_no_text_in_sqlite_is_shown_in_hexadecimal(run: Run, sqlite_database: TestDatabase) -> None:
+    PostHog(sqlite_database.engine, project_token="phc_command_of_the_tests").capture(None, "paid", distinct_id="u1")
+    for table in ("outbox", "holds", "dead_letters", "refreshes", "flag_definitions"):
+        copy_as_bytes(sqlite_database, f"posthog_{table}")
+    shown = run("status", "-d", sqlite_database.url, "--json")
+    told = json.loads(shown.stdout)
+    assert {"project": "FF006162", "events": 1} in told["backlog"]["by_project"]
+    assert {one["project"] for one in (*told["held"], *told["definitions"])} == {"FF006162"}
+    assert "FF006162" in run("status", "-d", sqlite_database.url, COLUMNS="160").stdout
+    own = Database(sqlite_database.url, "posthog_")
+    assert {one.project for one in MeasureStore(own).read().backlog} == {"FF006162", "phc_command_of_the_tests"}
+    own.close()
+
+
+def copy_as_bytes(database: TestDatabase, table: str) -> None:
+    """Add a row whose columns of text are bytes."""
+    columns = [one for one in sa.inspect(database.engine).get_columns(table) if one["name"] != "id"]
+    values = ["X'FF006162'" if isinstance(one["type"], sa.String) else "1" for one in columns]
+    names = [one["name"] for one in columns]
+    database.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(values)})")

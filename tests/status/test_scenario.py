@@ -73,7 +73,7 @@ def test_a_wrong_key_is_a_project_held_back_until_it_is_accepted(
     capture(sqlite_database, 7, wrong)
     told = finding(status, sqlite_database, "project_held")
     assert told["level"] == "broken"
-    assert told["finding"]["page"] == "docs/how-to/fix-a-wrong-token.md"
+    assert told["finding"]["page"] == "fix-a-wrong-token"
     (held,) = told["held"]
     assert (held["project"], held["waiting"], held["status"]) == ("phc_wron…", 7, 403)
     assert wrong not in json.dumps(told)
@@ -109,7 +109,7 @@ def test_a_poison_event_is_a_dead_letter(
     emulator.wait_for_events(3)
     told = finding(status, sqlite_database, "dead_letters")
     assert told["level"] == "degraded"
-    assert told["finding"]["page"] == "docs/how-to/dead-letters.md"
+    assert told["finding"]["page"] == "dead-letters"
     (reason,) = told["dead_letters"]["reasons"]
     assert (reason["events"], reason["status"]) == (1, 400)
     assert "poison" in reason["reason"]
@@ -126,7 +126,7 @@ def test_a_killed_worker_has_fallen_silent(
     told = finding(status, sqlite_database, "worker_silent")
     assert f"process {worker.pid} " in told["finding"]["text"]
     assert "owns 64 shards, where events wait" in told["finding"]["text"]
-    assert told["finding"]["page"] == "docs/how-to/run-a-worker.md"
+    assert told["finding"]["page"] == "run-a-worker"
     finding(status, sqlite_database, "no_worker")
     start_worker(sqlite_database.url, emulator.url)
     emulator.wait_for_events(4, timeout=30)
@@ -153,7 +153,7 @@ def test_while_posthog_is_down_events_are_put_off(
     start_worker(sqlite_database.url, emulator.url)
     capture(sqlite_database, 3)
     told = finding(status, sqlite_database, "posthog_fails")
-    assert told["finding"]["page"] == "docs/how-to/handle-outages.md"
+    assert told["finding"]["page"] == "handle-outages"
     assert "HTTP 503: down" in told["finding"]["text"]
     for one in told["shards"]["put_off"]:
         assert one["attempt"] >= 1
@@ -181,7 +181,7 @@ def test_definitions_that_stop_are_told_and_who_polled_them(
     worker.wait()
     told = finding(status, sqlite_database, "definitions_stopped")
     assert told["level"] == "degraded"
-    assert told["finding"]["page"] == "docs/how-to/fix-stale-flag-definitions.md"
+    assert told["finding"]["page"] == "fix-stale-flag-definitions"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_definitions_that_posthog_does_not_give(
     emulator.fault(status=fault, path="/flags/definitions", method="GET")
     start_worker(sqlite_database.url, emulator.url, **POLLING)
     told = finding(status, sqlite_database, what)
-    assert (told["level"], told["finding"]["page"]) == (level, "docs/how-to/fix-stale-flag-definitions.md")
+    assert (told["level"], told["finding"]["page"]) == (level, "fix-stale-flag-definitions")
     assert told["definitions"][0]["last_reason"] == reason
     assert KEY not in json.dumps(told)
 

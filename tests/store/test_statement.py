@@ -23,6 +23,7 @@ from hogbox._store.handles.portable import Portable
 from hogbox._store.history import HistoryStatements
 from hogbox._store.hold import HoldStatements
 from hogbox._store.importing import ImportStatements
+from hogbox._store.inspection.backlog import BacklogStatements
 from hogbox._store.inspection.content import ContentStatements
 from hogbox._store.inspection.measure import MeasureStatements
 from hogbox._store.inspection.search import SearchStatements
@@ -53,6 +54,7 @@ ALL: list[object] = [
             HoldStatements,
             ImportStatements,
             LeaseStatements,
+            BacklogStatements,
             MeasureStatements,
             OutboxStatements,
             PersonStatements,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from hogbox._operations.diagnosis import Level
+from hogbox._operations.finding import Severity
 from hogbox._operations.status import read_status
 from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore
 from hogbox._store.delivery import DeliveryStore
-from hogbox._store.inspection import status as status_module
+from hogbox._store.inspection import backlog as backlog_module
 from hogbox._store.inspection.status import StatusStore
 from hogbox._store.shards.lease import Done
 from hogbox.errors import TablesMissing
@@ -24,7 +24,7 @@ def test_the_tables_of_a_new_database_stand_well(own: Database) -> None:
     assert [shard.number for shard in standing.shards] == list(range(64))
     assert not any(shard.owner or shard.waiting or shard.attempt for shard in standing.shards)
     assert (standing.workers, standing.holds, standing.dead, standing.definitions) == ((), (), (), ())
-    assert read_status(own, lease=30).level is Level.HEALTHY
+    assert read_status(own, lease=30).severity is Severity.HEALTHY
 
 
 def test_a_few_events_are_counted_by_project(database: TestDatabase, own: Database, write: WriteEvents) -> None:
@@ -41,7 +41,7 @@ def test_a_few_events_are_counted_by_project(database: TestDatabase, own: Databa
 def test_many_events_are_estimated_the_oldest_of_them_counted(
     database: TestDatabase, own: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_module, "COUNTED", 500)
+    monkeypatch.setattr(backlog_module, "COUNTED", 500)
     row = {"shard": 1, "lane": "analytics", "payload": "{}", "created_at": 0}
     projects = ["phc_oldest"] * 500 + ["phc_half", "phc_other"] * 2000
     with database.engine.begin() as connection:

@@ -14,8 +14,9 @@ import pytest
 import sqlalchemy as sa
 from psycopg import pq
 
-from hogbox._operations.diagnosis import Level, cluster_order, judge, surroundings
+from hogbox._operations.diagnosis import cluster_order, judge, surroundings
 from hogbox._operations.doctor import examine
+from hogbox._operations.finding import Severity
 from hogbox._settings.client import ClientSettings
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.surroundings import (
@@ -74,12 +75,12 @@ def mariadb(emptied: SharedDatabases) -> TestDatabase:
 
 def checks(url: str) -> dict[str, str]:
     settings = ClientSettings.load({}, database_url=url, host="http://127.0.0.1:1", token_needed=False)
-    return {check.name: check.found for check in examine(settings, {})}
+    return {check.name: check.text for check in examine(settings, {})}
 
 
-def findings(database: Database) -> dict[str, Level]:
+def findings(database: Database) -> dict[str, Severity]:
     found = judge(StatusStore(database).read(), lease=30.0, key_given=False)
-    return {finding.what: finding.level for finding in found}
+    return {finding.name: finding.severity for finding in found}
 
 
 class TestANodeOfGalera:
@@ -88,7 +89,7 @@ class TestANodeOfGalera:
         with closing(Database(node, "posthog_")) as database:
             with database.engine.connect() as connection:
                 assert read_cluster(connection) == Cluster(0, "TOI", id_step=1)
-            assert findings(database)["cluster_order"] is Level.HEALTHY
+            assert findings(database)["cluster_order"] is Severity.HEALTHY
         assert "wsrep_sync_wait is 0" in checks(node)["cluster"]
 
     @pytest.mark.parametrize(("sync_wait", "waits"), [(0, False), (1, False), (3, False), (7, True), (15, True)])
@@ -128,7 +129,7 @@ def test_several_writers_without_a_cluster_are_a_finding(mariadb: TestDatabase) 
     with closing(Database(url.render_as_string(hide_password=False), "posthog_")) as database:
         with database.engine.connect() as connection:
             assert read_surroundings(connection, database.tables) == Surroundings(id_step=2)
-        assert findings(database)["several_writers"] is Level.HEALTHY
+        assert findings(database)["several_writers"] is Severity.HEALTHY
 
 
 def test_a_server_without_a_cluster_has_none(mariadb: TestDatabase) -> None:
@@ -223,7 +224,7 @@ class TestWhatKeepsDeletedRowsBesideTransactions:
         administrator.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO plain")
         plain = sa.make_url(server).set(username="plain").render_as_string(hide_password=False)
         with closing(Database(plain, "posthog_")) as database:
-            assert findings(database)["sessions_hidden"] is Level.HEALTHY
+            assert findings(database)["sessions_hidden"] is Severity.HEALTHY
             assert "GRANT pg_read_all_stats" in checks(plain)["sessions hidden"]
         administrator.exec_driver_sql("GRANT pg_read_all_stats TO plain")
         with closing(Database(plain, "posthog_")) as database:
@@ -257,25 +258,25 @@ def standby(server: str, slot: str | None) -> Iterator[None]:
     ("horizon", "expected"),
     [
         (Horizon("standby reports", 100_000, False), {}),
-        (Horizon("standby reports", 100_001, False), {"old_horizon": Level.HEALTHY}),
-        (Horizon("standby reports", 1_000_001, False), {"old_horizon": Level.DEGRADED}),
-        (Horizon("replication slot changes", 1_000_001, True), {"old_catalog_horizon": Level.HEALTHY}),
+        (Horizon("standby reports", 100_001, False), {"old_horizon": Severity.HEALTHY}),
+        (Horizon("standby reports", 1_000_001, False), {"old_horizon": Severity.DEGRADED}),
+        (Horizon("replication slot changes", 1_000_001, True), {"old_catalog_horizon": Severity.HEALTHY}),
     ],
 )
-def test_a_horizon_far_back_is_a_finding_and_later_a_fault(horizon: Horizon, expected: dict[str, Level]) -> None:
+def test_a_horizon_far_back_is_a_finding_and_later_a_fault(horizon: Horizon, expected: dict[str, Severity]) -> None:
     found = surroundings(Surroundings(horizons=(horizon,)))
-    assert {one.what: one.level for one in found} == expected
+    assert {one.name: one.severity for one in found} == expected
 
 
-@pytest.mark.parametrize(("age", "level"), [(599.0, None), (601.0, Level.HEALTHY), (3601.0, Level.DEGRADED)])
+@pytest.mark.parametrize(("age", "level"), [(599.0, None), (601.0, Severity.HEALTHY), (3601.0, Severity.DEGRADED)])
 def test_an_old_snapshot_is_a_finding_and_later_a_fault(
-    postgresql: TestDatabase, age: float, level: Level | None
+    postgresql: TestDatabase, age: float, level: Severity | None
 ) -> None:
     with closing(Database(postgresql.url, "posthog_")) as database:
         standing = StatusStore(database).read()
     around = Surroundings(OldSnapshot("process 7 (pg_dump, user backup)", age))
     found = judge(standing._replace(surroundings=around), lease=30.0, key_given=False)
-    assert {one.what: one.level for one in found}.get("old_snapshot") == level
+    assert {one.name: one.severity for one in found}.get("old_snapshot") == level
 
 
 def test_a_sequence_with_a_cache_is_a_warning(postgresql: TestDatabase) -> None:

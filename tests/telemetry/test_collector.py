@@ -16,7 +16,8 @@ from hogbox._operations.metrics.gauge import Gauges, families_of
 from hogbox._operations.metrics.meter import Meter
 from hogbox._operations.metrics.text import render
 from hogbox._store.connections.database import Database
-from hogbox._store.inspection.measure import Measures, MeasureStore, ProjectBacklog
+from hogbox._store.inspection.backlog import ProjectBacklog
+from hogbox._store.inspection.measure import Measures, MeasureStore
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import (

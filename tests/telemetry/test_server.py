@@ -141,7 +141,7 @@ def test_a_port_that_is_taken_is_a_sentence(hogbox: Hogbox, sqlite_database: Tes
         done = hogbox("worker", "-d", sqlite_database.url, "--metrics-port", str(port))
     assert done.returncode == 1
     assert re.match(
-        rf"hogbox: metrics can't be served at 127.0.0.1, port {port} \(.*\): pass another --metrics-host", done.stderr
+        rf"hogbox: metrics can't be served at 127.0.0.1, port {port} \(.*\): choose another host or port", done.stderr
     )
 
 

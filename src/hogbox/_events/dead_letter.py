@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Never, cast
@@ -16,10 +15,15 @@ from hogbox._events.identifier import parse_uuid
 from hogbox._events.limit import refusal
 from hogbox.errors import InvalidEvent
 
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:+-]+")
-"""Distinct ids with only one spelling in JSON."""
-
 _FIELDS: Final = ("uuid", "event", "distinct_id", "timestamp", "properties")
+
+
+class IdentityChanged(InvalidEvent):
+    """The edited event has another uuid or timestamp: `field`."""
+
+    def __init__(self, field: str, before: object) -> None:
+        super().__init__(f"{field} was {before!r}, and another {field} makes it another event")
+        self.field = field
 
 
 def read_event(payload: str) -> dict[str, Any]:
@@ -37,16 +41,6 @@ def refused_again(payload: str) -> str | None:
     return refusal(event, unescape(payload)) if event else "it is not an event: not a JSON object"
 
 
-def person_pattern(distinct_id: str) -> str:
-    """A LIKE pattern (escape `~`) that matches the payloads of this person's events, and few others.
-
-    An id that JSON can spell in several ways is not searched for: the pattern matches every payload then.
-    """
-    if not _PLAIN.fullmatch(distinct_id):
-        return "%"
-    return f"%{distinct_id.replace('_', '~_')}%"
-
-
 def pretty(payload: str) -> str:
     """The payload indented, for display and editing; unchanged if it is not JSON."""
     try:
@@ -60,15 +54,15 @@ def correct(
 ) -> Event:
     """The event in an edited text; `payload` is the original.
 
-    Raises InvalidEvent, with a message for people: the text is not an event, PostHog would refuse it (unless `force`),
-    or its uuid or timestamp was changed (unless `other_uuid`, `other_timestamp`).
+    Raises InvalidEvent, with a message for people: the text is not an event, or PostHog would refuse it (unless
+    `force`); and IdentityChanged where its uuid or timestamp was changed (unless `other_uuid`, `other_timestamp`).
     """
     event = _complete(_parse(text))
     before = read_event(payload)
     if not other_uuid:
-        _require_same("uuid", event, before, "--allow-uuid")
+        _require_same("uuid", event, before)
     if not other_timestamp:
-        _require_same("timestamp", event, before, "--allow-timestamp")
+        _require_same("timestamp", event, before)
     reason = refusal(event, _encode(event))
     if reason is not None and not force:
         raise InvalidEvent(f"PostHog would still refuse or garble it: {reason}")
@@ -116,7 +110,7 @@ def _encode(event: Event) -> str:
         raise InvalidEvent(f"it can't be sent as JSON: {error}") from error
 
 
-def _require_same(name: str, event: Mapping[str, Any], before: Mapping[str, Any], option: str) -> None:
+def _require_same(name: str, event: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     """With a different uuid or timestamp it is another event to PostHog: both would count if both arrive."""
     if name in before and event[name] != before[name]:
-        raise InvalidEvent(f"{name} was {before[name]!r} and must not change; pass {option} to allow it")
+        raise IdentityChanged(name, before[name])

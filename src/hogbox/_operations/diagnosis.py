@@ -1,24 +1,16 @@
-"""Whether all is well: findings about how things stand, each with the page that says how to repair it. Pure."""
+"""Whether all is well: findings about how things stand, each with the page that describes the fix. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
+from hogbox._operations.finding import Finding, Severity
+from hogbox._operations.page import Page
 from hogbox._store.connections.surroundings import Cluster, Surroundings
 from hogbox._store.inspection.snapshot import DefinitionsRow, HoldRow, ShardRow, StatusSnapshot, WorkerRow
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import what_is_refused
-
-RUN_A_WORKER: Final = "docs/how-to/run-a-worker.md"
-WRONG_KEY: Final = "docs/how-to/fix-a-wrong-token.md"
-DEAD_LETTERS: Final = "docs/how-to/dead-letters.md"
-SERVER_DOWN: Final = "docs/how-to/handle-outages.md"
-DEFINITIONS: Final = "docs/how-to/fix-stale-flag-definitions.md"
-POSTGRESQL: Final = "docs/how-to/run-on-postgresql.md"
-CLUSTERS: Final = "docs/explanation/clusters.md"
 
 _OLD: Final = 600.0
 """Seconds after which a transaction of PostgreSQL is worth a line: a dump takes minutes."""
@@ -51,29 +43,6 @@ _REFUSED: Final = {
 }
 
 
-class Level(IntEnum):
-    """How bad it is. The number is the exit code of `hogbox status`."""
-
-    HEALTHY = 0
-    """Nothing is to be done."""
-
-    DEGRADED = 1
-    """Nothing is lost, and what can go on goes on; look at it today."""
-
-    BROKEN = 2
-    """Some events are not delivered, or some flags not known, until somebody repairs it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it should be. `what` is a word for programs, `text` a sentence, `page` the repair."""
-
-    what: str
-    level: Level
-    text: str
-    page: str
-
-
 def judge(standing: StatusSnapshot, *, lease: float, key_given: bool) -> tuple[Finding, ...]:
     """What is wrong, the worst first. `lease` is for workers of which nothing tells how long theirs is.
 
@@ -90,7 +59,7 @@ def judge(standing: StatusSnapshot, *, lease: float, key_given: bool) -> tuple[F
     ]
     if not standing.definitions:
         found.append(_definitions_missing(key_given))
-    return tuple(sorted(found, key=lambda finding: -finding.level))
+    return tuple(sorted(found, key=lambda finding: -finding.severity))
 
 
 def cluster_order(cluster: Cluster) -> str:
@@ -107,15 +76,17 @@ def surroundings(around: Surroundings) -> Iterator[Finding]:
     old = around.old_snapshot
     if old is not None and old.age > _OLD:
         text = f"{old.who} has kept a transaction open for {old.age / 60:.0f} min: PostgreSQL can't remove deleted rows"
-        yield Finding("old_snapshot", Level.DEGRADED if old.age > _TOO_OLD else Level.HEALTHY, text, POSTGRESQL)
+        yield Finding(
+            "old_snapshot", Severity.DEGRADED if old.age > _TOO_OLD else Severity.HEALTHY, text, page=Page.POSTGRESQL
+        )
     if around.cluster is not None and not around.cluster.waits:
-        yield Finding("cluster_order", Level.HEALTHY, cluster_order(around.cluster), CLUSTERS)
+        yield Finding("cluster_order", Severity.HEALTHY, cluster_order(around.cluster), page=Page.CLUSTERS)
     if around.id_step > 1:
         text = (
             f"ids go up in steps of {around.id_step} (auto_increment_increment), as where several servers are written "
             "to: write on one of them, or one person's events may arrive out of order"
         )
-        yield Finding("several_writers", Level.HEALTHY, text, CLUSTERS)
+        yield Finding("several_writers", Severity.HEALTHY, text, page=Page.CLUSTERS)
     yield from _kept_rows(around)
 
 
@@ -123,33 +94,30 @@ def _kept_rows(around: Surroundings) -> Iterator[Finding]:
     """What keeps PostgreSQL from removing deleted rows, apart from transactions; and what can't be seen of it."""
     for one in around.horizons:
         if one.transactions > _BEHIND:
-            level = Level.DEGRADED if one.transactions > _FAR_BEHIND and not one.system_only else Level.HEALTHY
+            severity = Severity.DEGRADED if one.transactions > _FAR_BEHIND and not one.system_only else Severity.HEALTHY
             rows = "rows of the system's tables" if one.system_only else "rows"
             text = f"{one.who} is {one.transactions} transactions behind: PostgreSQL can't remove {rows} deleted since"
-            yield Finding("old_catalog_horizon" if one.system_only else "old_horizon", level, text, POSTGRESQL)
+            yield Finding(
+                "old_catalog_horizon" if one.system_only else "old_horizon", severity, text, page=Page.POSTGRESQL
+            )
     if around.hidden:
         text = (
             f"{around.hidden} sessions of other roles can't be examined for old transactions: GRANT pg_read_all_stats "
             "to this user"
         )
-        yield Finding("sessions_hidden", Level.HEALTHY, text, POSTGRESQL)
+        yield Finding("sessions_hidden", Severity.HEALTHY, text, page=Page.POSTGRESQL)
 
 
 def _definitions_missing(key_given: bool) -> Finding:
     """An application without flags needs no definitions: without a key here it is only said."""
     if key_given:
         text = "flag definitions were never fetched: run a worker that has the key and the project's token"
-        return Finding("definitions_missing", Level.DEGRADED, text, DEFINITIONS)
+        return Finding("definitions_missing", Severity.DEGRADED, text, page=Page.DEFINITIONS)
     text = (
         "no flag definitions are stored: where flags are read, they are inconclusive until a worker with "
         "POSTHOG_PERSONAL_API_KEY has fetched them"
     )
-    return Finding("definitions_missing", Level.HEALTHY, text, DEFINITIONS)
-
-
-def overall(findings: tuple[Finding, ...]) -> Level:
-    """The worst of all."""
-    return max((finding.level for finding in findings), default=Level.HEALTHY)
+    return Finding("definitions_missing", Severity.HEALTHY, text, page=Page.DEFINITIONS)
 
 
 def lease_of(worker: WorkerRow, shards: tuple[ShardRow, ...], default: float) -> float:
@@ -174,10 +142,10 @@ def _workers(standing: StatusSnapshot, lease: float) -> Iterator[Finding]:
                 f"worker {worker.id} (process {worker.pid} on {worker.host}) has fallen silent: no heartbeat for "
                 f"{worker.silent:.0f} s, and it owns {len(owned)} shards{', where events wait' if waiting else ''}"
             )
-            yield Finding("worker_silent", Level.DEGRADED, text, RUN_A_WORKER)
+            yield Finding("worker_silent", Severity.DEGRADED, text, page=Page.WORKER)
     if standing.backlog.events and not living:
-        level = Level.BROKEN if (standing.backlog.oldest or 0) > _UNATTENDED else Level.DEGRADED
-        yield Finding("no_worker", level, "events wait, and no worker is alive to deliver them", RUN_A_WORKER)
+        severity = Severity.BROKEN if (standing.backlog.oldest or 0) > _UNATTENDED else Severity.DEGRADED
+        yield Finding("no_worker", severity, "events wait, and no worker is alive to deliver them", page=Page.WORKER)
 
 
 def _held(standing: StatusSnapshot) -> Iterator[Finding]:
@@ -191,13 +159,13 @@ def _of_project(hold: HoldRow, waiting: int, why: str) -> Finding:
     project = shorten(hold.project)
     if refused := what_is_refused(hold.status):
         text = f"{_REFUSED[refused].format(project)} ({why}): {waiting} of its events are held back"
-        return Finding("project_held", Level.BROKEN, text, WRONG_KEY)
-    level = Level.BROKEN if hold.attempt >= _MANY_ATTEMPTS else Level.DEGRADED
+        return Finding("project_held", Severity.BROKEN, text, page=Page.WRONG_TOKEN)
+    severity = Severity.BROKEN if hold.attempt >= _MANY_ATTEMPTS else Severity.DEGRADED
     text = (
         f"PostHog does not take events of project {project} ({why}): {waiting} of them wait, and are tried again by "
         f"themselves, after {hold.attempt} failed attempts"
     )
-    return Finding("posthog_fails", level, text, SERVER_DOWN)
+    return Finding("posthog_fails", severity, text, page=Page.OUTAGES)
 
 
 def _retries(standing: StatusSnapshot) -> Iterator[Finding]:
@@ -205,13 +173,13 @@ def _retries(standing: StatusSnapshot) -> Iterator[Finding]:
     if not failing:
         return
     worst = max(failing, key=lambda shard: shard.attempt)
-    level = Level.BROKEN if worst.attempt >= _MANY_ATTEMPTS else Level.DEGRADED
+    severity = Severity.BROKEN if worst.attempt >= _MANY_ATTEMPTS else Severity.DEGRADED
     why = hide_tokens(worst.last_error or "unknown", standing)
     text = (
         f"in {len(failing)} shards an event fails, and later ones of the same distinct id wait for it ({why}): it is "
         f"tried again by itself, after {worst.attempt} failed attempts"
     )
-    yield Finding("event_fails", level, text, SERVER_DOWN)
+    yield Finding("event_fails", severity, text, page=Page.OUTAGES)
 
 
 def failing_shards(standing: StatusSnapshot) -> list[ShardRow]:
@@ -226,7 +194,7 @@ def _late(standing: StatusSnapshot, lease: float) -> Iterator[Finding]:
     explained = failing_shards(standing) or any(hold.project in backlog.by_project for hold in standing.holds)
     if working and not explained and (backlog.oldest or 0) > _LATE:
         text = f"the oldest event has waited for {backlog.oldest:.0f} s though workers are alive: they fall behind"
-        yield Finding("late", Level.DEGRADED, text, RUN_A_WORKER)
+        yield Finding("late", Severity.DEGRADED, text, page=Page.WORKER)
 
 
 def _dead(standing: StatusSnapshot) -> Iterator[Finding]:
@@ -235,9 +203,9 @@ def _dead(standing: StatusSnapshot) -> Iterator[Finding]:
         why = hide_tokens(most.reason, standing)
         yield Finding(
             "dead_letters",
-            Level.DEGRADED,
+            Severity.DEGRADED,
             f"{count} events are dead letters, most of them because: {why}",
-            DEAD_LETTERS,
+            page=Page.DEAD_LETTERS,
         )
 
 
@@ -248,16 +216,18 @@ def _definitions(one: DefinitionsRow) -> Iterator[Finding]:
         why = (
             "the quota of flag requests is used up (402)" if one.last_reason == "quota" else "PostHog had none to give"
         )
-        level = Level.BROKEN if one.last_reason == "quota" else Level.DEGRADED
-        yield Finding("flags_unknown", level, f"{whose}: {why}, so that no flag is known", DEFINITIONS)
+        severity = Severity.BROKEN if one.last_reason == "quota" else Severity.DEGRADED
+        yield Finding("flags_unknown", severity, f"{whose}: {why}, so that no flag is known", page=Page.DEFINITIONS)
     elif one.last_status and one.last_status not in _WELL:
         outcome = f"{one.last_status}/{one.last_reason}" if one.last_reason else one.last_status
-        level = Level.BROKEN if one.revision is None else Level.DEGRADED
+        severity = Severity.BROKEN if one.revision is None else Severity.DEGRADED
         kept = "none are stored" if one.age is None else f"those that are stored are {one.age:.0f} s old"
-        yield Finding("definitions_fail", level, f"{whose}: the last refresh came to {outcome}; {kept}", DEFINITIONS)
+        yield Finding(
+            "definitions_fail", severity, f"{whose}: the last refresh came to {outcome}; {kept}", page=Page.DEFINITIONS
+        )
     if overdue := overdue_by(one):
         text = f"{whose} are no longer refreshed: the next refresh was due {overdue:.0f} s ago"
-        yield Finding("definitions_stopped", Level.DEGRADED, text, DEFINITIONS)
+        yield Finding("definitions_stopped", Severity.DEGRADED, text, page=Page.DEFINITIONS)
 
 
 def overdue_by(one: DefinitionsRow) -> float:

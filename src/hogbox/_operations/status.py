@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hogbox._operations.diagnosis import Finding, Level, alive, failing_shards, hide_tokens, judge, overall
+from hogbox._operations.diagnosis import alive, failing_shards, hide_tokens, judge
+from hogbox._operations.finding import Finding, Severity, worst
 from hogbox._settings.report import SettingInForce
 from hogbox._store.connections.database import Database
 from hogbox._store.inspection.snapshot import DefinitionsRow, HoldRow, ShardRow, StatusSnapshot, WorkerRow
@@ -24,9 +25,9 @@ class Status:
     lease: float
 
     @property
-    def level(self) -> Level:
+    def severity(self) -> Severity:
         """The worst of the findings."""
-        return overall(self.findings)
+        return worst(self.findings)
 
     @property
     def living(self) -> list[WorkerRow]:
@@ -60,11 +61,8 @@ def document(status: Status) -> dict[str, Any]:
     """The same as JSON has it: durations in seconds, tokens shortened."""
     standing, backlog = status.standing, status.standing.backlog
     return {
-        "level": status.level.name.lower(),
-        "findings": [
-            {"what": one.what, "level": one.level.name.lower(), "text": one.text, "page": one.page}
-            for one in status.findings
-        ],
+        "level": status.severity.name.lower(),
+        "findings": [finding_document(one) for one in status.findings],
         "backlog": {
             "events": backlog.events,
             "estimated": backlog.estimated,
@@ -90,6 +88,12 @@ def document(status: Status) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "settings": {one.name: {"value": one.value, "source": one.source} for one in status.settings},
     }
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON has it. `page` is the slug of the page that describes the fix."""
+    severity = finding.severity.name.lower()
+    return {"what": finding.name, "level": severity, "text": finding.text, "page": finding.page}
 
 
 def _worker(worker: WorkerRow, status: Status) -> dict[str, Any]:

@@ -22,13 +22,18 @@ class Numbered(NamedTuple):
     document: Document
 
 
+class ProjectNotChosen(ConfigurationError):
+    """It is not known which of several stored projects is meant."""
+
+
 class StoredFlags:
     """The stored definitions of one project. Reads only."""
 
     def __init__(self, database: Database, project: str) -> None:
         """`project` is a token, the beginning of one, or "" where only one project's definitions are stored.
 
-        Raises ConfigurationError where that names no project, or several; TablesError, or what the database raises.
+        Raises ProjectNotChosen where that names no stored project, or several; ConfigurationError where none is stored;
+        TablesError, or what the database raises.
         """
         database.check()
         self.project = choose_project(project, read_projects(database))
@@ -99,11 +104,8 @@ def choose_project(given: str, stored: Sequence[str]) -> str:
     if len(meant) == 1:
         return meant[0]
     if not meant:
-        raise ConfigurationError(
-            f"no flag definitions of project {shorten(given)} are stored, only of {listed}: pass --project with one of "
-            "these, or with its beginning"
-        )
-    raise ConfigurationError(f"flag definitions of several projects are stored ({listed}): say which with --project")
+        raise ProjectNotChosen(f"no flag definitions of project {shorten(given)} are stored, only of {listed}")
+    raise ProjectNotChosen(f"flag definitions of several projects are stored ({listed})")
 
 
 def _decode(text: str, revision: int) -> Document:

@@ -6,13 +6,14 @@ the shard of the old one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, Delete, Select, Table, Update, bindparam, delete, or_, select, update
 
-from hogbox._encryption import SEALED, open_payload
-from hogbox._events.dead_letter import person_pattern, read_event
+from hogbox._encryption import PREFIX, open_payload
+from hogbox._events.dead_letter import read_event
 from hogbox._events.mention import spellings, without
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit
@@ -25,6 +26,9 @@ from hogbox.errors import UndecryptablePayload
 
 _SCANNED_AT_ONCE: Final = 50_000
 _READ_AT_ONCE: Final = 200
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:+-]+")
+"""Distinct ids that are the same in every JSON text."""
 
 
 class PersonStatements:
@@ -42,7 +46,7 @@ def _read_events_with(tables: Tables) -> Select[int, str, str]:
     return (
         select(outbox.id, outbox.project, outbox.payload)
         .where(outbox.id.between(bindparam("first"), bindparam("last")))
-        .where(outbox.payload.like(text, escape="~") | outbox.payload.like(SEALED))
+        .where(outbox.payload.like(text, escape="~") | outbox.payload.like(f"{PREFIX}%"))
         .order_by(outbox.id)
         .limit(bindparam("portion"))
     )
@@ -51,6 +55,16 @@ def _read_events_with(tables: Tables) -> Select[int, str, str]:
 def _remove_event(tables: Tables) -> Delete:
     """Remove one event from the outbox, whoever holds its shard. One at a time: no worker is ever locked out by two."""
     return delete(tables.outbox).where(tables.outbox.c.id == bindparam("event"))
+
+
+def _pattern_of(distinct_id: str) -> str:
+    """What payloads of this person's events are LIKE, with `~` as the escape: at least those, and few others.
+
+    A text that JSON may write in several ways is not looked for: then all are LIKE it.
+    """
+    if not _PLAIN.fullmatch(distinct_id):
+        return "%"
+    return f"%{distinct_id.replace('_', '~_')}%"
 
 
 class MessageColumn:
@@ -117,7 +131,7 @@ class PersonStore:
         newest, past = self._scalar(self._newest_id), 0
         while 0 < (first := self._scalar(self._next_id, after=past)) <= newest:
             past = min(first + _SCANNED_AT_ONCE - 1, newest)
-            rows = self._read(person_pattern(distinct_id), first, past)
+            rows = self._read(_pattern_of(distinct_id), first, past)
             for id_, its_project, payload in rows:
                 found = sought(id_, payload, distinct_id) if project in (None, its_project) else None
                 if found is not None:

@@ -11,6 +11,7 @@ import typer
 from hogbox._wire.library import VERSION
 from hogbox.cli.dead import dead_app
 from hogbox.cli.deliver import deliver
+from hogbox.cli.docs import docs
 from hogbox.cli.doctor import doctor
 from hogbox.cli.event import event
 from hogbox.cli.flags import flags_app
@@ -31,7 +32,7 @@ def build_app() -> typer.Typer:
     """The command with all installed subcommands; other packages add theirs through an entry point."""
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.callback()(_root)
-    for command in (migrate, worker, deliver, refresh, status, doctor, event, forget, keygen):
+    for command in (migrate, worker, deliver, refresh, status, doctor, docs, event, forget, keygen):
         app.command()(command)
     app.add_typer(dead_app(), name="dead")
     app.command("import")(import_events)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
 from hogbox._operations.console import describe
-from hogbox._operations.doctor import Check, Health, examine, worst
+from hogbox._operations.doctor import examine
+from hogbox._operations.finding import Finding, Severity, worst
+from hogbox._operations.page import Page, how_to_open
 from hogbox._wire.printable import json_text
 from hogbox.cli.option import DatabaseUrl, Host, ProjectToken, TablePrefix, load_settings
 from hogbox.cli.terminal import Terminal, say
@@ -19,7 +21,8 @@ SendTestEvent = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
 
-_COLOURS = {Health.OK: "green", Health.WARNING: "yellow", Health.PROBLEM: "red"}
+_WORDS: Final = {Severity.HEALTHY: "ok", Severity.DEGRADED: "warning", Severity.BROKEN: "problem"}
+_COLOURS: Final = {Severity.HEALTHY: "green", Severity.DEGRADED: "yellow", Severity.BROKEN: "red"}
 
 
 def doctor(
@@ -42,9 +45,7 @@ def doctor(
         settings = load_settings(database_url, host, table_prefix, project_token)
         checks = examine(settings, os.environ, send_test_event=send_test_event)
     except Exception as error:
-        checks = (
-            Check("settings", Health.PROBLEM, describe(error), "correct the setting; see docs/reference/settings.md"),
-        )
+        checks = (Finding("settings", Severity.BROKEN, describe(error), "correct the setting", Page.SETTINGS),)
     if as_json:
         say(json_text(_document(checks)))
     else:
@@ -52,17 +53,27 @@ def doctor(
     raise typer.Exit(worst(checks))
 
 
-def _document(checks: tuple[Check, ...]) -> dict[str, object]:
+def _document(checks: tuple[Finding, ...]) -> dict[str, object]:
     rows = [
-        {"name": one.name, "health": one.health.name.lower(), "found": one.found, "todo": one.todo} for one in checks
+        {
+            "name": one.name,
+            "health": _WORDS[one.severity],
+            "found": one.text,
+            "todo": "; ".join(filter(None, (one.todo, _page(one)))),
+        }
+        for one in checks
     ]
-    return {"health": worst(checks).name.lower(), "checks": rows}
+    return {"health": _WORDS[worst(checks)], "checks": rows}
 
 
-def _print(checks: tuple[Check, ...]) -> None:
+def _print(checks: tuple[Finding, ...]) -> None:
     console = Terminal()
     for check in checks:
-        line = Text(f"{check.health.name.lower():<8}", style=_COLOURS[check.health])
-        console.print(line.append(f"{check.name}: {check.found}", style="default"))
-        if check.todo:
-            console.print(Text(f"        {check.todo}"))
+        line = Text(f"{_WORDS[check.severity]:<8}", style=_COLOURS[check.severity])
+        console.print(line.append(f"{check.name}: {check.text}", style="default"))
+        for advice in filter(None, (check.todo, _page(check))):
+            console.print(Text(f"        {advice}"))
+
+
+def _page(check: Finding) -> str:
+    return f"see: {how_to_open(check.page)}" if check.page else ""

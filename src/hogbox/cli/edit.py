@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from hogbox._encryption import Cipher
-from hogbox._events.dead_letter import correct, pretty
+from hogbox._events.dead_letter import IdentityChanged, correct, pretty
 from hogbox._events.event import Event, to_row
 from hogbox._events.historical import without_mark
 from hogbox._store.dead_letter import DeadLetterStore
@@ -123,6 +123,7 @@ def _open_editor(path: Path) -> None:
 
 def _offer(error: InvalidEvent, path: Path) -> None:
     """Print what is wrong; return if the user wants to edit again, else raise UsageError."""
-    say(f"invalid event: {error}", err=True)
+    hint = f"; --allow-{error.field} accepts it" if isinstance(error, IdentityChanged) else ""
+    say(f"invalid event: {error}{hint}", err=True)
     if not (sys.stdin.isatty() and typer.confirm("Edit it again?", default=True, err=True)):
         raise UsageError(f"nothing changed; your edit is kept in {path}") from error

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from hogbox._operations.stored_flags import Document, StoredFlags
+from hogbox._operations.stored_flags import Document, ProjectNotChosen, StoredFlags
 from hogbox.cli.flag_document import difference_document, explanation_document, result_document
 from hogbox.cli.flag_person import person_of
 from hogbox.cli.flag_view import (
@@ -23,7 +23,7 @@ from hogbox.cli.flag_view import (
     result_view,
 )
 from hogbox.cli.option import DatabaseUrl, TablePrefix, load_settings, open_database
-from hogbox.errors import UnknownFlag
+from hogbox.errors import ConfigurationError, UnknownFlag
 from hogbox.flags import FlagSet
 from hogbox.flags._flag_set import explanation_for, result_for
 from hogbox.flags._result import FlagResult
@@ -201,7 +201,11 @@ def diff_revisions(
 def _stored(database_url: str | None, project: str | None, table_prefix: str | None) -> Iterator[StoredFlags]:
     settings = load_settings(database_url, None, table_prefix, project)
     with closing(open_database(settings)) as database:
-        yield StoredFlags(database, settings.project_token)
+        try:
+            stored = StoredFlags(database, settings.project_token)
+        except ProjectNotChosen as error:
+            raise ConfigurationError(f"{error}: pass --project with a token, or with its beginning") from None
+        yield stored
 
 
 def _read(database_url: str | None, project: str | None, table_prefix: str | None) -> Document:

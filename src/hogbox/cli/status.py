@@ -62,7 +62,7 @@ def _show(database_url: str | None, table_prefix: str | None, as_json: bool, wat
         if not watch:
             seen = look()
             _print(seen, as_json)
-            return seen.level
+            return seen.severity
         return _watch(look, as_json)
 
 
@@ -87,4 +87,4 @@ def _watch(look: Callable[[], Status], as_json: bool) -> int:
                 seen = look()
                 live.update(page_of(seen), refresh=True)
     except KeyboardInterrupt:
-        return seen.level
+        return seen.severity

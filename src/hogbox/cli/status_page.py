@@ -9,12 +9,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hogbox._operations.diagnosis import Level
+from hogbox._operations.finding import Severity
+from hogbox._operations.page import how_to_open
 from hogbox._operations.status import Status, document
 from hogbox._store.inspection.snapshot import BacklogSummary
 from hogbox._wire.printable import one_line
 
-_COLOURS: Final = {Level.HEALTHY: "green", Level.DEGRADED: "yellow", Level.BROKEN: "red"}
+_COLOURS: Final = {Severity.HEALTHY: "green", Severity.DEGRADED: "yellow", Severity.BROKEN: "red"}
 _MOST: Final = 10
 """Lines of a list; JSON has all of them."""
 
@@ -50,11 +51,12 @@ def seconds(value: float | None) -> str:
 
 
 def _verdict(status: Status) -> Iterable[RenderableType]:
-    yield Text(status.level.name.lower(), style=f"bold {_COLOURS[status.level]}")
+    yield Text(status.severity.name.lower(), style=f"bold {_COLOURS[status.severity]}")
     for finding in status.findings:
-        line = Text(f"  {finding.level.name.lower()}: ", style=_COLOURS[finding.level])
+        line = Text(f"  {finding.severity.name.lower()}: ", style=_COLOURS[finding.severity])
         yield line.append(one_line(finding.text), style="default")
-        yield Text(f"    see {finding.page}")
+        if finding.page:
+            yield Text(f"    see: {how_to_open(finding.page)}")
 
 
 def _backlog(status: Status, by_project: Sequence[dict[str, object]]) -> Iterable[RenderableType]:

@@ -88,7 +88,7 @@ def test_status_tells_how_things_stand(django_database: TestDatabase, hogbox: An
         "flag definitions: none",
         "workers alive: none",
         "healthy: no flag definitions are stored: where flags are read, they are inconclusive until a worker with "
-        "POSTHOG_PERSONAL_API_KEY has fetched them: see docs/how-to/fix-stale-flag-definitions.md",
+        "POSTHOG_PERSONAL_API_KEY has fetched them; see: hogbox docs fix-stale-flag-definitions",
     ]
     posthog.capture("paid", distinct_id="u1")
     posthog.capture("paid", distinct_id="undefined")

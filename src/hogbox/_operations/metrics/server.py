@@ -76,8 +76,7 @@ class MetricsServer:
             self._server = _Server(host, port, paths)
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
-                f"metrics can't be served at {host}, port {port} ({error}): "
-                "pass another --metrics-host or --metrics-port"
+                f"metrics can't be served at {host}, port {port} ({error}): choose another host or port for them"
             ) from error
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._server.server_port}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
@@ -94,6 +96,24 @@ def await_reader(engine: Engine, seconds: float) -> float:
     finally:
         pooled.close()
     return max(0.0, ends - time.monotonic())
+
+
+@contextmanager
+def lock_wait(connection: Connection, seconds: float) -> Iterator[float | None]:
+    """On SQLite, wait at most so many seconds for each lock; yields how many it would be otherwise.
+
+    Other databases are left as they are: None.
+    """
+    if connection.dialect.name != "sqlite":
+        yield None
+        return
+    driver: Any = connection.connection.driver_connection
+    before = _busy_timeout(driver)
+    _set_busy_timeout(driver, min(before, int(seconds * 1000)))
+    try:
+        yield before / 1000
+    finally:
+        _set_busy_timeout(driver, before)
 
 
 def _busy_timeout(driver: Any) -> int:

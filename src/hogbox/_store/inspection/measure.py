@@ -5,7 +5,8 @@ Each statement is cheap however many events wait, and takes no lock.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, case, func, select
 
@@ -13,27 +14,15 @@ from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit
 from hogbox._store.definition import definition_age
 from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.inspection.backlog import COUNTED, BacklogStatements, ProjectBacklog, read_backlog
+from hogbox._store.inspection.text import text_of
 from hogbox._store.schema.table import Tables
-from hogbox._store.schema.waiting import (
-    from_lowest_mark,
-)
-
-MOST_COUNTED: Final = 20_000
-"""Rows that are looked at, at most: a million events that wait are not counted every few seconds."""
-
-
-class ProjectBacklog(NamedTuple):
-    """The events of one project that wait. `age` is that of the oldest, in seconds."""
-
-    project: str
-    events: int
-    age: float
 
 
 class Measures(NamedTuple):
     """All that is measured. Ages are in seconds, by project."""
 
-    backlog: list[ProjectBacklog]
+    backlog: Sequence[ProjectBacklog]
     span: int
     dead_letters: dict[str, int]
     shards: int
@@ -48,8 +37,6 @@ class MeasureStatements:
     """A statement for each measure, or for some at once. They take no parameters."""
 
     def __init__(self, tables: Tables) -> None:
-        self.count_backlog = _count_backlog(tables)
-        self.read_span = _read_span(tables)
         self.count_dead_letters = _count_dead_letters(tables)
         self.count_leases = _count_leases(tables)
         self.count_put_off = _count_put_off(tables)
@@ -57,31 +44,10 @@ class MeasureStatements:
         self.read_definition_ages = _read_definition_ages(tables)
 
 
-def _count_backlog(tables: Tables) -> Select[str, int, int]:
-    """Per project, among the oldest events: how many wait, and the milliseconds that the oldest has waited."""
-    outbox = tables.outbox.c
-    waiting = select(outbox.project, outbox.created_at).where(from_lowest_mark(tables))
-    oldest = waiting.order_by(outbox.id).limit(MOST_COUNTED).subquery()
-    age = (epoch_ms() - func.min(oldest.c.created_at)).label("age")
-    return select(oldest.c.project, func.count().label("events"), age).group_by(oldest.c.project)
-
-
-def _read_span(tables: Tables) -> Select[int | None, int | None]:
-    """The ids of the oldest and of the newest event that waits."""
-    first, last = (_outermost(tables, order) for order in (tables.outbox.c.id, tables.outbox.c.id.desc()))
-    return select(first.label("first"), last.label("last"))
-
-
-def _outermost(tables: Tables, order: ColumnElement[int]) -> ColumnElement[int]:
-    # Not MIN and MAX in one: SQLite then reads the whole table.
-    waiting = select(tables.outbox.c.id).where(from_lowest_mark(tables))
-    return waiting.order_by(order).limit(1).scalar_subquery()
-
-
 def _count_dead_letters(tables: Tables) -> Select[str, int]:
     """Per project, among the newest: how many dead letters there are."""
     dead = tables.dead_letters.c
-    newest = select(dead.project).order_by(dead.id.desc()).limit(MOST_COUNTED).subquery()
+    newest = select(dead.project).order_by(dead.id.desc()).limit(COUNTED).subquery()
     return select(newest.c.project, func.count().label("events")).group_by(newest.c.project)
 
 
@@ -112,7 +78,7 @@ def _read_definition_ages(tables: Tables) -> Select[str, int]:
     same = refreshes.c.project == stored.c.project
     age = definition_age(tables).label("age")
     ages = select(stored.c.project, age).select_from(stored.outerjoin(refreshes, same))
-    return ages.order_by(stored.c.project).limit(MOST_COUNTED)
+    return ages.order_by(stored.c.project).limit(COUNTED)
 
 
 class MeasureStore:
@@ -121,26 +87,26 @@ class MeasureStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._statements = database.tables.once(MeasureStatements)
+        self._backlog_statements = database.tables.once(BacklogStatements)
 
     def read(self) -> Measures:
         """What there is now. Raises what the database raises."""
         statements = self._statements
         with autocommit(self._database.engine).connect() as connection:
-            backlog = connection.execute(statements.count_backlog).all()
-            first, last = connection.execute(statements.read_span).one()
+            backlog = read_backlog(connection, self._backlog_statements)
             dead = connection.execute(statements.count_dead_letters).all()
             shards, leased, retrying = connection.execute(statements.count_leases).one()
             put_off = connection.scalar(statements.count_put_off) or 0
             workers = connection.scalar(statements.count_workers) or 0
             ages = connection.execute(statements.read_definition_ages).all()
         return Measures(
-            [ProjectBacklog(project, events, max(0, age) / 1000) for project, events, age in backlog],
-            0 if first is None or last is None else last - first + 1,
-            {project: events for project, events in dead},  # noqa: C416 - rows are no pairs to mypy
+            backlog.projects,
+            backlog.span,
+            {text_of(project): events for project, events in dead},
             shards,
             leased,
             retrying,
             put_off,
             workers,
-            {project: max(0, age) / 1000 for project, age in ages},
+            {text_of(project): max(0, age) / 1000 for project, age in ages},
         )

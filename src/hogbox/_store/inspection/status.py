@@ -13,6 +13,8 @@ from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit, require_file
 from hogbox._store.connections.surroundings import read_surroundings
 from hogbox._store.dialects.element import epoch_ms
+from hogbox._store.inspection import backlog
+from hogbox._store.inspection.backlog import BacklogStatements, read_backlog
 from hogbox._store.inspection.snapshot import (
     BacklogSummary,
     DeadReason,
@@ -22,15 +24,9 @@ from hogbox._store.inspection.snapshot import (
     StatusSnapshot,
     WorkerRow,
 )
+from hogbox._store.inspection.text import text_of, text_or_none
 from hogbox._store.schema.table import Tables
-from hogbox._store.schema.waiting import (
-    from_lowest_mark,
-    newest_id,
-    oldest_event,
-)
-
-COUNTED: Final = 20_000
-"""So many events are counted; what is beyond is estimated from a sample."""
+from hogbox._store.schema.waiting import oldest_event
 
 _SAMPLE: Final = 900
 """Ids that are looked up. The estimate of a project's share is right within three or four percent of the whole."""
@@ -43,8 +39,6 @@ class StatusStatements:
     """How things stand, a statement for each part of it. None reads payloads or definitions."""
 
     def __init__(self, tables: Tables) -> None:
-        self.count_oldest = _count_oldest(tables)
-        self.read_last_id = newest_id(tables)
         self.sample_events = _sample_events(tables)
         self.read_shards = _read_shards(tables)
         self.read_workers = _read_workers(tables)
@@ -53,20 +47,6 @@ class StatusStatements:
         self.read_definitions = _read_definitions(tables)
         self.read_refreshes = _read_refreshes(tables)
         self.read_clock = select(epoch_ms())
-
-
-def _count_oldest(tables: Tables) -> Select[Any]:
-    """So many of the events that wait longest, by project: how many, up to which id, and the oldest one's age in ms.
-
-    Along the primary key, so that it costs the same however many wait.
-    """
-    outbox = tables.outbox.c
-    oldest = select(outbox.id, outbox.project, outbox.created_at).where(from_lowest_mark(tables))
-    one = oldest.order_by(outbox.id).limit(bindparam("most")).subquery()
-    age = (epoch_ms() - func.min(one.c.created_at)).label("age")
-    return select(one.c.project, func.count().label("events"), func.max(one.c.id).label("last"), age).group_by(
-        one.c.project
-    )
 
 
 def _sample_events(tables: Tables) -> Select[Any]:
@@ -160,6 +140,7 @@ class StatusStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._statements = database.tables.once(StatusStatements)
+        self._backlog_statements = database.tables.once(BacklogStatements)
 
     def read(self) -> StatusSnapshot:
         """How things stand. Raises TablesError where the tables can't be used."""
@@ -177,28 +158,28 @@ class StatusStore:
             )
 
     def _backlog(self, connection: Connection) -> BacklogSummary:
-        rows = connection.execute(self._statements.count_oldest, {"most": COUNTED}).all()
-        counts = {row.project: row.events for row in rows}
-        oldest = max((_seconds(row.age) for row in rows), default=None)
-        counted = sum(counts.values())
-        newest = connection.scalar(self._statements.read_last_id) or 0
-        first = max((row.last for row in rows), default=0) + 1
-        if counted < COUNTED or newest < first:
-            return BacklogSummary(counted, counts, oldest, estimated=False)
-        ids = _spread(first, newest)
-        scale = (newest - first + 1) / len(ids)
-        for project, found in connection.execute(self._statements.sample_events, {"ids": ids}):
-            counts[project] = counts.get(project, 0) + round(found * scale)
+        found = read_backlog(connection, self._backlog_statements)
+        counts = {one.project: one.events for one in found.projects}
+        oldest = max((one.age for one in found.projects), default=None)
+        if found.events < backlog.COUNTED or found.newest <= found.last:
+            return BacklogSummary(found.events, counts, oldest, estimated=False)
+        ids = _spread(found.last + 1, found.newest)
+        scale = (found.newest - found.last) / len(ids)
+        for project, sampled in connection.execute(self._statements.sample_events, {"ids": ids}):
+            name = text_of(project)
+            counts[name] = counts.get(name, 0) + round(sampled * scale)
         return BacklogSummary(sum(counts.values()), counts, oldest, estimated=True)
 
     def _dead(self, connection: Connection) -> tuple[DeadReason, ...]:
         rows = connection.execute(self._statements.count_newest_dead, {"most": DEAD_COUNTED})
-        reasons = (DeadReason(unescape(row.reason), row.status, row.events, row.since_ms / 1000) for row in rows)
+        reasons = (
+            DeadReason(unescape(text_of(row.reason)), row.status, row.events, row.since_ms / 1000) for row in rows
+        )
         return tuple(sorted(reasons, key=lambda reason: -reason.events))
 
     def _definitions(self, connection: Connection) -> tuple[DefinitionsRow, ...]:
-        stored = {row.project: row for row in connection.execute(self._statements.read_definitions)}
-        refreshes = {row.project: row for row in connection.execute(self._statements.read_refreshes)}
+        stored = {text_of(row.project): row for row in connection.execute(self._statements.read_definitions)}
+        refreshes = {text_of(row.project): row for row in connection.execute(self._statements.read_refreshes)}
         projects = sorted({*stored, *refreshes})
         return tuple(_definitions(name, stored.get(name), refreshes.get(name)) for name in projects)
 
@@ -214,18 +195,20 @@ def _shard(row: Any) -> ShardRow:
     wait = max(0.0, row.wait_ms / 1000)
     waiting = row.oldest is not None
     left = row.left_ms / 1000
-    error = unescape(row.last_error) if row.last_error else None
-    return ShardRow(row.shard, row.owner, left, wait, row.attempt, error, _seconds(row.error_ms), waiting)
+    error = unescape(text_of(row.last_error)) if row.last_error else None
+    return ShardRow(row.shard, text_or_none(row.owner), left, wait, row.attempt, error, _seconds(row.error_ms), waiting)
 
 
 def _worker(row: Any) -> WorkerRow:
     started, silent = row.started_ms / 1000, max(0.0, row.silent_ms / 1000)
     done = (row.delivered or 0, row.dead or 0, row.per_minute or 0)
-    return WorkerRow(row.id, row.host, row.pid, row.version, started, silent, *done)
+    names = (text_of(row.id), text_of(row.host), row.pid, text_of(row.version))
+    return WorkerRow(*names, started, silent, *done)
 
 
 def _hold(row: Any) -> HoldRow:
-    return HoldRow(row.project, row.held_ms / 1000, row.wait_ms / 1000, row.attempt, row.status, unescape(row.reason))
+    since, wait, reason = row.held_ms / 1000, row.wait_ms / 1000, unescape(text_of(row.reason))
+    return HoldRow(text_of(row.project), since, wait, row.attempt, row.status, reason)
 
 
 def _definitions(project: str, stored: Any, refresh: Any) -> DefinitionsRow:
@@ -238,9 +221,9 @@ def _definitions(project: str, stored: Any, refresh: Any) -> DefinitionsRow:
         age,
         has_etag,
         due=_seconds(refresh.due_ms) if refresh else None,
-        holder=refresh.holder if refresh else None,
-        last_status=refresh.last_status if refresh else None,
-        last_reason=refresh.last_reason if refresh else None,
+        holder=text_or_none(refresh.holder) if refresh else None,
+        last_status=text_or_none(refresh.last_status) if refresh else None,
+        last_reason=text_or_none(refresh.last_reason) if refresh else None,
         last=_seconds(refresh.last_ms) if refresh else None,
         polls=(refresh.polls or 0) if refresh else 0,
         polls_alone=(refresh.polls_alone or 0) if refresh else 0,

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core import checks  # type: ignore[import-untyped]
 
+from hogbox._operations.page import Page, how_to_open
 from hogbox.errors import ConfigurationError
 from hogbox.integrations.django.client import make_client
 from hogbox.integrations.django.configuration import configuration
@@ -27,5 +28,5 @@ def check_configuration(**_: Any) -> list[checks.CheckMessage]:
         client, _engine = make_client(configured)
         client.shutdown()
     except ConfigurationError as error:
-        return [checks.Error(str(error), hint="See docs/how-to/django.md.", id="hogbox.E001")]
+        return [checks.Error(str(error), hint=f"See: {how_to_open(Page.DJANGO)}", id="hogbox.E001")]
     return []

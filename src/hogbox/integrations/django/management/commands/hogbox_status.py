@@ -7,7 +7,8 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hogbox._operations.status import Status, read_status
+from hogbox._operations.page import how_to_open
+from hogbox._operations.status import Status, finding_document, read_status
 from hogbox._store.inspection.snapshot import DefinitionsRow
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
@@ -38,11 +39,8 @@ class Command(HogboxCommand):
 def _report(status: Status, now: datetime) -> dict[str, Any]:
     standing = status.standing
     return {
-        "level": status.level.name.lower(),
-        "findings": [
-            {"what": one.what, "level": one.level.name.lower(), "text": one.text, "page": one.page}
-            for one in status.findings
-        ],
+        "level": status.severity.name.lower(),
+        "findings": [finding_document(one) for one in status.findings],
         "waiting": standing.backlog.events,
         "oldest_captured_at": _moment(now, standing.backlog.oldest),
         "dead_letters": sum(reason.events for reason in standing.dead),
@@ -69,7 +67,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
         f"dead letters: {report['dead_letters']}",
         *map(_definitions_line, report["definitions"] or [{}]),
         f"workers alive: {', '.join(report['workers']) or 'none'}",
-        *(f"{one['level']}: {one['text']}: see {one['page']}" for one in report["findings"]),
+        *(f"{one['level']}: {one['text']}; see: {how_to_open(one['page'])}" for one in report["findings"]),
     ]
 
 
