@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import signal
-import subprocess
 import time
 
 import pytest
 
 from tests.fixtures.database import TestDatabase
 from tests.fixtures.definitions_server import Asked, DefinitionsServer
+from tests.fixtures.forked import ForkedProcess
 from tests.fixtures.process import WorkerStarter
 from tests.fixtures.waiting import wait_until
 
@@ -26,7 +26,7 @@ KEYS = {
 
 def begin(
     database: TestDatabase, server: DefinitionsServer, start_worker: WorkerStarter, count: int
-) -> dict[int, subprocess.Popen[bytes]]:
+) -> dict[int, ForkedProcess]:
     """Start so many workers; returns them by their process ids once all are at work."""
     processes = [start_worker(database.url, server.url, **KEYS) for _ in range(count)]
     wait_until(lambda: database.count("posthog_workers") == count, "all workers to be at work", timeout=60)
