@@ -11,7 +11,7 @@ demo: $(VENV)/demo.installed  ## The main job on SQLite: a shop, a failing serve
 	$(BIN)/python -m examples.shop
 
 test: $(VENV)/dev.installed  ## The tests, on all cores; services that are not there are skipped, see HOGBOX_REQUIRE
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(VENV)/dev.installed  ## Format, lint, types by two checkers, import contracts
 	$(BIN)/ruff format --check .
@@ -21,7 +21,7 @@ check: $(VENV)/dev.installed  ## Format, lint, types by two checkers, import con
 	$(BIN)/lint-imports
 
 nightly: $(VENV)/dev.installed  ## The tests that take long and rarely fail; the marker `nightly` says why
-	$(BIN)/python -m pytest -n auto -m nightly $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m nightly $(ARGS)
 
 proof: $(VENV)/dev.installed  ## Every fault on every database: nothing lost, out of order, restamped; some minutes
 	$(BIN)/python -m proof $(ARGS)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 _RESET: Final = struct.pack("ii", 1, 0)
+_TURNS: Final = 5
 
 
 class Proxy:
@@ -70,19 +71,23 @@ class Proxy:
         self.port = server.sockets[0].getsockname()[1]
         listening.set()
         self._loop.run_forever()
-        server.close()
-        self._loop.run_until_complete(self._end())
+        self._loop.run_until_complete(self._end(server))
         self._loop.close()
 
-    async def _end(self) -> None:
+    async def _end(self, server: asyncio.Server) -> None:
+        # asyncio opens what it has accepted in later turns of the loop, and leaves it open where the server is closed
+        # by then: stop accepting, let it finish, close.
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        await _turn(_TURNS)
+        server.close()
         await self._cut()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        # Transports close their sockets in the turns of the loop after this one.
-        for _ in range(3):
-            await asyncio.sleep(0)
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # Transports close their sockets in the turns of the loop after this one.
+            await _turn(_TURNS)
 
     async def _cut(self) -> int:
         writers = [*self._writers]
@@ -100,7 +105,7 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
@@ -129,3 +134,8 @@ class Proxy:
                     await writer.drain()
         if writer not in self._lost:
             writer.close()
+
+
+async def _turn(times: int) -> None:
+    for _ in range(times):
+        await asyncio.sleep(0)

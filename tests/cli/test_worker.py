@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +14,16 @@ from hogbox.emulator import Emulator
 from hogbox.schema import create_tables
 from proof.proxy import Proxy
 from tests.fixtures.database import TestDatabase, make_database
+from tests.fixtures.forked import ForkedProcess
 from tests.fixtures.process import WorkerStarter
 from tests.fixtures.waiting import wait_until
 
 Capture = Callable[[TestDatabase, int], None]
 
 
-def end(process: subprocess.Popen[bytes], number: int) -> int:
+def end(process: ForkedProcess, number: int) -> int:
     process.send_signal(number)
-    return process.wait(timeout=30)
+    return process.wait(timeout=60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

@@ -147,7 +147,7 @@ class TestOutages:
         start_worker(replicas[0].url, emulator.url)
         wait_until(lambda: owners(replicas[0]) == 2, "both workers to hold shards")
         capture(replicas[0], range(5))
-        emulator.wait_for_events(50, timeout=30)
+        emulator.wait_for_events(50)
 
         galera.nodes[2].freeze()
         wait_until(lambda: size_of(galera, 0) == "2", "the others to go on without it", 60)
@@ -165,7 +165,7 @@ class TestOutages:
     ) -> None:
         worker = start_worker(replicas[2].url, emulator.url)
         capture(replicas[0], range(5))
-        emulator.wait_for_events(50, timeout=30)
+        emulator.wait_for_events(50)
         galera.nodes[2].kill()
         wait_until(lambda: size_of(galera, 0) == "2", "the others to go on without it", 60)
         capture(replicas[0], range(5, 10))
@@ -181,7 +181,7 @@ class TestOutages:
         log = tmp_path / "log"
         with log.open("wb") as lines, logged_worker(replicas[2], emulator, lines) as worker:
             capture(replicas[0], range(5))
-            emulator.wait_for_events(50, timeout=30)
+            emulator.wait_for_events(50)
             galera.nodes[2].isolate(True)
             wait_until(lambda: complaints(log), "the worker to notice", 60)
             wait_until(lambda: size_of(galera, 0) == "2", "the others to go on without it", 60)

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from hogbox._encryption import new_key
 from hogbox.emulator import Emulator, ReceivedRequest
 from tests.fixtures.database import TestDatabase, make_database
+from tests.fixtures.forked import run_hogbox
 from tests.fixtures.port import free_port
 from tests.fixtures.process import QUICK
 from tests.fixtures.waiting import wait_until
@@ -92,6 +93,12 @@ def run(command: list[str], variables: dict[str, str]) -> str:
     return f"{command} ended with {done.returncode}\n{done.stdout}{done.stderr}"
 
 
+def hogbox(arguments: list[str], variables: dict[str, str]) -> str:
+    """What the command printed; `work` and tests of the command line look at its arguments."""
+    done = run_hogbox(arguments, variables)
+    return f"{done.args} ended with {done.returncode}\n{done.stdout}{done.stderr}"
+
+
 def work(variables: dict[str, str], emulator: Emulator, database: TestDatabase) -> str:
     """What a worker prints while PostHog fails, refuses the key, and then takes the events; and its arguments."""
     emulator.fault(status=503, times=1)
@@ -108,7 +115,7 @@ def work(variables: dict[str, str], emulator: Emulator, database: TestDatabase) 
         assert "hogbox_events_total" in metrics
     finally:
         process.terminate()
-        printed, _ = process.communicate(timeout=30)
+        printed, _ = process.communicate(timeout=60)
     return f"{arguments}\n{rows}\n{metrics}\n{printed}"
 
 
@@ -133,11 +140,11 @@ def test_p9_no_secret_is_told_in_success_or_failure(place: TestDatabase, emulato
     emulator.clear_faults()
     told["the worker"] = work(variables, emulator, place)
     emulator.configure(secret_keys=())
-    told["hogbox refresh, refused by PostHog"] = run([sys.executable, "-m", "hogbox", "refresh"], variables)
+    told["hogbox refresh, refused by PostHog"] = hogbox(["refresh"], variables)
     for command in (["status"], ["status", "--json"], ["doctor"], ["doctor", "--json"], ["dead", "list", "--json"]):
-        told[" ".join(["hogbox", *command])] = run([sys.executable, "-m", "hogbox", *command], variables)
-        told[" ".join(["hogbox", *command, "refused"])] = run([sys.executable, "-m", "hogbox", *command], refused)
-    told["hogbox worker, refused by the database"] = run([sys.executable, "-m", "hogbox", "worker"], refused)
+        told[" ".join(["hogbox", *command])] = hogbox(command, variables)
+        told[" ".join(["hogbox", *command, "refused"])] = hogbox(command, refused)
+    told["hogbox worker, refused by the database"] = hogbox(["worker"], refused)
     asked, sent = _by_path(emulator)
     told["what PostHog got"] = repr([*emulator.events(), *sent])
     assert {request.headers["authorization"] for request in asked} == {f"Bearer {SECRETS['definitions']}"}

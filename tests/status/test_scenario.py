@@ -79,7 +79,7 @@ def test_a_wrong_key_is_a_project_held_back_until_it_is_accepted(
     assert wrong not in json.dumps(told)
     assert refusal.status == 403
     emulator.clear_faults()
-    emulator.wait_for_events(7, timeout=30)
+    emulator.wait_for_events(7)
     healthy(status, sqlite_database)
     assert sqlite_database.rows("posthog_holds", "project") == []
 
@@ -95,7 +95,7 @@ def test_after_a_restart_of_all_workers_a_hold_of_old_does_not_mislead(
     first.wait()
     emulator.clear_faults()
     start_worker(sqlite_database.url, emulator.url)
-    emulator.wait_for_events(3, timeout=30)
+    emulator.wait_for_events(3)
     wait_until(lambda: not status(sqlite_database.url)["held"], "the hold to be gone")
 
 
@@ -129,7 +129,7 @@ def test_a_killed_worker_has_fallen_silent(
     assert told["finding"]["page"] == "run-a-worker"
     finding(status, sqlite_database, "no_worker")
     start_worker(sqlite_database.url, emulator.url)
-    emulator.wait_for_events(4, timeout=30)
+    emulator.wait_for_events(4)
     healthy(status, sqlite_database)
 
 

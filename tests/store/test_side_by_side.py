@@ -62,12 +62,12 @@ def test_workers_of_both_versions_deliver_side_by_side_after_a_migration(
     wait_until(lambda: owners(database) == 1, "the old worker to hold the shards")
     assert create_tables(database.engine) == (2, SCHEMA_VERSION)
     capture(database, emulator, range(5))
-    emulator.wait_for_events(100, timeout=30)
+    emulator.wait_for_events(100)
 
     start_worker(database.url, emulator.url)
     wait_until(lambda: owners(database) == 2, "both workers to hold shards")
     capture(database, emulator, range(5, 10))
-    emulator.wait_for_events(200, timeout=30)
+    emulator.wait_for_events(200)
     wait_until(lambda: database.count("posthog_outbox") == 0, "everything to be settled")
     assert old_worker.poll() is None
     positions = defaultdict(list)

@@ -56,7 +56,7 @@ def capture(posthog: PostHog, database: TestDatabase, count: int, people: int = 
 
 def arrive(emulator: Emulator, uuids: set[str]) -> None:
     """Wait until all of these events have arrived."""
-    emulator.wait_for(lambda running: {event.uuid for event in running.events()} >= uuids, timeout=30)
+    emulator.wait_for(lambda running: {event.uuid for event in running.events()} >= uuids)
 
 
 def in_order(emulator: Emulator) -> bool:
@@ -90,9 +90,9 @@ def test_p4_one_event_that_fails_for_ever_holds_back_its_person_alone(
     uuids = capture(posthog, database, 200)
     emulator.fault(status=status, body=PAGE, uuid=uuids[70])
     posthog.start()
-    emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 197, timeout=30)
+    emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 197)
     more = capture(posthog, database, 50)
-    emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 246, timeout=30)
+    emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 246)
     waits = {*uuids[70::50], more[20]}
     assert {event.uuid for event in emulator.events()} == {*uuids, *more} - waits
     wait_until(lambda: database.count("posthog_outbox") == len(waits), "all others to be settled")
@@ -102,7 +102,7 @@ def test_p4_one_event_that_fails_for_ever_holds_back_its_person_alone(
     assert f"event {uuids[70]} fails while other events are accepted" in told[0]
 
     emulator.clear_faults()
-    emulator.wait_for(lambda running: {event.uuid for event in running.events()} == {*uuids, *more}, timeout=30)
+    emulator.wait_for(lambda running: {event.uuid for event in running.events()} == {*uuids, *more})
     wait_until(lambda: database.count("posthog_outbox") == 0, "everything to be settled")
     posthog.shutdown()
     assert in_order(emulator)
@@ -175,7 +175,7 @@ def test_one_project_that_fails_keeps_no_other_waiting(
     emulator.fault(status=status, token="phc_bad", headers={"Retry-After": "60"})
     capture(bad, database, 200)
     bad.start()
-    emulator.wait_for(lambda running: len(running.requests()) == 1, timeout=30)
+    emulator.wait_for(lambda running: len(running.requests()) == 1)
     for _ in range(3):
         uuids = capture(good, database, 64, people=64)
         arrive(emulator, set(uuids))
@@ -231,11 +231,11 @@ def test_p2_an_event_that_somebody_removed_holds_nobody_back(
     uuids = capture(posthog, database, 60)
     emulator.fault(status=500, uuid=uuids[5])
     posthog.start()
-    emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 58, timeout=30)
+    emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 58)
     wait_until(lambda: database.count("posthog_outbox") == 2, "all others to be settled")
     with database.engine.begin() as connection:
         connection.execute(sa.text("DELETE FROM posthog_outbox WHERE payload LIKE :text"), {"text": f"%{uuids[5]}%"})
-    emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 59, timeout=30)
+    emulator.wait_for(lambda running: len({event.uuid for event in running.events()}) == 59)
     posthog.shutdown()
     assert database.count("posthog_outbox") == 0
 

@@ -36,10 +36,15 @@ SERVER_FAULTS: list[dict[str, object]] = [
     {"drop": "after"},
 ]
 
+OTHERS = pytest.mark.nightly(reason="25 seconds each; the statements of each database are tested one by one")
+
 Order = tuple[str, str, int]
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "database", ["postgresql", *(pytest.param(one, marks=OTHERS) for one in ("sqlite", "mariadb"))], indirect=True
+)
 def test_p1_p2_p3_p4_hold_while_workers_are_killed_and_the_server_fails(
     database: TestDatabase, emulator: Emulator, start_worker: WorkerStarter
 ) -> None:

@@ -108,7 +108,7 @@ def test_p2_a_refused_key_loses_nothing_and_delivery_resumes_when_it_is_mended(
     assert "phc_broken_key" not in caplog.text
 
     emulator.configure(known_tokens=["phc_healthy", "phc_broken_key"])
-    emulator.wait_for(lambda running: {event.uuid for event in running.events()} >= set(uuids), timeout=30)
+    emulator.wait_for(lambda running: {event.uuid for event in running.events()} >= set(uuids))
     wait_until(lambda: sqlite_database.count("posthog_outbox") == 0, "everything to be settled")
     healthy.shutdown()
     assert sqlite_database.count("posthog_dead_letters") == 0

@@ -68,7 +68,7 @@ def test_p4_plain_and_encrypted_events_are_delivered_in_order_through_a_rotation
     assert [SECRET in payload for payload in stored] == [not some for some in keys]
     assert Cipher.load({VARIABLE: NEW}).open(stored[3])
     start_worker(database.url, emulator.url, **{VARIABLE: f"{NEW},{OLD}"})
-    events = emulator.wait_for_events(5, timeout=30)
+    events = emulator.wait_for_events(5)
     assert [event.uuid for event in events] == uuids
     assert {event.properties["note"] for event in events} == {SECRET}
     wait_until(lambda: not database.count("posthog_outbox"), "the events to be settled")

@@ -76,7 +76,7 @@ def test_a_killed_workers_shards_are_taken_over_when_its_leases_have_run_out(
     with PostHog(database.url, project_token="phc_test") as posthog:
         posthog.capture(None, "survivor", distinct_id="u1")
     with running(database, emulator) as successor:
-        emulator.wait_for_events(1, timeout=30)
+        emulator.wait_for_events(1)
         wait_until(lambda: owners(database) == {successor.id: 64}, "the second worker to hold all shards")
         wait_until(lambda: database.count("posthog_workers") == 1, "the dead worker to be forgotten")
 
@@ -125,7 +125,7 @@ def test_a_worker_survives_that_the_database_cuts_its_connections(database: Test
         emulator.wait_for_events(1)
         cut(database)
         posthog.capture(None, "after", distinct_id="u1")
-        emulator.wait_for_events(2, timeout=30)
+        emulator.wait_for_events(2)
 
 
 def cut_postgresql(database: TestDatabase) -> None:

@@ -47,8 +47,8 @@ def test_p5_a_beat_delivers_and_refreshes_and_one_child_of_all_polls(worker: Run
         for number in range(worker.children):
             with new_context(distinct_id=f"person-{number}"):
                 worker.send("gather", "flags were read", "gift-wrap")
-        arrived = posthog_server.wait_for_events(worker.children + 1, timeout=30)
-        posthog_server.wait_for(lambda emulator: len(polls(emulator)) >= 4, timeout=30)
+        arrived = posthog_server.wait_for_events(worker.children + 1)
+        posthog_server.wait_for(lambda emulator: len(polls(emulator)) >= 4)
     read = [event for event in arrived if event.event == "flags were read"]
     assert len({event.properties["pid"] for event in read}) == worker.children
     assert [event.properties["flag"] for event in read] == [True] * worker.children
