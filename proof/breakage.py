@@ -15,7 +15,7 @@ from hogbox._delivery.batch import Waiting
 from hogbox._delivery.bisection import Part
 from hogbox._store import delivery
 from hogbox._store.delivery import DeliveryStore, LeaseLost
-from hogbox._store.event_reader import Read
+from hogbox._store.event_reader import EventsRead
 from hogbox._store.schema.table import Tables
 from hogbox._wire import verdict
 from hogbox._worker.failure import Failures
@@ -72,7 +72,7 @@ def retry_without_order() -> None:
 
     def read_events(
         self: DeliveryStore, shards: Any, held: Any, events: int, size: int, skipped: Collection[int] = ()
-    ) -> Read:
+    ) -> EventsRead:
         now = time.monotonic()
         out = {row for row, until in aside.items() if until > now}
         return read(self, shards, held, events, size, [*skipped, *out])

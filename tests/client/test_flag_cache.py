@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hogbox._client.effect import Compute, Effect, Flow, Read
-from hogbox._client.flag_cache import FlagCache, Sight, Stamp
+from hogbox._client.flag_cache import DefinitionsStamp, FlagCache, Sight
 from hogbox._client.local_flags import LocalFlags
 from hogbox._store.handles.portable import SQLITE
 from hogbox._store.schema.table import Tables
@@ -165,7 +165,7 @@ def test_a_few_revisions_stay_compiled(stage: Stage) -> None:
 
 
 def test_the_flags_of_a_text_are_shared_by_its_revisions(cache: FlagCache) -> None:
-    first = cache._remember(Stamp(1, 7, None), '{"flags": []}')
-    second = cache._remember(Stamp(2, 7, None), '{"flags": []}')
+    first = cache._remember(DefinitionsStamp(1, 7, None), '{"flags": []}')
+    second = cache._remember(DefinitionsStamp(2, 7, None), '{"flags": []}')
     assert isinstance(first.flags, LocalFlags)
     assert first.flags is second.flags

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hogbox._delivery.batch import Limits, Waiting, group_batches, total_bytes
+from hogbox._delivery.batch import BatchLimits, Waiting, group_batches, total_bytes
 
-LIMITS = Limits(events=3, bytes=100)
+LIMITS = BatchLimits(events=3, bytes=100)
 
 
 def waiting(
@@ -69,17 +69,17 @@ ROWS = st.lists(
     ),
     max_size=40,
 ).map(lambda rows: [row._replace(id=number) for number, row in enumerate(rows)])
-ANY_LIMITS = st.builds(Limits, events=st.integers(1, 10), bytes=st.integers(1, 200))
+ANY_LIMITS = st.builds(BatchLimits, events=st.integers(1, 10), bytes=st.integers(1, 200))
 
 
 @given(ROWS, ANY_LIMITS)
-def test_p2_nothing_is_lost(rows: list[Waiting], limits: Limits) -> None:
+def test_p2_nothing_is_lost(rows: list[Waiting], limits: BatchLimits) -> None:
     batches = group_batches(rows, limits)
     assert Counter(row for batch in batches for row in batch) == Counter(rows)
 
 
 @given(ROWS, ANY_LIMITS)
-def test_p4_each_project_and_lane_keeps_its_order(rows: list[Waiting], limits: Limits) -> None:
+def test_p4_each_project_and_lane_keeps_its_order(rows: list[Waiting], limits: BatchLimits) -> None:
     batches = group_batches(rows, limits)
     assert all(len({(row.project, row.lane) for row in batch}) == 1 for batch in batches)
     for destination in {(row.project, row.lane) for row in rows}:
@@ -88,7 +88,7 @@ def test_p4_each_project_and_lane_keeps_its_order(rows: list[Waiting], limits: L
 
 
 @given(ROWS, ANY_LIMITS)
-def test_p3_each_request_is_within_the_limits_and_holds_no_uuid_twice(rows: list[Waiting], limits: Limits) -> None:
+def test_p3_each_request_is_within_the_limits_and_holds_no_uuid_twice(rows: list[Waiting], limits: BatchLimits) -> None:
     for batch in group_batches(rows, limits):
         assert 1 <= len(batch) <= limits.events
         assert len(batch) == 1 or total_bytes(batch) <= limits.bytes

@@ -6,7 +6,7 @@ import pytest
 
 from hogbox._delivery.batch import Waiting
 from hogbox._delivery.bisection import Part
-from hogbox._delivery.course import LONGEST_SEARCH, MOST_FAILURES, PROVEN_SECONDS, Courses, Failure, Ruling
+from hogbox._delivery.course import LONGEST_SEARCH, MOST_FAILURES, PROVEN_SECONDS, Courses, FailedRequest, Ruling
 
 ROWS = tuple(Waiting(number, number % 64, "a", "analytics", "{}", str(number)) for number in range(640))
 ME, OTHER = object(), object()
@@ -14,7 +14,7 @@ ME, OTHER = object(), object()
 
 def fail(courses: Courses, now: float, size: int = 640, patience: int = 3) -> Ruling:
     """One request that fails at this moment; where that puts the project off, for a second."""
-    failure = Failure(now, now, size)
+    failure = FailedRequest(now, now, size)
     ruling = courses.judge("a", failure)
     if ruling.pause:
         courses.pause("a", now + 1, failure, patience)
@@ -81,7 +81,7 @@ def test_an_event_that_posthog_accuses_lets_its_project_go_but_is_no_pass() -> N
 def test_requests_that_were_under_way_together_are_one_attempt() -> None:
     courses = Courses()
     fail(courses, 10)
-    assert not courses.pause("a", 99, Failure(9.5, 10.5, 100), 3)
+    assert not courses.pause("a", 99, FailedRequest(9.5, 10.5, 100), 3)
     assert courses.attempts("a") == 1
     assert courses.held(11) == frozenset()
 
@@ -111,7 +111,7 @@ def test_an_outage_costs_one_request_for_each_pause() -> None:
 
 def test_an_answer_that_is_about_no_event_narrows_nothing_and_accuses_none() -> None:
     courses = Courses()
-    busy = Failure(0, 0, 640, of_events=False)
+    busy = FailedRequest(0, 0, 640, of_events=False)
     for _ in range(10):
         assert courses.judge("a", busy) == Ruling(accused=False, pause=True)
         courses.pause("a", 1, busy, 3)
@@ -148,19 +148,19 @@ def test_a_search_ends_when_nothing_passes_any_more() -> None:
 
 def test_a_search_by_time_outs_goes_on_after_a_pause_where_it_was() -> None:
     courses = proven()
-    slow = Failure(1, 1 + LONGEST_SEARCH + 1, 100)
+    slow = FailedRequest(1, 1 + LONGEST_SEARCH + 1, 100)
     assert courses.judge("a", slow) == Ruling(accused=True, pause=True)
     courses.pause("a", 20, slow, 3)
     assert len(courses.parts(ROWS)[1].rows) == 50
 
 
 def test_a_pause_that_the_server_asks_for_is_made_in_a_search_too() -> None:
-    assert proven().judge("a", Failure(1, 1, 5, later=True)) == Ruling(accused=True, pause=True)
+    assert proven().judge("a", FailedRequest(1, 1, 5, later=True)) == Ruling(accused=True, pause=True)
 
 
 def test_a_refused_size_is_of_the_events_without_proof_but_not_for_ever() -> None:
     courses = Courses()
-    sizes = [Failure(0, 0, 1, of_size=True)] * (MOST_FAILURES + 1)
+    sizes = [FailedRequest(0, 0, 1, of_size=True)] * (MOST_FAILURES + 1)
     rulings = [courses.judge("a", one) for one in sizes]
     assert all(ruling.accused for ruling in rulings)
     assert [ruling.pause for ruling in rulings] == [False] * MOST_FAILURES + [True]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hogbox._delivery.health import Health, hindrance, illness
+from hogbox._delivery.health import WorkerHealth, hindrance, illness
 
-WELL = Health(beat_age=0.1, failing_for=None, leased=True, held=64, stopping=False)
+WELL = WorkerHealth(beat_age=0.1, failing_for=None, leased=True, held=64, stopping=False)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,6 @@ WELL = Health(beat_age=0.1, failing_for=None, leased=True, held=64, stopping=Fal
         (WELL._replace(beat_age=61.0), "the worker has stood still for 61 s", "the worker has stood still for 61 s"),
     ],
 )
-def test_who_is_well(health: Health, ill: str | None, hindered: str | None) -> None:
+def test_who_is_well(health: WorkerHealth, ill: str | None, hindered: str | None) -> None:
     assert illness(health, 60.0) == ill
     assert hindrance(health, 60.0) == hindered

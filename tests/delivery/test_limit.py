@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hogbox._delivery.batch import Limits
+from hogbox._delivery.batch import BatchLimits
 from hogbox._delivery.limit import SizeLimit
 
-CONFIGURED = Limits(1000, 5_000_000)
+CONFIGURED = BatchLimits(1000, 5_000_000)
 SECOND_APART = 0.01
 
 
@@ -31,7 +31,7 @@ def test_nothing_changes_while_nothing_is_refused() -> None:
 def test_a_refusal_halves_the_limit_at_once() -> None:
     limit = SizeLimit(CONFIGURED)
     limit.refuse(4_000_000, 0.0)
-    assert limit.now == Limits(1000, 2_000_000)
+    assert limit.now == BatchLimits(1000, 2_000_000)
     limit.refuse(1, 0.0)
     assert limit.now.bytes == 1
 
@@ -46,7 +46,7 @@ def test_requests_that_do_not_fill_it_say_nothing_about_the_limit() -> None:
 
 @given(st.integers(100, 5000), st.integers(1, 60))
 def test_the_limit_is_back_within_seconds_of_a_server_that_refused_everything(event: int, refusals: int) -> None:
-    limit = SizeLimit(Limits(1_000_000, 5_000_000))
+    limit = SizeLimit(BatchLimits(1_000_000, 5_000_000))
     for _ in range(refusals):
         limit.refuse(max(event, limit.now.bytes), 0.0)
     requests = 0
@@ -59,7 +59,7 @@ def test_the_limit_is_back_within_seconds_of_a_server_that_refused_everything(ev
 @settings(max_examples=20, deadline=None)
 @given(st.integers(10_000, 4_000_000), st.integers(100, 5000))
 def test_a_server_with_a_smaller_limit_refuses_few_requests_and_is_used_well(most: int, event: int) -> None:
-    limit, now, refused, sent = SizeLimit(Limits(1_000_000, 5_000_000)), 0.0, 0, 0
+    limit, now, refused, sent = SizeLimit(BatchLimits(1_000_000, 5_000_000)), 0.0, 0, 0
     for _ in range(36_000):
         now += 0.1
         full = send(limit, most, event, now)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hogbox._delivery.mark import Watch
+from hogbox._delivery.mark import WriterWatch
 
 
-def watch(*writers: str) -> Watch:
-    return Watch(10, frozenset(writers))
+def watch(*writers: str) -> WriterWatch:
+    return WriterWatch(10, frozenset(writers))
 
 
 def test_without_writers_the_ids_are_closed_at_once() -> None:

@@ -19,8 +19,8 @@ from hogbox._delivery.schedule import (
     SELDOM,
     TOGETHER,
     Finished,
-    Outcome,
     Schedule,
+    TurnOutcome,
 )
 
 NEVER = float("inf")
@@ -43,7 +43,7 @@ def dealt(turns: Sequence[Sequence[Shard]]) -> list[list[int]]:
     return [[one.shard for one in turn] for turn in turns]
 
 
-def finished(outcome: Outcome, *, took: float = 0.0, ended: float = 100.0) -> Finished:
+def finished(outcome: TurnOutcome, *, took: float = 0.0, ended: float = 100.0) -> Finished:
     return Finished(outcome, ended - took, ended)
 
 
@@ -54,15 +54,15 @@ def finished(outcome: Outcome, *, took: float = 0.0, ended: float = 100.0) -> Fi
     ("outcomes", "parallel"),
     [
         ([], 1),
-        ([Outcome.MORE], 2),
-        ([Outcome.MORE] * 2, 4),
-        ([Outcome.MORE] * 9, 4),
-        ([Outcome.MORE, Outcome.SENT], 1),
-        ([Outcome.MORE, Outcome.MORE, Outcome.NOTHING], 2),
-        ([Outcome.MORE, Outcome.LATE], 1),
+        ([TurnOutcome.MORE], 2),
+        ([TurnOutcome.MORE] * 2, 4),
+        ([TurnOutcome.MORE] * 9, 4),
+        ([TurnOutcome.MORE, TurnOutcome.SENT], 1),
+        ([TurnOutcome.MORE, TurnOutcome.MORE, TurnOutcome.NOTHING], 2),
+        ([TurnOutcome.MORE, TurnOutcome.LATE], 1),
     ],
 )
-def test_a_backlog_is_delivered_by_more_requests_at_once(outcomes: list[Outcome], parallel: int) -> None:
+def test_a_backlog_is_delivered_by_more_requests_at_once(outcomes: list[TurnOutcome], parallel: int) -> None:
     now = schedule()
     for outcome in outcomes:
         now.finish([], finished(outcome), 100.0, NEVER)
@@ -76,7 +76,7 @@ def test_a_backlog_is_delivered_by_more_requests_at_once(outcomes: list[Outcome]
 def test_shards_are_dealt_to_the_idle_senders(backlog: int, busy: int, turns: int) -> None:
     now = schedule()
     for _ in range(backlog):
-        now.finish([], finished(Outcome.MORE), 100.0, NEVER)
+        now.finish([], finished(TurnOutcome.MORE), 100.0, NEVER)
     found = dealt(now.deal(SHARDS, set(), busy, NEVER, 100.0))
     assert len(found) == turns
     assert sorted(itertools.chain(*found)) == list(range(8))
@@ -100,14 +100,14 @@ def test_it_looks_while_a_sender_is_idle(busy: int, changed: bool, look: bool) -
 @pytest.mark.parametrize(
     ("outcome", "after", "changed", "look"),
     [
-        (Outcome.SENT, 0.0, True, False),
-        (Outcome.SENT, GATHER, False, True),
-        (Outcome.MORE, 0.0, False, True),
-        (Outcome.NOTHING, 0.0, True, True),
+        (TurnOutcome.SENT, 0.0, True, False),
+        (TurnOutcome.SENT, GATHER, False, True),
+        (TurnOutcome.MORE, 0.0, False, True),
+        (TurnOutcome.NOTHING, 0.0, True, True),
     ],
 )
 def test_events_gather_after_a_turn_that_took_all_there_was(
-    outcome: Outcome, after: float, changed: bool, look: bool
+    outcome: TurnOutcome, after: float, changed: bool, look: bool
 ) -> None:
     now = schedule()
     now.deal([], set(), 0, NEVER, 99.0)
@@ -136,13 +136,13 @@ def test_claimed_shards_are_looked_at_at_once() -> None:
 @pytest.mark.parametrize(
     ("turn", "next_due", "rests"),
     [
-        (finished(Outcome.NOTHING, took=0.001), NEVER, POLL),
-        (finished(Outcome.NOTHING, took=0.1), NEVER, 2.0),
-        (finished(Outcome.NOTHING, took=60.0), NEVER, LONGEST_REST),
-        (finished(Outcome.NOTHING, took=0.1), 100.3, 0.3 + TOGETHER),
-        (finished(Outcome.LATE, took=0.1), NEVER, POLL),
-        (finished(Outcome.NOTHING, took=0.1, ended=90.0), NEVER, -8.0),
-        (finished(Outcome.SENT), NEVER, -1.0),
+        (finished(TurnOutcome.NOTHING, took=0.001), NEVER, POLL),
+        (finished(TurnOutcome.NOTHING, took=0.1), NEVER, 2.0),
+        (finished(TurnOutcome.NOTHING, took=60.0), NEVER, LONGEST_REST),
+        (finished(TurnOutcome.NOTHING, took=0.1), 100.3, 0.3 + TOGETHER),
+        (finished(TurnOutcome.LATE, took=0.1), NEVER, POLL),
+        (finished(TurnOutcome.NOTHING, took=0.1, ended=90.0), NEVER, -8.0),
+        (finished(TurnOutcome.SENT), NEVER, -1.0),
     ],
     ids=["a short search", "a search", "a hung search", "a project is due", "late", "collected late", "sent"],
 )
@@ -215,10 +215,12 @@ def test_a_hint_wakes_a_worker_that_may_sleep_for_long() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(Outcome), st.floats(0, 60)), max_size=20),
+    st.lists(st.tuples(st.sampled_from(TurnOutcome), st.floats(0, 60)), max_size=20),
     st.lists(st.floats(-5, 5), max_size=8),
 )
-def test_every_shard_is_dealt_within_the_longest_rest(ended: list[tuple[Outcome, float]], waits: list[float]) -> None:
+def test_every_shard_is_dealt_within_the_longest_rest(
+    ended: list[tuple[TurnOutcome, float]], waits: list[float]
+) -> None:
     now = schedule()
     for outcome, took in ended:
         now.finish(range(8), finished(outcome, took=took), 100.0, NEVER)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hogbox._operations.metrics.family import METRICS, OF_THE_DATABASE, OF_THIS_PROCESS, Kind, Metric
+from hogbox._operations.metrics.family import METRICS, OF_THE_DATABASE, OF_THIS_PROCESS, Metric, MetricType
 from tests.docs.page import DOCS, read_page, rows
 
 DASHBOARD = DOCS / "grafana" / "hogbox.json"
@@ -18,7 +18,7 @@ NAME = re.compile(r"\bhogbox_[a-z_]+")
 
 def names_of(metric: Metric) -> set[str]:
     """As Prometheus stores it."""
-    if metric.kind is Kind.HISTOGRAM:
+    if metric.kind is MetricType.HISTOGRAM:
         return {f"{metric.name}_{part}" for part in ("bucket", "sum", "count")}
     return {metric.name}
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hogbox._events.frame import MAX_FRAMES, MAX_TEXT_BYTES, Lines, Project, cut, json_size, stack_frames
+from hogbox._events.frame import MAX_FRAMES, MAX_TEXT_BYTES, Lines, ProjectCode, cut, json_size, stack_frames
 
 ROOM = 1_000_000
 
@@ -26,8 +26,8 @@ def numbered(filename: str, namespace: dict[str, Any] | None) -> Sequence[str]:
 
 def project(
     *, lines: Lines = no_source, root: str = "/srv", include: Sequence[str] = (), exclude: Sequence[str] = ()
-) -> Project:
-    return Project(lines=lines, root=root, in_app_include=include, in_app_exclude=exclude)
+) -> ProjectCode:
+    return ProjectCode(lines=lines, root=root, in_app_include=include, in_app_exclude=exclude)
 
 
 def frame_of(code: CodeType, namespace: dict[str, Any]) -> FrameType:
@@ -48,7 +48,7 @@ def traceback_in(filename: str, module: object = "shop", *, lineno: int = 1, len
     return entry
 
 
-def only_frame(traceback: TracebackType, project: Project) -> dict[str, Any]:
+def only_frame(traceback: TracebackType, project: ProjectCode) -> dict[str, Any]:
     (frame,) = stack_frames(traceback, project=project, room=ROOM)
     return frame
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hogbox._events.frame import Project, stack_frames
+from hogbox._events.frame import ProjectCode, stack_frames
 from hogbox._events.local_variable import MAX_VALUE_CHARACTERS, MAX_VARIABLES, variable_texts
 
 
@@ -25,19 +25,19 @@ def charge(card: str, order: Order) -> None:
     raise ValueError(len(password))
 
 
-def frames(project: Project) -> list[dict[str, Any]]:
+def frames(project: ProjectCode) -> list[dict[str, Any]]:
     with pytest.raises(ValueError, match="19") as caught:
         charge("4111 1111 1111 1111", Order())
     return stack_frames(caught.value.__traceback__, project=project, room=1_000_000)
 
 
 def test_frames_tell_no_variables_unless_they_are_asked_for() -> None:
-    for frame in frames(Project(lines=linecache.getlines, root=os.getcwd())):
+    for frame in frames(ProjectCode(lines=linecache.getlines, root=os.getcwd())):
         assert "code_variables" not in frame
 
 
 def test_those_of_the_applications_frames_are_told_without_secrets() -> None:
-    *_, last = frames(Project(lines=linecache.getlines, root=os.getcwd(), local_variables=True))
+    *_, last = frames(ProjectCode(lines=linecache.getlines, root=os.getcwd(), local_variables=True))
     assert last["code_variables"] == {
         "card": "'[redacted]'",
         "order": f"<{Order.__module__}.Order>",
@@ -47,7 +47,7 @@ def test_those_of_the_applications_frames_are_told_without_secrets() -> None:
 
 @pytest.mark.parametrize("outside", [{"root": "/somewhere/else"}, {"root": "/", "in_app_exclude": ["tests"]}])
 def test_those_of_other_frames_never_are(outside: dict[str, Any]) -> None:
-    project = Project(lines=linecache.getlines, **{"local_variables": True, **outside})
+    project = ProjectCode(lines=linecache.getlines, **{"local_variables": True, **outside})
     assert not [frame for frame in frames(project) if "code_variables" in frame and not frame.get("in_app")]
 
 

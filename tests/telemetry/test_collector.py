@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 
 from hogbox import PostHog
 from hogbox._operations.metrics.collector import Collector
-from hogbox._operations.metrics.family import METRICS, Kind
+from hogbox._operations.metrics.family import METRICS, MetricType
 from hogbox._operations.metrics.gauge import Gauges, families_of
 from hogbox._operations.metrics.meter import Meter
 from hogbox._operations.metrics.text import render
@@ -219,7 +219,7 @@ def test_a_label_is_escaped() -> None:
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_names_follow_the_conventions_of_prometheus(metric: Any) -> None:
     assert metric.name.startswith("hogbox_")
-    assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
+    assert metric.name.endswith("_total") == (metric.kind is MetricType.COUNTER)
     assert metric.help.endswith(".")
-    assert (metric.kind is Kind.HISTOGRAM) == bool(metric.bounds)
+    assert (metric.kind is MetricType.HISTOGRAM) == bool(metric.bounds)
     assert list(metric.bounds) == sorted(metric.bounds)

@@ -19,7 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hogbox import PostHog
-from hogbox._delivery.health import Health
+from hogbox._delivery.health import WorkerHealth
 from hogbox._operations.metrics.collector import Collector
 from hogbox._operations.metrics.family import METRICS
 from hogbox._operations.metrics.server import MetricsServer
@@ -32,11 +32,11 @@ from tests.fixtures.port import free_port
 from tests.fixtures.process import QUICK
 from tests.fixtures.waiting import wait_until
 
-WELL = Health(beat_age=0.1, failing_for=None, leased=True, held=64, stopping=False)
+WELL = WorkerHealth(beat_age=0.1, failing_for=None, leased=True, held=64, stopping=False)
 
 
 @contextmanager
-def served(database: TestDatabase, health: Callable[[], Health], host: str = "127.0.0.1") -> Iterator[str]:
+def served(database: TestDatabase, health: Callable[[], WorkerHealth], host: str = "127.0.0.1") -> Iterator[str]:
     collector = Collector(Database(database.engine, "posthog_"), Telemetry())
     with MetricsServer(host, 0, collector, health, 30.0) as server:
         yield server.url
@@ -118,7 +118,7 @@ def test_other_paths_say_what_there_is(sqlite_database: TestDatabase) -> None:
 def test_a_failure_of_its_own_is_an_answer_and_a_line_of_the_log(
     sqlite_database: TestDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail() -> Health:
+    def fail() -> WorkerHealth:
         raise RuntimeError("not foreseen")
 
     with served(sqlite_database, fail) as url:

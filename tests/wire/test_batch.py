@@ -10,22 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hogbox._wire.batch import Request, batch_request
+from hogbox._wire.batch import CaptureRequest, batch_request
 
 SENT_AT = "2026-03-04T10:15:31.004000+00:00"
 
 
-def request_of(*payloads: str, token: str = "phc_example") -> Request:
+def request_of(*payloads: str, token: str = "phc_example") -> CaptureRequest:
     return batch_request(token, payloads, sent_at=SENT_AT, user_agent="hogbox/0.1.0")
 
 
-def body_of(request: Request) -> Any:
+def body_of(request: CaptureRequest) -> Any:
     zipped = request.headers.get("Content-Encoding") == "gzip"
     return json.loads(gzip.decompress(request.body) if zipped else request.body)
 
 
 def test_p3_events_are_joined_as_they_were_stored() -> None:
-    assert request_of('{"uuid":"1"}', '{ "uuid" : "2" }') == Request(
+    assert request_of('{"uuid":"1"}', '{ "uuid" : "2" }') == CaptureRequest(
         path="/batch/",
         headers={"Content-Type": "application/json", "User-Agent": "hogbox/0.1.0"},
         body=(

@@ -15,12 +15,12 @@ from hogbox._wire.definitions import (
     EMPTY,
     RETRY_DELAYS,
     STALE_AFTER,
-    Circumstances,
-    Finding,
-    Reason,
+    DefinitionsOutcome,
+    RefreshContext,
+    RefreshReason,
+    RefreshStatus,
     Reply,
     Snapshot,
-    Status,
     definitions_request,
     interpret,
     no_reply,
@@ -36,9 +36,9 @@ KEY = "phs_the_secret_key_of_the_project"
 HIDE = (KEY, TOKEN)
 COLD = b"Required data not found in cache. This is likely a temporary issue. Please try again later."
 
-NOTHING = Circumstances(asked_for_change=False, stored_age=None, hide=HIDE)
-FRESH = Circumstances(asked_for_change=True, stored_age=10.0, hide=HIDE)
-OLD = Circumstances(asked_for_change=True, stored_age=STALE_AFTER + 1, hide=HIDE)
+NOTHING = RefreshContext(asked_for_change=False, stored_age=None, hide=HIDE)
+FRESH = RefreshContext(asked_for_change=True, stored_age=10.0, hide=HIDE)
+OLD = RefreshContext(asked_for_change=True, stored_age=STALE_AFTER + 1, hide=HIDE)
 
 
 def parse(document: Mapping[str, Any]) -> object:
@@ -48,7 +48,7 @@ def parse(document: Mapping[str, Any]) -> object:
     return document
 
 
-def found(status: int, body: bytes = b"", around: Circumstances = FRESH, **more: Any) -> Finding:
+def found(status: int, body: bytes = b"", around: RefreshContext = FRESH, **more: Any) -> DefinitionsOutcome:
     return interpret(Reply(status, body, **more), around, parse)
 
 
@@ -84,7 +84,9 @@ def test_the_request_does_not_show_the_key() -> None:
 
 def test_definitions_are_stored_as_they_came_with_their_etag() -> None:
     body = '{"flags": [], "later": {"\N{PILE OF POO}": 1}}'
-    assert found(200, body.encode(), etag='W/"1"') == Finding(Status.UPDATED, store=Snapshot(body, 'W/"1"'))
+    assert found(200, body.encode(), etag='W/"1"') == DefinitionsOutcome(
+        RefreshStatus.UPDATED, store=Snapshot(body, 'W/"1"')
+    )
 
 
 def test_without_an_etag_the_last_one_is_forgotten() -> None:
@@ -97,71 +99,75 @@ def test_an_etag_that_could_not_be_sent_back_is_none(etag: str) -> None:
 
 
 def test_not_modified_keeps_what_is_stored() -> None:
-    assert found(304) == Finding(Status.UNCHANGED)
+    assert found(304) == DefinitionsOutcome(RefreshStatus.UNCHANGED)
 
 
 def test_not_modified_makes_no_sense_where_no_etag_was_sent() -> None:
     finding = found(304, around=NOTHING)
-    assert (finding.status, finding.reason, finding.store) == (Status.ERROR, Reason.UNEXPECTED_STATUS, None)
+    assert (finding.status, finding.reason, finding.store) == (
+        RefreshStatus.ERROR,
+        RefreshReason.UNEXPECTED_STATUS,
+        None,
+    )
 
 
 @pytest.mark.parametrize("around", [NOTHING, FRESH, OLD], ids=["nothing", "fresh", "old"])
 @pytest.mark.parametrize(
     ("status", "body", "reason"),
     [
-        (401, b'{"code":"authentication_failed"}', Reason.AUTH),
-        (403, b'{"code":"permission_denied"}', Reason.AUTH),
-        (429, b"", Reason.RATE_LIMITED),
-        (200, b"<html>", Reason.PARSE_FAILED),
-        (200, b"", Reason.PARSE_FAILED),
-        (200, b'{"flags":[NaN]}', Reason.PARSE_FAILED),
-        (200, b'{"flags":["\xff"]}', Reason.PARSE_FAILED),
-        (200, b"[" * 100_000, Reason.PARSE_FAILED),
-        (200, b"[]", Reason.INVALID_SHAPE),
-        (200, b"null", Reason.INVALID_SHAPE),
-        (200, b"{}", Reason.INVALID_SHAPE),
-        (200, b'{"flags":{}}', Reason.INVALID_SHAPE),
-        (200, b'{"flags":null}', Reason.INVALID_SHAPE),
-        (201, b'{"flags":[]}', Reason.UNEXPECTED_STATUS),
-        (204, b"", Reason.UNEXPECTED_STATUS),
-        (301, b"", Reason.UNEXPECTED_STATUS),
-        (400, b"token missing", Reason.UNEXPECTED_STATUS),
-        (404, b"", Reason.UNEXPECTED_STATUS),
-        (500, COLD, Reason.UNEXPECTED_STATUS),
-        (503, b"Service Unavailable", Reason.UNEXPECTED_STATUS),
+        (401, b'{"code":"authentication_failed"}', RefreshReason.AUTH),
+        (403, b'{"code":"permission_denied"}', RefreshReason.AUTH),
+        (429, b"", RefreshReason.RATE_LIMITED),
+        (200, b"<html>", RefreshReason.PARSE_FAILED),
+        (200, b"", RefreshReason.PARSE_FAILED),
+        (200, b'{"flags":[NaN]}', RefreshReason.PARSE_FAILED),
+        (200, b'{"flags":["\xff"]}', RefreshReason.PARSE_FAILED),
+        (200, b"[" * 100_000, RefreshReason.PARSE_FAILED),
+        (200, b"[]", RefreshReason.INVALID_SHAPE),
+        (200, b"null", RefreshReason.INVALID_SHAPE),
+        (200, b"{}", RefreshReason.INVALID_SHAPE),
+        (200, b'{"flags":{}}', RefreshReason.INVALID_SHAPE),
+        (200, b'{"flags":null}', RefreshReason.INVALID_SHAPE),
+        (201, b'{"flags":[]}', RefreshReason.UNEXPECTED_STATUS),
+        (204, b"", RefreshReason.UNEXPECTED_STATUS),
+        (301, b"", RefreshReason.UNEXPECTED_STATUS),
+        (400, b"token missing", RefreshReason.UNEXPECTED_STATUS),
+        (404, b"", RefreshReason.UNEXPECTED_STATUS),
+        (500, COLD, RefreshReason.UNEXPECTED_STATUS),
+        (503, b"Service Unavailable", RefreshReason.UNEXPECTED_STATUS),
     ],
 )
-def test_an_error_stores_nothing(status: int, body: bytes, reason: Reason, around: Circumstances) -> None:
+def test_an_error_stores_nothing(status: int, body: bytes, reason: RefreshReason, around: RefreshContext) -> None:
     finding = found(status, body, around)
-    assert (finding.status, finding.reason, finding.store) == (Status.ERROR, reason, None)
+    assert (finding.status, finding.reason, finding.store) == (RefreshStatus.ERROR, reason, None)
     assert finding.detail
 
 
 @pytest.mark.parametrize("around", [NOTHING, FRESH, OLD], ids=["nothing", "fresh", "old"])
-def test_over_quota_nothing_is_known_and_the_etag_is_forgotten(around: Circumstances) -> None:
+def test_over_quota_nothing_is_known_and_the_etag_is_forgotten(around: RefreshContext) -> None:
     finding = found(402, b'{"type":"quota_limited"}', around)
-    assert (finding.status, finding.reason) == (Status.ERROR, Reason.QUOTA)
+    assert (finding.status, finding.reason) == (RefreshStatus.ERROR, RefreshReason.QUOTA)
     assert finding.store == Snapshot(EMPTY, None)
 
 
 @pytest.mark.parametrize(
     ("age", "keep", "status", "reason", "stored"),
     [
-        (None, False, Status.EMPTY, None, True),
-        (None, True, Status.EMPTY, None, True),
-        (0.0, False, Status.STALE, None, False),
-        (STALE_AFTER, False, Status.STALE, None, False),
-        (STALE_AFTER + 0.1, False, Status.EMPTY, None, True),
-        (STALE_AFTER, True, Status.STALE, None, False),
-        (STALE_AFTER + 0.1, True, Status.STALE, Reason.KEPT_STALE, False),
-        (1e9, True, Status.STALE, Reason.KEPT_STALE, False),
+        (None, False, RefreshStatus.EMPTY, None, True),
+        (None, True, RefreshStatus.EMPTY, None, True),
+        (0.0, False, RefreshStatus.STALE, None, False),
+        (STALE_AFTER, False, RefreshStatus.STALE, None, False),
+        (STALE_AFTER + 0.1, False, RefreshStatus.EMPTY, None, True),
+        (STALE_AFTER, True, RefreshStatus.STALE, None, False),
+        (STALE_AFTER + 0.1, True, RefreshStatus.STALE, RefreshReason.KEPT_STALE, False),
+        (1e9, True, RefreshStatus.STALE, RefreshReason.KEPT_STALE, False),
     ],
 )
 @pytest.mark.parametrize("body", [COLD, COLD.upper(), b'{"detail": "' + COLD + b'"}'])
 def test_a_cold_cache(
-    body: bytes, age: float | None, keep: bool, status: Status, reason: Reason | None, stored: bool
+    body: bytes, age: float | None, keep: bool, status: RefreshStatus, reason: RefreshReason | None, stored: bool
 ) -> None:
-    finding = found(503, body, Circumstances(asked_for_change=True, stored_age=age, keep_stale=keep))
+    finding = found(503, body, RefreshContext(asked_for_change=True, stored_age=age, keep_stale=keep))
     assert (finding.status, finding.reason) == (status, reason)
     assert finding.store == (Snapshot(EMPTY, None) if stored else None)
     assert finding.detail
@@ -173,9 +179,9 @@ def test_the_empty_snapshot_is_a_document_of_no_flags() -> None:
 
 @given(st.integers(100, 599), st.binary(max_size=200), st.none() | st.floats(0, 1e6), st.booleans())
 def test_only_what_can_be_read_is_ever_stored(status: int, body: bytes, age: float | None, keep: bool) -> None:
-    finding = interpret(Reply(status, body), Circumstances(True, age, keep), parse)
+    finding = interpret(Reply(status, body), RefreshContext(True, age, keep), parse)
     assert finding.store is None or readable(finding.store.data, parse)
-    assert (finding.status is Status.ERROR) <= (finding.reason is not None)
+    assert (finding.status is RefreshStatus.ERROR) <= (finding.reason is not None)
 
 
 def test_a_parser_that_breaks_keeps_what_is_stored() -> None:
@@ -183,7 +189,7 @@ def test_a_parser_that_breaks_keeps_what_is_stored() -> None:
         raise RecursionError("too deep")
 
     finding = interpret(Reply(200, b'{"flags":[]}'), FRESH, breaks)
-    assert (finding.status, finding.reason, finding.store) == (Status.ERROR, Reason.INVALID_SHAPE, None)
+    assert (finding.status, finding.reason, finding.store) == (RefreshStatus.ERROR, RefreshReason.INVALID_SHAPE, None)
 
 
 @pytest.mark.parametrize(("data", "expected"), [(EMPTY, True), ("{}", False), ("<", False), ('{"flags":1}', False)])
@@ -215,7 +221,7 @@ def test_neither_token_nor_key_is_shown_not_even_in_part() -> None:
 
 
 def test_nothing_to_hide_hides_nothing() -> None:
-    finding = interpret(Reply(500, b"oops"), Circumstances(False, None, hide=("", "")), parse)
+    finding = interpret(Reply(500, b"oops"), RefreshContext(False, None, hide=("", "")), parse)
     assert finding.detail == "HTTP 500: oops"
 
 
@@ -225,7 +231,7 @@ def test_a_redirect_says_where_to() -> None:
 
 def test_no_answer_says_why() -> None:
     finding = no_reply("ConnectError: refused", NOTHING)
-    assert (finding.status, finding.reason, finding.store) == (Status.ERROR, Reason.FETCH_FAILED, None)
+    assert (finding.status, finding.reason, finding.store) == (RefreshStatus.ERROR, RefreshReason.FETCH_FAILED, None)
     assert "ConnectError: refused" in finding.detail
 
 

@@ -10,14 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hogbox._client.remote import result_of
-from hogbox._wire.flags import (
-    Failure,
-    FlagRecord,
-    FlagsAnswer,
-    flags_request,
-    read_answer,
-    worth_retrying,
-)
+from hogbox._wire.flags import FlagRecord, FlagsAnswer, FlagsFailure, flags_request, read_answer, worth_retrying
 
 TOKEN = "phc_a_token"
 
@@ -47,9 +40,9 @@ def read(document: object, status: int = 200) -> FlagsAnswer:
     return found
 
 
-def failure(status: int, body: bytes) -> Failure:
+def failure(status: int, body: bytes) -> FlagsFailure:
     found = read_answer(status, body, hide=(TOKEN,))
-    assert isinstance(found, Failure)
+    assert isinstance(found, FlagsFailure)
     return found
 
 

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from hogbox._operations.console import LineFormatter
-from hogbox._wire.definitions import Circumstances, Reply, interpret
+from hogbox._wire.definitions import RefreshContext, Reply, interpret
 from hogbox._wire.printable import json_text, one_line, printable
 from hogbox._wire.verdict import judge, no_answer
 
@@ -45,7 +45,7 @@ def test_reasons_are_clean_where_they_are_made() -> None:
     clean = "busy \ufffd]0;x\ufffd INFO forged\ufffdline"
     assert judge(503, body).reason == f"HTTP 503: {clean}"
     assert no_answer(body).reason == clean
-    found = interpret(Reply(500, body.encode(), location="http://x/\x1b"), Circumstances(False, None), dict)
+    found = interpret(Reply(500, body.encode(), location="http://x/\x1b"), RefreshContext(False, None), dict)
     assert found.detail == f"HTTP 500: {clean} (redirects to http://x/\ufffd)"
 
 

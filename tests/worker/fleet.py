@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from hogbox._delivery.batch import Limits
+from hogbox._delivery.batch import BatchLimits
 from hogbox._delivery.limit import SizeLimit
 from hogbox._encryption import VARIABLE, Cipher, new_key
 from hogbox._store.connections.database import Database
 from hogbox._store.delivery import DeliveryStore
 from hogbox._store.exposure import ClaimStore
 from hogbox._store.outbox import Ready
-from hogbox._worker.exposure import Exposures
+from hogbox._worker.exposure import ExposureClaims
 from hogbox._worker.lease import Leases
 from hogbox._worker.sender import Sender
 from hogbox._worker.turn import Shared
@@ -65,9 +65,9 @@ class Member:
         self.name = name
         self.keys = keys
         self.store = DeliveryStore(database, name)
-        self.shared = Shared(SizeLimit(Limits(settings.batch_events, settings.batch_bytes)), telemetry)
+        self.shared = Shared(SizeLimit(BatchLimits(settings.batch_events, settings.batch_bytes)), telemetry)
         self.leases = Leases(name, self.store, settings.lease_seconds, self.shared.count)
-        exposures = Exposures(self.store, ClaimStore(database, settings.exposure_seconds), telemetry)
+        exposures = ExposureClaims(self.store, ClaimStore(database, settings.exposure_seconds), telemetry)
         cipher = Cipher.load({VARIABLE: KEY} if keys else {})
         self.sender = Sender(
             self.store, transport, settings, self.shared, self.leases, lambda: False, cipher, exposures

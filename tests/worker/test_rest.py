@@ -9,12 +9,12 @@ from concurrent.futures import Future
 import pytest
 
 from hogbox import PostHog
-from hogbox._delivery.schedule import Finished, Outcome
+from hogbox._delivery.schedule import Finished, TurnOutcome
 from hogbox._http.capture import CaptureTransport
 from hogbox._store.connections.database import Database
 from hogbox._store.exposure import ClaimStore
 from hogbox._store.outbox import Ready
-from hogbox._worker.exposure import Exposures
+from hogbox._worker.exposure import ExposureClaims
 from hogbox._worker.sender import Sender
 from hogbox._worker.worker import Worker
 from hogbox.settings import DeliverySettings
@@ -39,7 +39,7 @@ class Idle:
         self.turns.append(Future())
         return self.turns[-1]
 
-    def end(self, *, seconds: float, ago: float, outcome: Outcome = Outcome.NOTHING) -> None:
+    def end(self, *, seconds: float, ago: float, outcome: TurnOutcome = TurnOutcome.NOTHING) -> None:
         """The last turn sent nothing, took so long, and ended so long ago."""
         ended = time.monotonic() - ago
         self.turns[-1].set_result(Finished(outcome, ended - seconds, ended))
@@ -48,7 +48,7 @@ class Idle:
         """A turn of a real sender, with the shards that were dealt last."""
         worker = self.worker
         settings, shared, telemetry = worker._settings, worker._shared, worker._telemetry
-        exposures = Exposures(worker._store, ClaimStore(worker._database, 60.0), telemetry)
+        exposures = ExposureClaims(worker._store, ClaimStore(worker._database, 60.0), telemetry)
         with CaptureTransport("http://127.0.0.1:1", 1.0, 1, telemetry) as transport:
             sender = Sender(
                 worker._store, transport, settings, shared, worker._leases, bool, worker._cipher, exposures, clock
@@ -84,12 +84,12 @@ def test_a_search_that_waited_for_the_database_costs_a_bounded_rest(idle: Idle) 
 
 def test_a_turn_that_waits_for_the_leases_is_no_costly_search(idle: Idle) -> None:
     """A slow machine prolongs its leases late; its shards must not rest for many times of that."""
-    idle.end(seconds=0.2, ago=1.5, outcome=Outcome.LATE)
+    idle.end(seconds=0.2, ago=1.5, outcome=TurnOutcome.LATE)
     assert idle.look() == 2
 
 
 def test_a_sender_tells_how_long_its_search_took_and_what_it_was_for(idle: Idle) -> None:
     idle.worker._leases.deadline = time.monotonic() + 0.5
-    assert idle.search(iter([7.0, 9.0]).__next__) == (Outcome.LATE, 7.0, 9.0)
+    assert idle.search(iter([7.0, 9.0]).__next__) == (TurnOutcome.LATE, 7.0, 9.0)
     idle.worker._shared.courses.adopt("phc_test", 1, time.monotonic() + 60.0)
-    assert idle.search(iter([7.0, 9.0]).__next__) == (Outcome.NOTHING, 7.0, 9.0)
+    assert idle.search(iter([7.0, 9.0]).__next__) == (TurnOutcome.NOTHING, 7.0, 9.0)

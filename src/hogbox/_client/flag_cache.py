@@ -38,7 +38,7 @@ _FORGOTTEN: Final = 60.0
 """Seconds after which nobody is expected to see a revision again: an older one then counts as the newer."""
 
 
-class Stamp(NamedTuple):
+class DefinitionsStamp(NamedTuple):
     """Tells definitions apart: a revision that was rolled back and another with its number differ in time."""
 
     revision: int
@@ -52,7 +52,7 @@ F = TypeVar("F", bound=KnownFlags, covariant=True)
 class Sight(NamedTuple, Generic[F]):
     """What a transaction sees: nothing stored (no stamp), what can't be read (no flags), or flags."""
 
-    stamp: Stamp | None
+    stamp: DefinitionsStamp | None
     flags: F | None
     digest: bytes = b""
     final: bool = False
@@ -87,7 +87,7 @@ class _Private(NamedTuple):
 class _Doubt(NamedTuple):
     """A sight that is not everybody's yet: whose it was first, and since when."""
 
-    stamp: Stamp | None
+    stamp: DefinitionsStamp | None
     handle: _Handle
     since: float
 
@@ -116,7 +116,7 @@ class FlagCache:
         self._seen_at = 0.0
         self._doubt: _Doubt | None = None
         self._privates: dict[int, _Private] = {}
-        self._recent: OrderedDict[Stamp, Sight[LocalFlags]] = OrderedDict()
+        self._recent: OrderedDict[DefinitionsStamp, Sight[LocalFlags]] = OrderedDict()
         self._lock = threading.Lock()
         self._process = os.getpid()
 
@@ -210,17 +210,17 @@ class FlagCache:
         rows = yield Read(handle, self._read_stamp, self._project)
         if not rows:
             return Sight(None, None)
-        known = self._recent.get(Stamp(*rows[0]))
+        known = self._recent.get(DefinitionsStamp(*rows[0]))
         if known is not None:
             return known
         rows = yield Read(handle, self._read_text, self._project)
         if not rows:
             return Sight(None, None)
         *stamp, data = rows[0]
-        sight: Sight[LocalFlags] = yield Compute(partial(self._remember, Stamp(*stamp), data))
+        sight: Sight[LocalFlags] = yield Compute(partial(self._remember, DefinitionsStamp(*stamp), data))
         return sight
 
-    def _remember(self, stamp: Stamp, data: str | bytes) -> Sight[LocalFlags]:
+    def _remember(self, stamp: DefinitionsStamp, data: str | bytes) -> Sight[LocalFlags]:
         text = data.decode() if isinstance(data, bytes) else data
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         same = next((sight for sight in list(self._recent.values()) if sight.digest == digest), None)
@@ -231,7 +231,7 @@ class FlagCache:
                 self._recent.popitem(last=False)
         return sight
 
-    def _parse(self, stamp: Stamp, text: str) -> LocalFlags | None:
+    def _parse(self, stamp: DefinitionsStamp, text: str) -> LocalFlags | None:
         try:
             return LocalFlags.parse(text, self._timezone)
         except DefinitionsError as error:
@@ -239,5 +239,5 @@ class FlagCache:
             return None
 
 
-def _is_older(one: Stamp | None, other: Stamp | None) -> bool:
+def _is_older(one: DefinitionsStamp | None, other: DefinitionsStamp | None) -> bool:
     return other is not None and (one is None or one.revision < other.revision)

@@ -16,9 +16,9 @@ from hogbox._wire.flags import (
     ERRORS_WHILE_COMPUTING,
     FLAG_MISSING,
     RETRY_DELAY,
-    Failure,
     FlagRecord,
     FlagsAnswer,
+    FlagsFailure,
     FlagsRequest,
     flags_request,
     read_answer,
@@ -71,12 +71,12 @@ class Remote:
             reason=failure.reason,
         )
 
-    def _once(self, request: FlagsRequest) -> Flow[FlagsAnswer | tuple[Failure, bool]]:
+    def _once(self, request: FlagsRequest) -> Flow[FlagsAnswer | tuple[FlagsFailure, bool]]:
         """An answer, or why there is none and whether to try again."""
         try:
             status, body = yield Ask(request)
         except NoReply as error:
-            return Failure(error.reason, str(error)), True
+            return FlagsFailure(error.reason, str(error)), True
         found = read_answer(status, body, hide=(self._settings.project_token,))
         return found if isinstance(found, FlagsAnswer) else (found, worth_retrying(status))
 

@@ -20,14 +20,14 @@ class Waiting(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BatchLimits:
     """At most so many events, and so many bytes of them, in one request."""
 
     events: int
     bytes: int
 
 
-def group_batches(rows: Iterable[Waiting], limits: Limits) -> list[tuple[Waiting, ...]]:
+def group_batches(rows: Iterable[Waiting], limits: BatchLimits) -> list[tuple[Waiting, ...]]:
     """The rows as requests to make one after another.
 
     Order is kept within each project and lane. No request holds a uuid twice, and an event that is larger than
@@ -47,13 +47,13 @@ def total_bytes(rows: Iterable[Waiting]) -> int:
     return sum(_size(row) for row in rows)
 
 
-def _fit(rows: Sequence[Waiting], limits: Limits) -> bool:
+def _fit(rows: Sequence[Waiting], limits: BatchLimits) -> bool:
     """Whether the rows can be one request."""
     few = len(rows) <= limits.events and len({row.uuid for row in rows}) == len(rows)
     return few and (len(rows) == 1 or total_bytes(rows) <= limits.bytes)
 
 
-def _cut(rows: Sequence[Waiting], limits: Limits) -> Iterable[tuple[Waiting, ...]]:
+def _cut(rows: Sequence[Waiting], limits: BatchLimits) -> Iterable[tuple[Waiting, ...]]:
     """Consecutive parts of one destination's rows, of which there is at least one."""
     batch: list[Waiting] = []
     uuids: set[str] = set()

@@ -29,7 +29,7 @@ _NARROWER: Final = 32
 _NEVER: Final = float("-inf")
 
 
-class Failure(NamedTuple):
+class FailedRequest(NamedTuple):
     """A request that failed: when it began and ended, and how many events it had.
 
     `of_events`: the answer is one that events may be to blame for; `of_size`: it is about the size of them.
@@ -130,7 +130,7 @@ class Courses:
         course.attempt, course.until, course.prober = 0, _NEVER, None
         return was_put_off
 
-    def judge(self, project: str, failure: Failure) -> Ruling:
+    def judge(self, project: str, failure: FailedRequest) -> Ruling:
         """Who is to blame for a failure of the project."""
         course = self._courses.setdefault(project, _Course())
         if not course.streak:
@@ -143,7 +143,7 @@ class Courses:
         endless = course.streak > MOST_FAILURES or failure.ended - course.streak_began > LONGEST_SEARCH
         return Ruling(accused, not accused or failure.later or endless)
 
-    def pause(self, project: str, until: float, failure: Failure, patience: int) -> bool:
+    def pause(self, project: str, until: float, failure: FailedRequest, patience: int) -> bool:
         """Put the project off up to a moment; from the attempt number `patience` on, its requests get narrower.
 
         Not narrower for an answer that is about no event. A request that was under way when the project was put off

@@ -8,7 +8,7 @@ LONGEST_OUTAGE: Final = 300.0
 """Seconds of a failing database after which starting the process again is worth a try."""
 
 
-class Health(NamedTuple):
+class WorkerHealth(NamedTuple):
     """A worker as it is. Durations are in seconds."""
 
     beat_age: float | None
@@ -22,7 +22,7 @@ class Health(NamedTuple):
     stopping: bool
 
 
-def illness(health: Health, patience: float) -> str | None:
+def illness(health: WorkerHealth, patience: float) -> str | None:
     """Why the process should be started anew; None where it should not.
 
     A database that fails is a reason only after five minutes: a new process may find it where this one does not. A
@@ -35,7 +35,7 @@ def illness(health: Health, patience: float) -> str | None:
     return None
 
 
-def hindrance(health: Health, patience: float) -> str | None:
+def hindrance(health: WorkerHealth, patience: float) -> str | None:
     """Why the worker delivers nothing now; None where it does."""
     if health.beat_age is None:
         return "the worker has not begun"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hogbox._delivery.batch import Limits
+from hogbox._delivery.batch import BatchLimits
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 600.0
@@ -21,7 +21,7 @@ class SizeLimit:
     beyond that only after a pause, which is longer each time that the server still refuses.
     """
 
-    def __init__(self, configured: Limits) -> None:
+    def __init__(self, configured: BatchLimits) -> None:
         self._configured = configured
         self._bytes = configured.bytes
         self._refused: int | None = None
@@ -30,9 +30,9 @@ class SizeLimit:
         self._passed = True
 
     @property
-    def now(self) -> Limits:
+    def now(self) -> BatchLimits:
         """The limits of the next request."""
-        return Limits(self._configured.events, self._bytes)
+        return BatchLimits(self._configured.events, self._bytes)
 
     def refuse(self, size: int, now: float) -> None:
         """The server found a request with so many bytes of events too large."""

@@ -11,7 +11,7 @@ _PREPARED: Final = "-1/"
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WriterWatch:
     """The ids up to `last` were handed out before it was asked who writes; `writers` of those have not ended yet.
 
     While a transaction holds an id that it has taken it is among the writers: once these have ended the ids are closed.
@@ -25,7 +25,7 @@ class Watch:
         """Whether no transaction can commit an event with such an id any more."""
         return not self.writers
 
-    def look(self, writers: Collection[str]) -> Watch:
+    def look(self, writers: Collection[str]) -> WriterWatch:
         """The same after it was asked again who writes.
 
         A transaction that is prepared goes on under another name. Where one has left, each that is prepared now may be
@@ -33,5 +33,5 @@ class Watch:
         """
         left = self.writers.intersection(writers)
         if all(name.startswith(_PREPARED) for name in self.writers - left):
-            return Watch(self.last, left)
-        return Watch(self.last, left | {name for name in writers if name.startswith(_PREPARED)})
+            return WriterWatch(self.last, left)
+        return WriterWatch(self.last, left | {name for name in writers if name.startswith(_PREPARED)})

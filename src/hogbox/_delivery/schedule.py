@@ -35,7 +35,7 @@ TOGETHER: Final = 0.01
 """Shards that were put off together are due within a few milliseconds: one request serves them all."""
 
 
-class Outcome(Enum):
+class TurnOutcome(Enum):
     """How a turn ended."""
 
     NOTHING = "nothing"
@@ -54,7 +54,7 @@ class Outcome(Enum):
 class Finished(NamedTuple):
     """A turn that is over; it may be collected much later."""
 
-    outcome: Outcome
+    outcome: TurnOutcome
     began: float
     ended: float
 
@@ -101,8 +101,8 @@ class Schedule:
     def finish(self, shards: Iterable[int], turn: Finished, now: float, next_due: float) -> None:
         """A turn has ended. `next_due`: when the next project that was put off may be tried again."""
         self._adapt(turn.outcome)
-        if turn.outcome in (Outcome.SENT, Outcome.MORE):
-            self._gather_until = now + GATHER if turn.outcome is Outcome.SENT else 0.0
+        if turn.outcome in (TurnOutcome.SENT, TurnOutcome.MORE):
+            self._gather_until = now + GATHER if turn.outcome is TurnOutcome.SENT else 0.0
             self._look_at = self._gather_until
         else:
             # From the end of the search: it may be collected much later, where the database keeps the worker waiting.
@@ -110,7 +110,7 @@ class Schedule:
 
     def fail(self, shards: Iterable[int], now: float) -> None:
         """A turn has ended with an error."""
-        self._adapt(Outcome.NOTHING)
+        self._adapt(TurnOutcome.NOTHING)
         self._let_rest(shards, now + REST)
 
     def should_look(self, now: float, busy: int, changed: Callable[[], bool]) -> bool:
@@ -146,12 +146,12 @@ class Schedule:
         due = next_beat if busy >= self._senders else min(next_beat, self._look_at)
         return max(0.0, min(pulse, due - now))
 
-    def _adapt(self, outcome: Outcome) -> None:
-        wanted = self.parallel * 2 if outcome is Outcome.MORE else self.parallel // 2
+    def _adapt(self, outcome: TurnOutcome) -> None:
+        wanted = self.parallel * 2 if outcome is TurnOutcome.MORE else self.parallel // 2
         self.parallel = max(1, min(wanted, self._senders))
 
     def _rest(self, turn: Finished) -> float:
-        cost = 0.0 if turn.outcome is Outcome.LATE else turn.ended - turn.began
+        cost = 0.0 if turn.outcome is TurnOutcome.LATE else turn.ended - turn.began
         return min(LONGEST_REST, max(self._poll_seconds, IDLE_SHARE * cost))
 
     def _let_rest(self, shards: Iterable[int], until: float) -> None:

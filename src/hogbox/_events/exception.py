@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from hogbox._events.bulk import is_bulky
-from hogbox._events.frame import Lines, Project, cut, json_size, stack_frames
+from hogbox._events.frame import Lines, ProjectCode, cut, json_size, stack_frames
 from hogbox._events.stamp import is_exception, traceback_of
 from hogbox._events.value import shown
 
@@ -89,9 +89,9 @@ def exception_properties(
 
     `level` may be in any case, or a synonym (`critical`, `warn`). `mechanism_type` and `handled` describe where the
     exception was caught (the table of boundaries in 2.11), `source` by which code (`django.middleware`). The other
-    arguments are for the frames: see `Project`. Never raises.
+    arguments are for the frames: see `ProjectCode`. Never raises.
     """
-    project = Project(
+    project = ProjectCode(
         lines=lines,
         root=root,
         in_app_include=in_app_include,
@@ -133,7 +133,7 @@ class _Link(NamedTuple):
     source: str | None
 
 
-def _exception_list(error: object, boundary: dict[str, Any], project: Project) -> list[dict[str, Any]]:
+def _exception_list(error: object, boundary: dict[str, Any], project: ProjectCode) -> list[dict[str, Any]]:
     if not is_exception(error):
         return [_converted(error, boundary)]
     links = list(islice(_walk(error), MAX_EXCEPTIONS))
@@ -174,7 +174,7 @@ def _below(error: BaseException) -> list[tuple[BaseException, str]]:
     return [(led, source) for led, source in below if is_exception(led)]
 
 
-def _entry(error: BaseException, mechanism: dict[str, Any], project: Project, room: int) -> dict[str, Any]:
+def _entry(error: BaseException, mechanism: dict[str, Any], project: ProjectCode, room: int) -> dict[str, Any]:
     """One exception in about `room` bytes of JSON; without a stack trace if it was never raised."""
     module = _text(_read(type(error), "__module__"))
     entry = {

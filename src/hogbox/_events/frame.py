@@ -39,7 +39,7 @@ _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class ProjectCode:
     """How to read source files, and which code is the application's own.
 
     `root` is the project's directory. `in_app_include` and `in_app_exclude` are names of modules or packages (`"shop"`
@@ -53,7 +53,7 @@ class Project:
     local_variables: bool = False
 
 
-def stack_frames(traceback: TracebackType | None, *, project: Project, room: int) -> list[dict[str, Any]]:
+def stack_frames(traceback: TracebackType | None, *, project: ProjectCode, room: int) -> list[dict[str, Any]]:
     """The traceback's frames, the entry point first and the place where it was raised last.
 
     They take at most `room` bytes (see `json_size`), and enter from both ends inwards, the raising one first.
@@ -107,7 +107,7 @@ def _inwards(count: int) -> Iterator[int]:
         yield step // 2 if step % 2 else count - 1 - step // 2
 
 
-def _guarded(entry: TracebackType, project: Project) -> dict[str, Any]:
+def _guarded(entry: TracebackType, project: ProjectCode) -> dict[str, Any]:
     """The frame; a placeholder if it can't be read, as in generated code with unusual names."""
     try:
         return _frame(entry, project)
@@ -115,7 +115,7 @@ def _guarded(entry: TracebackType, project: Project) -> dict[str, Any]:
         return {"platform": "python", "function": "<unknown>"}
 
 
-def _frame(entry: TracebackType, project: Project) -> dict[str, Any]:
+def _frame(entry: TracebackType, project: ProjectCode) -> dict[str, Any]:
     """One frame; a field whose value is unknown is left out."""
     code, namespace = entry.tb_frame.f_code, entry.tb_frame.f_globals
     name = dict.get(namespace, "__name__")
@@ -179,7 +179,7 @@ def _filename(filename: str, path: PurePath | None, module: str | None) -> str:
     return "/".join(tail)
 
 
-def _in_app(module: str | None, path: PurePath | None, project: Project) -> bool | None:
+def _in_app(module: str | None, path: PurePath | None, project: ProjectCode) -> bool | None:
     """Whether the code is the application's own, by the first rule that applies; None where none does."""
     if _is_within(module, project.in_app_include):
         return True

@@ -24,10 +24,10 @@ class ClosingBackend(AsyncNetworkBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
         """Connect to the host."""
-        return _Stream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+        return _ClosingStream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
 
 
-class _Stream(AsyncNetworkStream):
+class _ClosingStream(AsyncNetworkStream):
     def __init__(self, inner: AsyncNetworkStream) -> None:
         self._inner = inner
 
@@ -44,7 +44,7 @@ class _Stream(AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> AsyncNetworkStream:
         try:
-            return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+            return _ClosingStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
         except BaseException:
             # The library closes it only for its own errors, not if the deadline cancels the handshake.
             await self._inner.aclose()

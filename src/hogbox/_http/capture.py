@@ -10,7 +10,7 @@ from typing import Final, Self
 from hogbox._http.client import HttpClient
 from hogbox._http.response import NoReply
 from hogbox._wire.backoff import parse_retry_after
-from hogbox._wire.batch import Request, batch_request
+from hogbox._wire.batch import CaptureRequest, batch_request
 from hogbox._wire.host import shorten
 from hogbox._wire.library import USER_AGENT
 from hogbox._wire.verdict import Answer, judge, no_answer
@@ -65,7 +65,7 @@ class CaptureTransport:
         )
         return answer
 
-    def _post(self, request: Request) -> Answer:
+    def _post(self, request: CaptureRequest) -> Answer:
         seconds = min(self._timeout, max(_SHORTEST, self._ends - time.monotonic()))
         try:
             response = self._client.exchange(

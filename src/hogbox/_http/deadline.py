@@ -83,7 +83,7 @@ class DeadlineBackend(NetworkBackend):
             except (ConnectError, ConnectTimeout) as error:
                 failure = error
             else:
-                return _Stream(stream, self._deadline)
+                return _DeadlineStream(stream, self._deadline)
         raise failure
 
     def _resolve(self, host: str, port: int) -> list[str]:
@@ -101,7 +101,7 @@ class DeadlineBackend(NetworkBackend):
         return answer
 
 
-class _Stream(NetworkStream):
+class _DeadlineStream(NetworkStream):
     """A connection that keeps the deadline."""
 
     def __init__(self, inner: NetworkStream, deadline: Deadline) -> None:
@@ -122,7 +122,7 @@ class _Stream(NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> NetworkStream:
         left = self._deadline.left(ConnectTimeout) or timeout
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._deadline)
+        return _DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, left), self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -27,7 +27,7 @@ from hogbox._store.connections.database import Database
 from hogbox._store.connections.surroundings import Surroundings
 from hogbox._store.inspection.preflight import Preflight, said
 from hogbox._store.schema.table import SCHEMA_VERSION
-from hogbox._wire.definitions import Circumstances, Reason, Status, definitions_request, interpret
+from hogbox._wire.definitions import RefreshContext, RefreshReason, RefreshStatus, definitions_request, interpret
 from hogbox._wire.host import require_token, shorten
 from hogbox._wire.key import Secret, objection
 from hogbox._wire.library import USER_AGENT
@@ -147,7 +147,7 @@ def _clock(difference: float) -> Finding:
     found = f"the database's clock is {abs(difference):.1f} s {'ahead of' if difference > 0 else 'behind'} this one"
     if abs(difference) <= _CLOCK_TOLERANCE:
         return Finding("clock", Severity.HEALTHY, found)
-    todo = "set both machines' clocks by NTP: events bear this machine's time, leases and waits go by the database's"
+    todo = "set both machines' clocks by NTP: events carry this machine's time, leases and pauses use the database's"
     return Finding("clock", Severity.DEGRADED, found, todo)
 
 
@@ -215,7 +215,7 @@ def _test_event(settings: ClientSettings) -> Finding:
     reason = answer.reason.replace(settings.project_token, shorten(settings.project_token))
     if answer.verdict is Verdict.DELIVERED:
         found = f"{reason}: taken as 'hogbox doctor' with uuid {event['uuid']}; look for it in PostHog's activity"
-        return Finding("test event", Severity.HEALTHY, f"{found}, because a token of nobody's is answered so too")
+        return Finding("test event", Severity.HEALTHY, f"{found} (PostHog also accepts tokens of unknown projects)")
     page = Page.WRONG_TOKEN if answer.verdict is Verdict.KEY_REFUSED else Page.OUTAGES
     return Finding("test event", Severity.BROKEN, reason, page=page)
 
@@ -250,9 +250,9 @@ def _tried(name: str, settings: ClientSettings, key: Secret) -> Finding:
     except NoReply as error:
         return Finding(name, Severity.BROKEN, f"not tried: {error}", page=Page.OUTAGES)
     parse: Callable[..., object] = FlagSet.parse
-    outcome = interpret(reply, Circumstances(asked_for_change=False, stored_age=None, hide=hide), parse)
-    if outcome.status is Status.UPDATED:
+    outcome = interpret(reply, RefreshContext(asked_for_change=False, stored_age=None, hide=hide), parse)
+    if outcome.status is RefreshStatus.UPDATED:
         return Finding(name, Severity.HEALTHY, "accepted (one request for definitions was made, which PostHog counts)")
-    passes = outcome.status is Status.EMPTY or outcome.reason is Reason.RATE_LIMITED
+    passes = outcome.status is RefreshStatus.EMPTY or outcome.reason is RefreshReason.RATE_LIMITED
     severity = Severity.DEGRADED if passes else Severity.BROKEN
     return Finding(name, severity, outcome.detail, page=Page.DEFINITIONS)

@@ -16,7 +16,7 @@ from hogbox._wire.host import shorten
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusReport:
     """How things stand, and the findings about it, the worst first. `lease` is the lease of this process' settings."""
 
     standing: StatusSnapshot
@@ -47,17 +47,17 @@ class Status:
 
 def read_status(
     database: Database, *, lease: float, key_given: bool = False, settings: tuple[SettingInForce, ...] = ()
-) -> Status:
+) -> StatusReport:
     """How things stand now. Changes nothing, and is quick however many events wait.
 
     `lease` is in seconds, for workers of which nothing tells theirs; `key_given`: whether a key for flag definitions is
     set here. Raises TablesError where the tables can't be used, and what the database raises.
     """
     standing = StatusStore(database).read()
-    return Status(standing, judge(standing, lease=lease, key_given=key_given), settings, lease)
+    return StatusReport(standing, judge(standing, lease=lease, key_given=key_given), settings, lease)
 
 
-def document(status: Status) -> dict[str, Any]:
+def document(status: StatusReport) -> dict[str, Any]:
     """The same as JSON has it: durations in seconds, tokens shortened."""
     standing, backlog = status.standing, status.standing.backlog
     return {
@@ -96,7 +96,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
     return {"what": finding.name, "level": severity, "text": finding.text, "page": finding.page}
 
 
-def _worker(worker: WorkerRow, status: Status) -> dict[str, Any]:
+def _worker(worker: WorkerRow, status: StatusReport) -> dict[str, Any]:
     return {
         "id": worker.id,
         "host": worker.host,

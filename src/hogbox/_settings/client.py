@@ -16,7 +16,7 @@ from hogbox._settings.setting import (
     POSITIVE_WHOLE,
     TEXT,
     WHOLE,
-    Kind,
+    ValueType,
     read_all,
     rows,
     setting,
@@ -47,12 +47,12 @@ def _set_or_not(value: object) -> str:
     return "set" if value else "not set"
 
 
-_DATABASE: Final = Kind("URL", (str,), TEXT.read, show=shown_url)
-_TOKEN: Final = Kind("text", (str,), TEXT.read, show=lambda token: shorten(token) if token else "not set")
-_HOST: Final = Kind("URL", (str,), TEXT.read, lambda _, host: normalize_host(host), shown_url)
-_KEY: Final = Kind("text", (str,), TEXT.read, lambda _, key: read_key(key), _set_or_not)
-_TABLE_PREFIX: Final = Kind("text", (str,), TEXT.read, lambda _, prefix: require_prefix(prefix))
-_POLICY: Final = Kind("`raise` or `dead-letter`", (str,), lambda text, _: text.lower(), _require_policy)
+_DATABASE: Final = ValueType("URL", (str,), TEXT.read, show=shown_url)
+_TOKEN: Final = ValueType("text", (str,), TEXT.read, show=lambda token: shorten(token) if token else "not set")
+_HOST: Final = ValueType("URL", (str,), TEXT.read, lambda _, host: normalize_host(host), shown_url)
+_KEY: Final = ValueType("text", (str,), TEXT.read, lambda _, key: read_key(key), _set_or_not)
+_TABLE_PREFIX: Final = ValueType("text", (str,), TEXT.read, lambda _, prefix: require_prefix(prefix))
+_POLICY: Final = ValueType("`raise` or `dead-letter`", (str,), lambda text, _: text.lower(), _require_policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

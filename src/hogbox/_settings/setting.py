@@ -16,7 +16,7 @@ _ROW: Final = "setting"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueType:
     """How values of a type are read from a variable, checked, and shown."""
 
     name: str
@@ -36,7 +36,7 @@ class Setting:
 
     name: str
     """The field's name."""
-    kind: Kind
+    kind: ValueType
     default: Any
     variables: tuple[str, ...]
     """The environment variables, the preferred one first."""
@@ -61,7 +61,7 @@ class Setting:
         return next((name for name in self.variables if environment.get(name, "").strip()), None)
 
 
-def setting(default: Any, kind: Kind, *variables: str, argument: str = "", repr: bool = True) -> Any:  # noqa: A002
+def setting(default: Any, kind: ValueType, *variables: str, argument: str = "", repr: bool = True) -> Any:  # noqa: A002
     """A field of a settings class, with its row."""
     return field(default=default, repr=repr, metadata={_ROW: (kind, variables, argument)})
 
@@ -132,9 +132,9 @@ def _short(value: float) -> str:
 
 _whole, _real = read_number(int), read_number(float)
 
-BOOLEAN: Final = Kind("yes or no", (bool,), _read_boolean, show=lambda value: str(int(value)))
-TEXT: Final = Kind("text", (str,), lambda text, _: text)
-POSITIVE: Final = Kind("number", (int, float), _real, _positive, _short)
-NOT_NEGATIVE: Final = Kind("number", (int, float), _real, _not_negative, _short)
-WHOLE: Final = Kind("whole number", (int,), _whole, _not_negative)
-POSITIVE_WHOLE: Final = Kind("whole number", (int,), _whole, _positive)
+BOOLEAN: Final = ValueType("yes or no", (bool,), _read_boolean, show=lambda value: str(int(value)))
+TEXT: Final = ValueType("text", (str,), lambda text, _: text)
+POSITIVE: Final = ValueType("number", (int, float), _real, _positive, _short)
+NOT_NEGATIVE: Final = ValueType("number", (int, float), _real, _not_negative, _short)
+WHOLE: Final = ValueType("whole number", (int,), _whole, _not_negative)
+POSITIVE_WHOLE: Final = ValueType("whole number", (int,), _whole, _positive)

@@ -44,7 +44,7 @@ _SAMPLE: Final = 32
 """Events whose average size stands for that of others: enough, and few even where each is as large as can be."""
 
 
-class Read(NamedTuple):
+class EventsRead(NamedTuple):
     """Events as they were read, and whether there may be more of them that were left out."""
 
     rows: list[Waiting]
@@ -78,7 +78,7 @@ def _read_events(tables: Tables) -> Select[int, int, str, str, str]:
     """The oldest events of many shards, in order: so many, or so many bytes, but at least one; not of projects on hold.
 
     Nor those that wait behind an event that fails alone, which are `skipped`.
-    Read along the primary key: events that were written together lie together, and leave together when they are
+    EventsRead along the primary key: events that were written together lie together, and leave together when they are
     settled. `shard + 0` keeps the index on shards out of it, which would fetch every event from a page of its own.
     Where to begin is found in the same statement: between two, an earlier event of somebody could be committed.
     """
@@ -148,7 +148,7 @@ class EventReader:
 
     def read(
         self, shards: Collection[int], on_hold: Collection[str], events: int, size: int, skipped: Collection[int] = ()
-    ) -> Read:
+    ) -> EventsRead:
         """The oldest events of these shards, each shard's in order, without those of projects on hold and the skipped.
 
         So many events at most, or as soon as they have so many bytes. An event that can't be read has a fault.
@@ -176,7 +176,7 @@ class EventReader:
             return Waiting(event, shard, _UNKNOWN, ANALYTICS, "", "", _UNREADABLE)
         return None if row is None else _waiting(row)
 
-    def _read(self, connection: Connection, shards: Collection[int], limits: _Limits) -> Read:
+    def _read(self, connection: Connection, shards: Collection[int], limits: _Limits) -> EventsRead:
         if len(shards) >= _MANY_SHARDS:
             return self._run(connection, self._statements.read_events, limits, [*shards])
         found: list[Waiting] = []
@@ -184,24 +184,24 @@ class EventReader:
         events, size = limits["events"], limits["bytes"]
         for shard in shards:
             if events <= 0 or size <= 0:
-                return Read(found, more=True)
+                return EventsRead(found, more=True)
             rest = {**limits, "events": events, "bytes": size}
             read = self._run(connection, self._statements.read_shard_events, rest, shard)
             found += read.rows
             more = more or read.more
             events, size = events - len(read.rows), size - total_bytes(read.rows)
-        return Read(found, more)
+        return EventsRead(found, more)
 
-    def _run(self, connection: Connection, statement: _Read, limits: _Limits, wanted: object) -> Read:
+    def _run(self, connection: Connection, statement: _Read, limits: _Limits, wanted: object) -> EventsRead:
         portion = self._portion or Portion(0, limits["bytes"])
         asked = portion.ask(limits["events"])
         rows = connection.execute(statement, {**limits, "wanted": wanted, "events": asked}).all()
         read = [_waiting(row) for row in rows]
         cut = total_bytes(read) >= limits["bytes"]
         portion.note(asked, len(read), cut=cut)
-        return Read(read, cut or len(read) >= asked)
+        return EventsRead(read, cut or len(read) >= asked)
 
-    def _read_singly(self, shards: Collection[int], limits: _Limits) -> Read:
+    def _read_singly(self, shards: Collection[int], limits: _Limits) -> EventsRead:
         """The same, one after the other: which events they are is still read in one statement."""
         wanted = {name: limits[name] for name in ("on_hold", "skipped", "events")} | {"wanted": [*shards]}
         with autocommit(self._database.engine).connect() as connection:
@@ -210,11 +210,11 @@ class EventReader:
         size = limits["bytes"]
         for event, shard in rows:
             if size <= 0:
-                return Read(found, more=True)
+                return EventsRead(found, more=True)
             if (row := self.read_one(event, shard)) is not None:
                 found.append(row)
                 size -= total_bytes([row])
-        return Read(found, more=len(rows) >= limits["events"])
+        return EventsRead(found, more=len(rows) >= limits["events"])
 
 
 def _waiting(row: Row[Any, Any, Any, Any, Any]) -> Waiting:

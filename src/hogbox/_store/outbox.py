@@ -19,7 +19,7 @@ from sqlalchemy import (
 from hogbox._store.connections.database import Database
 from hogbox._store.dialects.element import epoch_ms
 from hogbox._store.dialects.statement import soon
-from hogbox._store.event_reader import EventReader, Read
+from hogbox._store.event_reader import EventReader, EventsRead
 from hogbox._store.schema.table import Tables
 from hogbox._store.schema.waiting import (
     from_lowest_mark,
@@ -119,7 +119,7 @@ class OutboxStore(LeaseStore):
 
     def read_events(
         self, shards: Collection[int], on_hold: Collection[str], events: int, size: int, skipped: Collection[int] = ()
-    ) -> Read:
+    ) -> EventsRead:
         """The oldest events of these shards, each shard's in order, without those of projects on hold and the skipped.
 
         So many events at most, or as soon as they have so many bytes. An event that can't be read has a fault.

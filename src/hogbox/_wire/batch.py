@@ -16,7 +16,7 @@ _FASTEST: Final = 1
 _WORTH_COMPRESSING: Final = 1024
 
 
-class Request(NamedTuple):
+class CaptureRequest(NamedTuple):
     """A request to send: path under the host, headers, body."""
 
     path: str
@@ -26,7 +26,7 @@ class Request(NamedTuple):
 
 def batch_request(
     token: str, payloads: Iterable[str], *, sent_at: str, user_agent: str, historical: bool = False
-) -> Request:
+) -> CaptureRequest:
     """The request that delivers these encoded events, in this order.
 
     `sent_at` is the time of this attempt, in ISO 8601: the server uses it to correct for the sender's clock.
@@ -40,8 +40,8 @@ def batch_request(
     headers = {"Content-Type": "application/json", "User-Agent": user_agent}
     body = text.encode()
     if len(body) < _WORTH_COMPRESSING:
-        return Request(PATH, headers, body)
-    return Request(PATH, {**headers, "Content-Encoding": "gzip"}, _gzip(body))
+        return CaptureRequest(PATH, headers, body)
+    return CaptureRequest(PATH, {**headers, "Content-Encoding": "gzip"}, _gzip(body))
 
 
 def _gzip(body: bytes) -> bytes:

@@ -31,7 +31,7 @@ Parse = Callable[[Mapping[str, Any]], object]
 """Parses a definitions document; raises if it can't."""
 
 
-class Status(StrEnum):
+class RefreshStatus(StrEnum):
     """The status of a refresh."""
 
     UPDATED = "updated"
@@ -53,7 +53,7 @@ class Status(StrEnum):
     """It failed; see the reason."""
 
 
-class Reason(StrEnum):
+class RefreshReason(StrEnum):
     """Why a refresh failed or was skipped, or why stale definitions are kept."""
 
     MISSING_KEYS = "missing-keys"
@@ -121,17 +121,17 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DefinitionsOutcome:
     """An interpreted response: the status of the refresh, its description, and what to store, if anything."""
 
-    status: Status
-    reason: Reason | None = None
+    status: RefreshStatus
+    reason: RefreshReason | None = None
     detail: str = ""
     store: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class RefreshContext:
     """The context that the meaning of a response depends on."""
 
     asked_for_change: bool
@@ -177,63 +177,65 @@ def readable(data: str, parse: Parse) -> bool:
     return True
 
 
-def no_reply(error: str, around: Circumstances) -> Finding:
+def no_reply(error: str, around: RefreshContext) -> DefinitionsOutcome:
     """The finding if there was no response."""
-    return Finding(Status.ERROR, Reason.FETCH_FAILED, f"PostHog can't be reached: {_shown(error, around.hide)}")
+    return DefinitionsOutcome(
+        RefreshStatus.ERROR, RefreshReason.FETCH_FAILED, f"PostHog can't be reached: {_shown(error, around.hide)}"
+    )
 
 
-def interpret(reply: Reply, around: Circumstances, parse: Parse) -> Finding:
+def interpret(reply: Reply, around: RefreshContext, parse: Parse) -> DefinitionsOutcome:
     """The meaning of the last response. `parse` decides which definitions can be read: only those are ever stored."""
     match reply.status:
         case 200:
             return _read(reply, parse, around)
         case 304 if around.asked_for_change:
-            return Finding(Status.UNCHANGED)
+            return DefinitionsOutcome(RefreshStatus.UNCHANGED)
         case 401 | 403:
             need = "the key for definitions needs the scope feature_flag:read for this project"
-            return Finding(Status.ERROR, Reason.AUTH, f"{_excerpt(reply, around)}; {need}")
+            return DefinitionsOutcome(RefreshStatus.ERROR, RefreshReason.AUTH, f"{_excerpt(reply, around)}; {need}")
         case 402:
             quota = f"quota of flag requests exceeded, no flag is known until it is raised: {_excerpt(reply, around)}"
-            return Finding(Status.ERROR, Reason.QUOTA, quota, Snapshot(EMPTY, None))
+            return DefinitionsOutcome(RefreshStatus.ERROR, RefreshReason.QUOTA, quota, Snapshot(EMPTY, None))
         case 429:
-            return Finding(Status.ERROR, Reason.RATE_LIMITED, _excerpt(reply, around))
+            return DefinitionsOutcome(RefreshStatus.ERROR, RefreshReason.RATE_LIMITED, _excerpt(reply, around))
         case 503 if _COLD in _text(reply.body).casefold():
             return _cold(around)
-    return Finding(Status.ERROR, Reason.UNEXPECTED_STATUS, _excerpt(reply, around))
+    return DefinitionsOutcome(RefreshStatus.ERROR, RefreshReason.UNEXPECTED_STATUS, _excerpt(reply, around))
 
 
-def _read(reply: Reply, parse: Parse, around: Circumstances) -> Finding:
+def _read(reply: Reply, parse: Parse, around: RefreshContext) -> DefinitionsOutcome:
     try:
         text = reply.body.decode("utf-8-sig")
         document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         detail = f"the definitions are not JSON ({_shown(str(error), around.hide)}): {_excerpt(reply, around)}"
-        return Finding(Status.ERROR, Reason.PARSE_FAILED, detail)
+        return DefinitionsOutcome(RefreshStatus.ERROR, RefreshReason.PARSE_FAILED, detail)
     try:
         if not isinstance(document, dict) or "flags" not in document:
             raise ValueError("they contain no flags")
         parse(document)
     except Exception as error:  # whatever goes wrong in reading them: the ones that can be read stay
         detail = f"the definitions can't be read ({_shown(str(error), around.hide)}): {_excerpt(reply, around)}"
-        return Finding(Status.ERROR, Reason.INVALID_SHAPE, detail)
-    return Finding(Status.UPDATED, store=Snapshot(text, _sendable(reply.etag)))
+        return DefinitionsOutcome(RefreshStatus.ERROR, RefreshReason.INVALID_SHAPE, detail)
+    return DefinitionsOutcome(RefreshStatus.UPDATED, store=Snapshot(text, _sendable(reply.etag)))
 
 
-def _cold(around: Circumstances) -> Finding:
+def _cold(around: RefreshContext) -> DefinitionsOutcome:
     """PostHog's cache is empty, or the project never had a flag: the responses are the same."""
     cold = "PostHog's cache of the definitions is cold, or the project has no flags"
     if around.stored_age is None:
-        return Finding(Status.EMPTY, None, f"{cold}: none are stored", Snapshot(EMPTY, None))
+        return DefinitionsOutcome(RefreshStatus.EMPTY, None, f"{cold}: none are stored", Snapshot(EMPTY, None))
     if around.stored_age <= STALE_AFTER:
-        return Finding(Status.STALE, None, f"{cold}: the stored definitions are kept for now")
+        return DefinitionsOutcome(RefreshStatus.STALE, None, f"{cold}: the stored definitions are kept for now")
     if around.keep_stale:
         old = f"keep_stale_definitions keeps the stored ones, which are {around.stored_age:.0f} s old"
-        return Finding(Status.STALE, Reason.KEPT_STALE, f"{cold}: {old}")
+        return DefinitionsOutcome(RefreshStatus.STALE, RefreshReason.KEPT_STALE, f"{cold}: {old}")
     old = f"the stored ones are {around.stored_age:.0f} s old, so no flag is known now"
-    return Finding(Status.EMPTY, None, f"{cold}: {old}", Snapshot(EMPTY, None))
+    return DefinitionsOutcome(RefreshStatus.EMPTY, None, f"{cold}: {old}", Snapshot(EMPTY, None))
 
 
-def _excerpt(reply: Reply, around: Circumstances) -> str:
+def _excerpt(reply: Reply, around: RefreshContext) -> str:
     """The response in one line: its status, the beginning of its body, its redirect target."""
     where = f" (redirects to {_shown(reply.location, around.hide)})" if reply.location else ""
     body = _shown(_text(reply.body), around.hide)

@@ -67,7 +67,7 @@ class FlagsAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FlagsFailure:
     """Why there is no result: a code of the wire protocol, and a description."""
 
     reason: str
@@ -113,22 +113,22 @@ def worth_retrying(status: int) -> bool:
     return status in _RETRIED
 
 
-def read_answer(status: int, body: bytes, hide: Iterable[str] = ()) -> FlagsAnswer | Failure:
+def read_answer(status: int, body: bytes, hide: Iterable[str] = ()) -> FlagsAnswer | FlagsFailure:
     """The parsed response, in any format that PostHog has used."""
     if status != 200:
-        return Failure(f"api_error_{status}", f"HTTP {status}: {_shown(body, hide)}".rstrip(": "))
+        return FlagsFailure(f"api_error_{status}", f"HTTP {status}: {_shown(body, hide)}".rstrip(": "))
     try:
         document = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return Failure(UNKNOWN_ERROR, f"the response is not JSON: {_shown(body, hide)}")
+        return FlagsFailure(UNKNOWN_ERROR, f"the response is not JSON: {_shown(body, hide)}")
     if not isinstance(document, dict):
-        return Failure(UNKNOWN_ERROR, f"the response is not a JSON object: {_shown(body, hide)}")
+        return FlagsFailure(UNKNOWN_ERROR, f"the response is not a JSON object: {_shown(body, hide)}")
     limited = document.get("quotaLimited")
     if isinstance(limited, list) and "feature_flags" in limited:
-        return Failure(QUOTA_LIMITED, "the project's quota of flag requests is exceeded")
+        return FlagsFailure(QUOTA_LIMITED, "the project's quota of flag requests is exceeded")
     flags = _flags(document)
     if flags is None:
-        return Failure(UNKNOWN_ERROR, f"the response contains no flags: {_shown(body, hide)}")
+        return FlagsFailure(UNKNOWN_ERROR, f"the response contains no flags: {_shown(body, hide)}")
     return FlagsAnswer(
         flags,
         document.get("errorsWhileComputingFlags") is True,

@@ -21,7 +21,7 @@ from hogbox.telemetry import REPEATED, EventsSettled, Telemetry
 log = logging.getLogger("hogbox.delivery")
 
 
-class Exposures:
+class ExposureClaims:
     """Removes repeated exposures from the events to send. Safe to use from several threads."""
 
     def __init__(self, store: DeliveryStore, claims: ClaimStore, telemetry: Telemetry) -> None:

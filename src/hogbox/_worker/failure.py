@@ -10,7 +10,7 @@ from typing import Final
 
 from hogbox._delivery.batch import Waiting
 from hogbox._delivery.bisection import Part, after
-from hogbox._delivery.course import Failure
+from hogbox._delivery.course import FailedRequest
 from hogbox._delivery.suspect import Suspect
 from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.delivery import DeliveryStore
@@ -53,7 +53,7 @@ class Failures:
         """The parts still to send of a batch after its first part failed; none if the project is put off."""
         rows = pending[0].rows
         project, alone = rows[0].project, len(rows) == 1
-        failure = Failure(
+        failure = FailedRequest(
             began,
             time.monotonic(),
             len(rows),
@@ -147,7 +147,9 @@ class Failures:
             if self._shared.suspects.attempts(row.id) >= _TWICE:
                 self._shared.suspects.put_off(row.id, time.monotonic() + seconds)
 
-    def _put_off(self, rows: Sequence[Waiting], turn: Turn, answer: Answer, failure: Failure, *, noted: bool) -> None:
+    def _put_off(
+        self, rows: Sequence[Waiting], turn: Turn, answer: Answer, failure: FailedRequest, *, noted: bool
+    ) -> None:
         """Pause the project for a while; others continue. `noted`: its shard's row has an error already."""
         project = rows[0].project
         turn.left.add(project)

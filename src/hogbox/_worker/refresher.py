@@ -22,13 +22,13 @@ from hogbox._store.connections.database import Database
 from hogbox._store.definition import DefinitionStore, StoredDefinitions, TooLarge
 from hogbox._store.history import HistoryStore
 from hogbox._wire.definitions import (
-    Circumstances,
+    DefinitionsOutcome,
     DefinitionsRequest,
-    Finding,
     Parse,
-    Reason,
+    RefreshContext,
+    RefreshReason,
+    RefreshStatus,
     Snapshot,
-    Status,
     definitions_request,
     interpret,
     no_reply,
@@ -46,14 +46,14 @@ log = logging.getLogger("hogbox.refresh")
 
 RETRY_VARIABLE: Final = "POSTHOG_FLAGS_RETRY_DELAY_MS_OVERRIDE"
 
-_WELL: Final = (Status.UPDATED, Status.UNCHANGED)
+_WELL: Final = (RefreshStatus.UPDATED, RefreshStatus.UNCHANGED)
 _EXIT_CODES: Final[Mapping[str, int]] = {
-    Status.UPDATED: 0,
-    Status.UNCHANGED: 0,
-    Status.ERROR: 1,
-    Status.SKIPPED: 2,
-    Status.EMPTY: 3,
-    Status.STALE: 3,
+    RefreshStatus.UPDATED: 0,
+    RefreshStatus.UNCHANGED: 0,
+    RefreshStatus.ERROR: 1,
+    RefreshStatus.SKIPPED: 2,
+    RefreshStatus.EMPTY: 3,
+    RefreshStatus.STALE: 3,
 }
 _TOGETHER: Final = 0.02
 """Seconds to wake up after a refresh is due, so that it is due by the database's clock as well."""
@@ -135,10 +135,12 @@ class Refresher:
         if self._key is None:
             return self._skipped()
         if polling_disabled(self._environment):
-            return Refresh(Status.SKIPPED, Reason.DISABLED, f"{SWITCH_VARIABLE} is set")
+            return Refresh(RefreshStatus.SKIPPED, RefreshReason.DISABLED, f"{SWITCH_VARIABLE} is set")
         self._database.await_writer()
         if not self._claim_first_or_due(process_name()):
-            return Refresh(Status.SKIPPED, Reason.NOT_DUE, "the last request was less than one interval ago")
+            return Refresh(
+                RefreshStatus.SKIPPED, RefreshReason.NOT_DUE, "the last request was less than one interval ago"
+            )
         return self._refresh(self._key, _sleep, loudly=False)
 
     def tick(self, worker: str, pause: Pause) -> float:
@@ -176,9 +178,9 @@ class Refresher:
 
     def _skipped(self) -> Refresh:
         if self._settings.disabled:
-            return Refresh(Status.SKIPPED, Reason.DISABLED, "hogbox is disabled (HOGBOX_DISABLED)")
+            return Refresh(RefreshStatus.SKIPPED, RefreshReason.DISABLED, "hogbox is disabled (HOGBOX_DISABLED)")
         missing = "POSTHOG_PERSONAL_API_KEY" if self._settings.project_token else "POSTHOG_PROJECT_TOKEN"
-        return Refresh(Status.SKIPPED, Reason.MISSING_KEYS, f"{missing} is not set")
+        return Refresh(RefreshStatus.SKIPPED, RefreshReason.MISSING_KEYS, f"{missing} is not set")
 
     def _refresh(self, key: Secret, pause: Pause, *, loudly: bool) -> Refresh:
         began = time.perf_counter()
@@ -188,8 +190,8 @@ class Refresher:
             try:
                 self._keep(finding.store, stored)
             except TooLarge as error:
-                finding = Finding(Status.ERROR, Reason.TOO_LARGE, str(error))
-        self._store.note(finding.status, finding.reason, unchanged=Status.UNCHANGED, requests=requests)
+                finding = DefinitionsOutcome(RefreshStatus.ERROR, RefreshReason.TOO_LARGE, str(error))
+        self._store.note(finding.status, finding.reason, unchanged=RefreshStatus.UNCHANGED, requests=requests)
         result = Refresh(finding.status, finding.reason, finding.detail)
         seconds = time.perf_counter() - began
         self._telemetry.emit(Refreshed(shorten(self._settings.project_token), result.status, result.reason, seconds))
@@ -207,14 +209,14 @@ class Refresher:
             self._history.record()
         self._history.trim(kept, self._settings.flag_history_bytes)
 
-    def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> tuple[Finding, int]:
+    def _ask(self, key: Secret, stored: StoredDefinitions | None, pause: Pause) -> tuple[DefinitionsOutcome, int]:
         token = self._settings.project_token
         # Without an ETag, PostHog sends everything: needed if the stored text can't be read, or has characters that
         # another process's connection encoding might not read.
         usable = stored is not None and stored.data.isascii() and readable(stored.data, self._parse)
         etag = stored.etag if stored and usable else None
         request = definitions_request(token, key, etag, user_agent=USER_AGENT)
-        around = Circumstances(
+        around = RefreshContext(
             asked_for_change=etag is not None,
             stored_age=stored.age if stored else None,
             keep_stale=self._settings.keep_stale_definitions,
@@ -222,7 +224,9 @@ class Refresher:
         )
         return self._fetch(request, around, pause)
 
-    def _fetch(self, request: DefinitionsRequest, around: Circumstances, pause: Pause) -> tuple[Finding, int]:
+    def _fetch(
+        self, request: DefinitionsRequest, around: RefreshContext, pause: Pause
+    ) -> tuple[DefinitionsOutcome, int]:
         """The finding from the last response, and the number of requests; retries while PostHog is busy or failing."""
         requests = 1
         with DefinitionsTransport(self._settings.host) as transport:
@@ -250,7 +254,7 @@ class Refresher:
             log.warning("flag definitions of project %s: %s: %s", project, result, result.detail, extra=facts)
         elif well and news:
             log.info("flag definitions of project %s: refresh succeeds again", project, extra=facts)
-        elif result.status == Status.UPDATED:
+        elif result.status == RefreshStatus.UPDATED:
             log.info("flag definitions of project %s: updated", project, extra=facts)
 
 

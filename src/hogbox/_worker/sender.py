@@ -13,7 +13,7 @@ from typing import Final
 
 from hogbox._delivery.batch import Waiting, group_batches, total_bytes
 from hogbox._delivery.bisection import Part, after, without
-from hogbox._delivery.schedule import Finished, Outcome
+from hogbox._delivery.schedule import Finished, TurnOutcome
 from hogbox._encryption import VARIABLE, Cipher
 from hogbox._events.event import HISTORICAL
 from hogbox._http.capture import CaptureTransport
@@ -22,10 +22,10 @@ from hogbox._store.delivery import DeliveryStore, LeaseLost
 from hogbox._store.outbox import Ready
 from hogbox._wire.backoff import delay
 from hogbox._wire.verdict import Answer, Verdict
-from hogbox._worker.exposure import Exposures
+from hogbox._worker.decryption import open_events
+from hogbox._worker.exposure import ExposureClaims
 from hogbox._worker.failure import Failures
 from hogbox._worker.lease import Leases
-from hogbox._worker.opening import open_events
 from hogbox._worker.settlement import Settlement
 from hogbox._worker.turn import Shared, Turn
 
@@ -46,7 +46,7 @@ class Sender:
         leases: Leases,
         stopping: Callable[[], bool],
         cipher: Cipher,
-        exposures: Exposures,
+        exposures: ExposureClaims,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -71,12 +71,12 @@ class Sender:
         outcome = self._deliver(ready, share)
         return Finished(outcome, began, self._clock())
 
-    def _deliver(self, ready: Sequence[Ready], share: bool) -> Outcome:
+    def _deliver(self, ready: Sequence[Ready], share: bool) -> TurnOutcome:
         turn = Turn(ready, self._leases.lapses)
         try:
             while not self._stopping() and time.monotonic() < turn.ends:
                 if not self._deliver_next(turn):
-                    return Outcome.SENT if turn.sent else _unsent(turn)
+                    return TurnOutcome.SENT if turn.sent else _unsent(turn)
                 if share:
                     break
         except LeaseLost:
@@ -84,7 +84,7 @@ class Sender:
                 "lease lost: another worker took over shards and resends the events being sent, or events were removed "
                 "from the outbox"
             )
-        return Outcome.MORE if turn.sent else _unsent(turn)
+        return TurnOutcome.MORE if turn.sent else _unsent(turn)
 
     def _deliver_next(self, turn: Turn) -> bool:
         """Read once and send the events; whether more are likely to be waiting."""
@@ -204,5 +204,5 @@ class Sender:
             return self._shared.courses.may_try(project, now, patience, turn)
 
 
-def _unsent(turn: Turn) -> Outcome:
-    return Outcome.LATE if turn.late else Outcome.NOTHING
+def _unsent(turn: Turn) -> TurnOutcome:
+    return TurnOutcome.LATE if turn.late else TurnOutcome.NOTHING

@@ -21,9 +21,9 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from hogbox._delivery.batch import Limits
+from hogbox._delivery.batch import BatchLimits
 from hogbox._delivery.condition import OVER_AFTER, Condition
-from hogbox._delivery.health import Health
+from hogbox._delivery.health import WorkerHealth
 from hogbox._delivery.limit import SizeLimit
 from hogbox._delivery.schedule import REST, Finished, Schedule
 from hogbox._encryption import Cipher
@@ -38,7 +38,7 @@ from hogbox._store.exposure import ClaimStore
 from hogbox._store.outbox import Ready
 from hogbox._wire.host import without_password
 from hogbox._wire.printable import one_line
-from hogbox._worker.exposure import Exposures
+from hogbox._worker.exposure import ExposureClaims
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
 from hogbox._worker.process import process_name
@@ -100,7 +100,7 @@ class Worker:
         self._settings = settings
         self._cipher = Cipher.load(os.environ)
         self._telemetry = telemetry or Telemetry()
-        limit = SizeLimit(Limits(settings.batch_events, settings.batch_bytes))
+        limit = SizeLimit(BatchLimits(settings.batch_events, settings.batch_bytes))
         self._shared = Shared(limit, self._telemetry)
         self._store = DeliveryStore(database, self.id)
         self._senders = min(settings.senders, most_writers(database.engine))
@@ -175,14 +175,14 @@ class Worker:
         self._database.guard.hurry(self, _LAST_PATIENCE)
         self._wake.put(None)
 
-    def health(self) -> Health:
+    def health(self) -> WorkerHealth:
         """The current health. May be called from any thread."""
         now, beat = time.monotonic(), self._beat
         age = None if beat is None else now - beat
         leases = self._leases
         since = self._database_fails.since
         failing = now - since if self._schedule.failing and since is not None else None
-        return Health(age, failing, leases.deadline > now, leases.held, self._stopping)
+        return WorkerHealth(age, failing, leases.deadline > now, leases.held, self._stopping)
 
     def hint(self) -> None:
         """Notify the worker that events may be committed soon: it polls often for some seconds."""
@@ -229,7 +229,7 @@ class Worker:
             stack.callback(self.stop)
             shared, leases, stopping = self._shared, self._leases, self._is_stopping
             claims = ClaimStore(self._database, settings.exposure_seconds)
-            exposures = Exposures(self._store, claims, self._telemetry)
+            exposures = ExposureClaims(self._store, claims, self._telemetry)
             sender = Sender(self._store, transport, settings, shared, leases, stopping, self._cipher, exposures)
             stack.enter_context(beside)
             place = {"worker": self.id, "host": without_password(self._host)}

@@ -12,7 +12,7 @@ import typer
 from rich.live import Live
 
 from hogbox._operations.console import describe
-from hogbox._operations.status import Status, document, read_status
+from hogbox._operations.status import StatusReport, document, read_status
 from hogbox._settings.delivery import DeliverySettings
 from hogbox._settings.report import settings_in_force
 from hogbox._wire.printable import json_text
@@ -56,7 +56,7 @@ def _show(database_url: str | None, table_prefix: str | None, as_json: bool, wat
     given = settings.definitions_key is not None
     with closing(open_database(settings)) as database:
 
-        def look() -> Status:
+        def look() -> StatusReport:
             return read_status(database, lease=delivery.lease_seconds, key_given=given, settings=effective)
 
         if not watch:
@@ -66,14 +66,14 @@ def _show(database_url: str | None, table_prefix: str | None, as_json: bool, wat
         return _watch(look, as_json)
 
 
-def _print(seen: Status, as_json: bool) -> None:
+def _print(seen: StatusReport, as_json: bool) -> None:
     if as_json:
         say(json_text(document(seen)))
     else:
         Terminal().print(page_of(seen))
 
 
-def _watch(look: Callable[[], Status], as_json: bool) -> int:
+def _watch(look: Callable[[], StatusReport], as_json: bool) -> int:
     seen = look()
     try:
         if as_json:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hogbox._operations.finding import Severity
 from hogbox._operations.page import how_to_open
-from hogbox._operations.status import Status, document
+from hogbox._operations.status import StatusReport, document
 from hogbox._store.inspection.snapshot import BacklogSummary
 from hogbox._wire.printable import one_line
 
@@ -20,7 +20,7 @@ _MOST: Final = 10
 """Lines of a list; JSON has all of them."""
 
 
-def page_of(status: Status) -> RenderableType:
+def page_of(status: StatusReport) -> RenderableType:
     """Everything, the findings first."""
     facts = document(status)
     return Group(
@@ -50,7 +50,7 @@ def seconds(value: float | None) -> str:
     return f"{whole:.0f} s"
 
 
-def _verdict(status: Status) -> Iterable[RenderableType]:
+def _verdict(status: StatusReport) -> Iterable[RenderableType]:
     yield Text(status.severity.name.lower(), style=f"bold {_COLOURS[status.severity]}")
     for finding in status.findings:
         line = Text(f"  {finding.severity.name.lower()}: ", style=_COLOURS[finding.severity])
@@ -59,7 +59,7 @@ def _verdict(status: Status) -> Iterable[RenderableType]:
             yield Text(f"    see: {how_to_open(finding.page)}")
 
 
-def _backlog(status: Status, by_project: Sequence[dict[str, object]]) -> Iterable[RenderableType]:
+def _backlog(status: StatusReport, by_project: Sequence[dict[str, object]]) -> Iterable[RenderableType]:
     backlog = status.standing.backlog
     if not backlog.events:
         yield Text("  nothing waits")
@@ -93,7 +93,7 @@ def _workers(workers: Sequence[dict[str, object]], shards: dict[str, object]) ->
         for one in workers
     )
     yield _table(columns, rows) if workers else Text("  none is alive")
-    yield Text(f"  {shards['unowned']} shards are nobody's; events wait in {shards['waiting']}")
+    yield Text(f"  {counted(shards['unowned'], 'shard')} unassigned, {shards['waiting']} with pending events")
 
 
 def _held(held: Sequence[dict[str, object]]) -> Iterable[RenderableType]:

@@ -23,7 +23,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     now: float
 
 
-class Answer(msgspec.Struct, frozen=True):
+class EmulatorResponse(msgspec.Struct, frozen=True):
     status: int
     body: bytes = b""
     content_type: str | None = TEXT
@@ -33,7 +33,7 @@ class Answer(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a request comes to: the answer, and the events that are stored if nothing gets in between."""
 
-    answer: Answer
+    answer: EmulatorResponse
     token: str | None = None
     events: tuple[ReceivedEvent, ...] = ()
     payload: str | None = None
@@ -44,14 +44,14 @@ class Refusal(Exception):
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
-        self.answer = Answer(status, text.encode())
+        self.answer = EmulatorResponse(status, text.encode())
 
 
-OK = Answer(200, b'{"status":"Ok"}', JSON)
-NO_CONTENT = Answer(204, b"", None)
-ALIVE = Answer(200, b"ok")
-NOT_FOUND = Answer(404)
-NOT_ALLOWED = Answer(405)
+OK = EmulatorResponse(200, b'{"status":"Ok"}', JSON)
+NO_CONTENT = EmulatorResponse(204, b"", None)
+ALIVE = EmulatorResponse(200, b"ok")
+NOT_FOUND = EmulatorResponse(404)
+NOT_ALLOWED = EmulatorResponse(405)
 
 NO_EVENT = "request holds no event"
 NO_PAYLOAD = "request missing data payload"
@@ -64,7 +64,7 @@ CLIENT_STOPPED = "client stopped sending data"
 
 # What a fault that names only a status says on capture's paths: the text PostHog uses there.
 CAPTURE_ANSWERS = {
-    status: Answer(status, text.encode())
+    status: EmulatorResponse(status, text.encode())
     for status, text in {
         400: "failed to parse request: injected by the emulator",
         401: "API key is not valid: injected by the emulator",

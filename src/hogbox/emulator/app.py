@@ -17,7 +17,7 @@ from hogbox.emulator.answer import (
     CAPTURE_ANSWERS,
     CLIENT_STOPPED,
     NOT_FOUND,
-    Answer,
+    EmulatorResponse,
     Outcome,
     Refusal,
     Request,
@@ -59,7 +59,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     handle: Handler
     is_capture: bool = False
-    usual: Mapping[int, Answer] = msgspec.field(default_factory=lambda: CAPTURE_ANSWERS)
+    usual: Mapping[int, EmulatorResponse] = msgspec.field(default_factory=lambda: CAPTURE_ANSWERS)
     counted_as: str | None = None
 
 
@@ -201,7 +201,7 @@ def kept_headers(headers: dict[str, str]) -> dict[str, str]:
     }
 
 
-async def respond(answer: Answer, send: Send) -> None:
+async def respond(answer: EmulatorResponse, send: Send) -> None:
     """Sends an answer."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     if answer.content_type is not None:

@@ -24,7 +24,7 @@ from hogbox.emulator.answer import (
     NO_TOKEN,
     NOT_ALLOWED,
     OK,
-    Answer,
+    EmulatorResponse,
     Outcome,
     Refusal,
     Request,
@@ -87,7 +87,7 @@ def _take(
     limits: Limits,
     payload_size: int,
     random: Random,
-) -> tuple[str | None, tuple[ReceivedEvent, ...], Answer | None]:
+) -> tuple[str | None, tuple[ReceivedEvent, ...], EmulatorResponse | None]:
     raws = [raw for raw in document.events if raw.event != "$performance_event"]
     if not raws:
         return None, (), None

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from hogbox.emulator.answer import JSON, Answer, Outcome, Refusal, Request
+from hogbox.emulator.answer import JSON, EmulatorResponse, Outcome, Refusal, Request
 from hogbox.emulator.definition import Definitions
 from hogbox.emulator.flag_answer import (
     NO_DISTINCT_ID,
@@ -168,6 +168,6 @@ def _config(query: Mapping[str, str], token: str, definitions: Definitions | Non
     return {**_CONFIG, "hasFeatureFlags": bool(definitions and definitions.flags), "token": token}
 
 
-def _encode(body: Mapping[str, Any], version: int) -> Answer:
+def _encode(body: Mapping[str, Any], version: int) -> EmulatorResponse:
     shaped = body if version >= 2 else legacy(body)
-    return Answer(200, json.dumps(shaped, ensure_ascii=False, separators=(",", ":")).encode(), JSON)
+    return EmulatorResponse(200, json.dumps(shaped, ensure_ascii=False, separators=(",", ":")).encode(), JSON)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from hogbox.emulator.answer import JSON, TEXT, Answer
+from hogbox.emulator.answer import JSON, TEXT, EmulatorResponse
 from hogbox.emulator.record import ReceivedEvent
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -79,21 +79,21 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             return self.drop == "after"
         return self.status is None or self.store
 
-    def answer(self, usual: Mapping[int, Answer]) -> Answer | None:
+    def answer(self, usual: Mapping[int, EmulatorResponse]) -> EmulatorResponse | None:
         """The response in place of PostHog's, if the fault has one; `usual` are the default bodies."""
         if self.status is None:
             return None
         headers = tuple((name.lower(), value) for name, value in self.headers.items())
         if self.status in (204, 304):
-            return Answer(self.status, b"", None, headers)
-        own = usual.get(self.status) or Answer(self.status)
+            return EmulatorResponse(self.status, b"", None, headers)
+        own = usual.get(self.status) or EmulatorResponse(self.status)
         body, content_type = own.body, own.content_type
         if isinstance(self.body, str):
             body, content_type = self.body.encode(), TEXT
         elif self.body is not None:
             body, content_type = msgspec.json.encode(self.body), JSON
         given = any(name == "content-type" for name, _ in headers)
-        return Answer(self.status, body, None if given else content_type, headers)
+        return EmulatorResponse(self.status, body, None if given else content_type, headers)
 
 
 class Faults:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hogbox.emulator.answer import JSON, Answer, Refusal
+from hogbox.emulator.answer import JSON, EmulatorResponse, Refusal
 from hogbox.emulator.capture import token_fault
 from hogbox.emulator.setting import Settings
 
@@ -15,13 +15,13 @@ _DATABASE = "Our database service is currently unavailable. This is likely a tem
 _BUSY = "Evaluation pool busy, timed out after 1000ms. Please retry."
 
 
-def _text(status: int, text: str) -> Answer:
-    return Answer(status, text.encode())
+def _text(status: int, text: str) -> EmulatorResponse:
+    return EmulatorResponse(status, text.encode())
 
 
-def _json(status: int, kind: str, code: str, detail: str) -> Answer:
+def _json(status: int, kind: str, code: str, detail: str) -> EmulatorResponse:
     body = f'{{"type":"{kind}","code":"{code}","detail":"{detail}","attr":null}}'
-    return Answer(status, body.encode(), JSON)
+    return EmulatorResponse(status, body.encode(), JSON)
 
 
 NO_DISTINCT_ID = _text(400, _NO_DISTINCT_ID)
@@ -66,7 +66,7 @@ FLAGS_ANSWERS = {
 class FlagRefusal(Refusal):
     """A refusal in the words of the flags service."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: EmulatorResponse) -> None:
         super().__init__(answer.status, "")
         self.answer = answer
 
@@ -76,13 +76,13 @@ def undecodable(why: str) -> FlagRefusal:
     return FlagRefusal(_text(400, text))
 
 
-def other_methods(allowed: str) -> dict[str, Answer]:
+def other_methods(allowed: str) -> dict[str, EmulatorResponse]:
     """The answers to HEAD, OPTIONS and, by the empty name, to whatever is not allowed."""
     allow = (("allow", allowed),)
     return {
-        "HEAD": Answer(200, b"", JSON),
-        "OPTIONS": Answer(204, b"", None, allow),
-        "": Answer(405, b"", None, allow),
+        "HEAD": EmulatorResponse(200, b"", JSON),
+        "OPTIONS": EmulatorResponse(204, b"", None, allow),
+        "": EmulatorResponse(405, b"", None, allow),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from hogbox.emulator.answer import JSON, Answer, Outcome, Request
+from hogbox.emulator.answer import JSON, EmulatorResponse, Outcome, Request
 from hogbox.emulator.definition import Definitions
 from hogbox.emulator.flag_answer import (
     BAD_PERSONAL_KEY,
@@ -56,7 +56,7 @@ def fingerprint(etag: str) -> str:
     return etag.removeprefix("W/").strip('"') if etag.startswith('W/"') else etag.strip('"')
 
 
-def _credential_fault(authorization: str, settings: Settings) -> Answer | None:
+def _credential_fault(authorization: str, settings: Settings) -> EmulatorResponse | None:
     key = authorization.removeprefix(_BEARER).strip() if authorization.startswith(_BEARER) else ""
     if not key:
         return NO_CREDENTIAL
@@ -72,10 +72,10 @@ def _is_admitted(token: str, held: str, request: Request, settings: Settings, ad
     return admit((token, conditional), per_minute, request.arrived_at)
 
 
-def _serve(held: str, definitions: Definitions | None) -> Answer:
+def _serve(held: str, definitions: Definitions | None) -> EmulatorResponse:
     if definitions is None:
         return COLD_CACHE
     headers = (("etag", definitions.etag), ("cache-control", "private, must-revalidate"))
     if held == definitions.fingerprint:
-        return Answer(304, b"", None, headers)
-    return Answer(200, definitions.body, JSON, headers)
+        return EmulatorResponse(304, b"", None, headers)
+    return EmulatorResponse(200, definitions.body, JSON, headers)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from hogbox.emulator.answer import Answer, Outcome
+from hogbox.emulator.answer import EmulatorResponse, Outcome
 from hogbox.emulator.definition import Definitions
 from hogbox.emulator.fault import Fault, Faults
 from hogbox.emulator.profile import Profiles
@@ -164,7 +164,7 @@ class World:
             self.profiles.learn(event)
             record.events += 1
 
-    def answer(self, record: ReceivedRequest, answer: Answer, *, counted_as: str | None = None) -> None:
+    def answer(self, record: ReceivedRequest, answer: EmulatorResponse, *, counted_as: str | None = None) -> None:
         """Writes down how a request was answered. `counted_as` says which of `flag_statuses` counts it too."""
         record.status = answer.status
         if answer.status >= 400:

@@ -14,7 +14,7 @@ from typing import Final
 
 from hogbox._operations.metrics.collector import MAX_AGE, Collector
 from hogbox._operations.metrics.count import counts_of
-from hogbox._operations.metrics.family import METRICS, Distribution, Kind, Metric
+from hogbox._operations.metrics.family import METRICS, Distribution, Metric, MetricType
 from hogbox._wire.library import VERSION
 from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
@@ -114,13 +114,13 @@ class Instrumentation:
     def _make(self, metric: Metric, meter: OpenTelemetryMeter) -> None:
         name, unit = _name_of(metric)
         match metric.kind:
-            case Kind.COUNTER:
+            case MetricType.COUNTER:
                 self._instruments[metric] = meter.create_counter(name, unit, metric.help)
-            case Kind.HISTOGRAM:
+            case MetricType.HISTOGRAM:
                 self._instruments[metric] = meter.create_histogram(
                     name, unit, metric.help, explicit_bucket_boundaries_advisory=metric.bounds
                 )
-            case Kind.GAUGE:
+            case MetricType.GAUGE:
                 meter.create_observable_gauge(name, [self._observer(metric)], unit, metric.help)
 
     def _observer(self, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from hogbox._operations.metrics.collector import MAX_AGE, Collector
-from hogbox._operations.metrics.family import METRICS, Distribution, Family, Kind, Metric
+from hogbox._operations.metrics.family import METRICS, Distribution, Family, Metric, MetricType
 from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.errors import MissingDependency
@@ -61,9 +61,9 @@ class HogboxCollector(PrometheusCollector):
 
 def _metric(family: Family) -> PrometheusMetric:
     metric = family.metric
-    if metric.kind is Kind.HISTOGRAM:
+    if metric.kind is MetricType.HISTOGRAM:
         return _histogram(family)
-    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    kind = CounterMetricFamily if metric.kind is MetricType.COUNTER else GaugeMetricFamily
     made = kind(metric.name, metric.help, labels=metric.labels)
     for sample in family.samples:
         if not isinstance(sample.value, Distribution):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hogbox._client.effect import Flow, Read
-from hogbox._client.flag_cache import Sight, Stamp
+from hogbox._client.flag_cache import DefinitionsStamp, Sight
 from hogbox._client.flag_source import STAND_IN, ProjectFlags
 from hogbox._client.local_flags import KnownFlags
 from hogbox._store.handles.portable import Portable
@@ -19,7 +19,7 @@ from hogbox.flags._person import Person
 from hogbox.testing.overlay import SetFlags, to_record
 from hogbox.testing.override import FlagOverrides, Overrides
 
-_NOTHING_STORED: Final = Stamp(0, 0, None)
+_NOTHING_STORED: Final = DefinitionsStamp(0, 0, None)
 """Of flags that only a test has set: no stored definitions have this revision."""
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 
-class Kind(Enum):
+class MetricType(Enum):
     """What a value means."""
 
     COUNTER = "counter"
@@ -21,7 +21,7 @@ class Metric:
     """One metric, one of those below. `bounds` are those of a histogram's buckets, without the infinite one."""
 
     name: str
-    kind: Kind
+    kind: MetricType
     help: str
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()
@@ -55,76 +55,78 @@ _BYTES: Final = (1e3, 1e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7)
 
 EVENTS: Final = Metric(
     "hogbox_events_total",
-    Kind.COUNTER,
+    MetricType.COUNTER,
     "Events that left the outbox: delivered, dead, or repeated exposures.",
     ("project", "outcome"),
 )
 REQUEST_SECONDS: Final = Metric(
     "hogbox_request_duration_seconds",
-    Kind.HISTOGRAM,
+    MetricType.HISTOGRAM,
     "Requests with events, by the status of the answer; none where no answer came.",
     ("project", "status"),
     _SECONDS,
 )
-BATCH_EVENTS: Final = Metric("hogbox_batch_events", Kind.HISTOGRAM, "Events in one request.", (), _COUNTS)
+BATCH_EVENTS: Final = Metric("hogbox_batch_events", MetricType.HISTOGRAM, "Events in one request.", (), _COUNTS)
 BATCH_BYTES: Final = Metric(
-    "hogbox_batch_size_bytes", Kind.HISTOGRAM, "Size of the body of one request with events, as sent.", (), _BYTES
+    "hogbox_batch_size_bytes", MetricType.HISTOGRAM, "Size of the body of one request with events, as sent.", (), _BYTES
 )
-WORKER_LEASES: Final = Metric("hogbox_worker_leases", Kind.GAUGE, "Shards that the workers of this process hold.")
+WORKER_LEASES: Final = Metric("hogbox_worker_leases", MetricType.GAUGE, "Shards that the workers of this process hold.")
 REFRESHES: Final = Metric(
     "hogbox_refreshes_total",
-    Kind.COUNTER,
+    MetricType.COUNTER,
     "Refreshes of flag definitions, by what became of them.",
     ("project", "status"),
 )
 REFRESH_SECONDS: Final = Metric(
-    "hogbox_refresh_duration_seconds", Kind.HISTOGRAM, "Refreshes of flag definitions.", ("project",), _SECONDS
+    "hogbox_refresh_duration_seconds", MetricType.HISTOGRAM, "Refreshes of flag definitions.", ("project",), _SECONDS
 )
 EVALUATIONS: Final = Metric(
     "hogbox_flag_evaluations_total",
-    Kind.COUNTER,
+    MetricType.COUNTER,
     "Flags evaluated: local, inconclusive here, or by PostHog (remote).",
     ("project", "outcome"),
 )
 FLAG_REQUEST_SECONDS: Final = Metric(
     "hogbox_flag_request_duration_seconds",
-    Kind.HISTOGRAM,
+    MetricType.HISTOGRAM,
     "Questions to PostHog for a person's flags, with their retries: answered, or why not.",
     ("project", "outcome"),
     _SECONDS,
 )
 
-DATABASE_UP: Final = Metric("hogbox_database_up", Kind.GAUGE, "1 where the gauges below could be read, else 0.")
+DATABASE_UP: Final = Metric("hogbox_database_up", MetricType.GAUGE, "1 where the gauges below could be read, else 0.")
 BACKLOG: Final = Metric(
     "hogbox_backlog_events",
-    Kind.GAUGE,
+    MetricType.GAUGE,
     "Events that wait, counted among the oldest 20,000.",
     ("project",),
 )
 BACKLOG_SPAN: Final = Metric(
     "hogbox_backlog_span_events",
-    Kind.GAUGE,
+    MetricType.GAUGE,
     "The newest id that waits minus the oldest, plus 1: no more events wait, however many they are.",
 )
 OLDEST_AGE: Final = Metric(
     "hogbox_oldest_event_age_seconds",
-    Kind.GAUGE,
+    MetricType.GAUGE,
     "Age of the oldest event that waits, among the oldest 20,000.",
     ("project",),
 )
 DEAD_LETTERS: Final = Metric(
-    "hogbox_dead_letters", Kind.GAUGE, "Dead letters, counted among the newest 20,000.", ("project",)
+    "hogbox_dead_letters", MetricType.GAUGE, "Dead letters, counted among the newest 20,000.", ("project",)
 )
-LEASES_HELD: Final = Metric("hogbox_leases_held", Kind.GAUGE, "Shards that some worker holds.")
-LEASES_FREE: Final = Metric("hogbox_leases_free", Kind.GAUGE, "Shards that no worker holds.")
-SHARDS_RETRYING: Final = Metric("hogbox_shards_retrying", Kind.GAUGE, "Shards with an event that fails alone.")
+LEASES_HELD: Final = Metric("hogbox_leases_held", MetricType.GAUGE, "Shards that some worker holds.")
+LEASES_FREE: Final = Metric("hogbox_leases_free", MetricType.GAUGE, "Shards that no worker holds.")
+SHARDS_RETRYING: Final = Metric("hogbox_shards_retrying", MetricType.GAUGE, "Shards with an event that fails alone.")
 PROJECTS_PUT_OFF: Final = Metric(
-    "hogbox_projects_put_off", Kind.GAUGE, "Projects whose requests fail or are refused, and are tried again later."
+    "hogbox_projects_put_off",
+    MetricType.GAUGE,
+    "Projects whose requests fail or are refused, and are tried again later.",
 )
-WORKERS: Final = Metric("hogbox_workers", Kind.GAUGE, "Workers that are listed in the database.")
+WORKERS: Final = Metric("hogbox_workers", MetricType.GAUGE, "Workers that are listed in the database.")
 DEFINITIONS_AGE: Final = Metric(
     "hogbox_definitions_age_seconds",
-    Kind.GAUGE,
+    MetricType.GAUGE,
     "Since PostHog last said that the stored flag definitions are right.",
     ("project",),
 )

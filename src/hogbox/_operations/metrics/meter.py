@@ -13,8 +13,8 @@ from hogbox._operations.metrics.family import (
     WORKER_LEASES,
     Distribution,
     Family,
-    Kind,
     Metric,
+    MetricType,
     Sample,
 )
 from hogbox.telemetry import LeasesChanged, TelemetryEvent
@@ -54,7 +54,7 @@ class Meter:
         self._buckets: dict[Metric, dict[tuple[str, ...], _Buckets]] = {}
         self._held: dict[str, int] = {}
         for metric in OF_THIS_PROCESS:
-            if metric.kind is Kind.HISTOGRAM:
+            if metric.kind is MetricType.HISTOGRAM:
                 self._buckets[metric] = {}
             else:
                 self._numbers[metric] = {}
@@ -75,13 +75,13 @@ class Meter:
             return [Family(metric, self._samples(metric)) for metric in OF_THIS_PROCESS]
 
     def _samples(self, metric: Metric) -> list[Sample]:
-        if metric.kind is Kind.HISTOGRAM:
+        if metric.kind is MetricType.HISTOGRAM:
             return [Sample(labels, buckets.read()) for labels, buckets in self._buckets[metric].items()]
         return [Sample(labels, value) for labels, value in self._numbers[metric].items()]
 
     def _add(self, count: Count) -> None:
         metric, labels, amount = count
-        if metric.kind is Kind.HISTOGRAM:
+        if metric.kind is MetricType.HISTOGRAM:
             buckets = self._buckets[metric]
             buckets.setdefault(_bounded(labels, buckets), _Buckets(metric.bounds)).add(amount)
         else:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from hogbox._delivery.health import Health, hindrance, illness
+from hogbox._delivery.health import WorkerHealth, hindrance, illness
 from hogbox._operations.metrics.collector import Collector
 from hogbox._operations.metrics.text import CONTENT_TYPE, render
 from hogbox._store.connections.database import Database
@@ -40,7 +40,7 @@ def serve(
     port: int | None,
     database: Database,
     telemetry: Telemetry,
-    health: Callable[[], Health],
+    health: Callable[[], WorkerHealth],
     lease_seconds: float,
 ) -> AbstractContextManager[object]:
     """The server of one worker's metrics and health; nothing where there is no port."""
@@ -49,7 +49,7 @@ def serve(
     return MetricsServer(host, port, Collector(database, telemetry), health, max(_SHORTEST_PATIENCE, lease_seconds))
 
 
-class Answer(NamedTuple):
+class MetricsResponse(NamedTuple):
     """What a path is answered with."""
 
     status: int
@@ -65,10 +65,10 @@ class MetricsServer:
     """
 
     def __init__(
-        self, host: str, port: int, collector: Collector, health: Callable[[], Health], patience: float
+        self, host: str, port: int, collector: Collector, health: Callable[[], WorkerHealth], patience: float
     ) -> None:
-        paths: dict[str, Callable[[], Answer]] = {
-            "/metrics": lambda: Answer(200, render(collector.collect()), CONTENT_TYPE),
+        paths: dict[str, Callable[[], MetricsResponse]] = {
+            "/metrics": lambda: MetricsResponse(200, render(collector.collect()), CONTENT_TYPE),
             "/healthz": lambda: _judged(illness(health(), patience)),
             "/readyz": lambda: _judged(hindrance(health(), patience)),
         }
@@ -95,8 +95,8 @@ class MetricsServer:
         self._server.server_close()
 
 
-def _judged(reason: str | None) -> Answer:
-    return Answer(200, "ok\n") if reason is None else Answer(503, f"{reason}\n")
+def _judged(reason: str | None) -> MetricsResponse:
+    return MetricsResponse(200, "ok\n") if reason is None else MetricsResponse(503, f"{reason}\n")
 
 
 def _is_address(host: str | None) -> bool:
@@ -115,7 +115,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     read_seconds = _READ_SECONDS
 
-    def __init__(self, host: str, port: int, paths: Mapping[str, Callable[[], Answer]]) -> None:
+    def __init__(self, host: str, port: int, paths: Mapping[str, Callable[[], MetricsResponse]]) -> None:
         self.paths = paths
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
@@ -184,14 +184,14 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the standard library's name
         """Scrapes are not worth a line each."""
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> MetricsResponse:
         if self.server.addresses_only and not _is_address(self.headers.get("Host")):
-            return Answer(403, "this Host is not allowed: ask for an IP address or localhost\n")
+            return MetricsResponse(403, "this Host is not allowed: ask for an IP address or localhost\n")
         give = self.server.paths.get(self.path.partition("?")[0])
         if give is None:
-            return Answer(404, f"there are {', '.join(self.server.paths)}\n")
+            return MetricsResponse(404, f"there are {', '.join(self.server.paths)}\n")
         try:
             return give()
         except Exception:
             log.exception("a request for %s failed in a way that hogbox did not foresee", self.path)
-            return Answer(500, "it failed: see the log of the worker\n")
+            return MetricsResponse(500, "it failed: see the log of the worker\n")

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from hogbox._delivery.mark import Watch
+from hogbox._delivery.mark import WriterWatch
 from hogbox._events.identifier import SHARDS
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit, shows_writers
@@ -144,7 +144,7 @@ class MarkStore:
         self._server: str | None = None
         self._last = 0
         self._written: int | None = None
-        self._watch: Watch | None = None
+        self._watch: WriterWatch | None = None
         self._next = randrange(SHARDS)  # noqa: S311 - workers that run briefly look at different shards
 
     @property
@@ -201,7 +201,7 @@ class MarkStore:
             self._watch = None
             return False
         # The id was read before the writers: in the other order one could take it in between.
-        now = Watch(self._last, writers)
+        now = WriterWatch(self._last, writers)
         before = now if self._watch is None else self._watch.look(writers)
         closed = now if now.closed else before
         self._watch = None if now.closed else now if before.closed else before

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hogbox._operations.page import how_to_open
-from hogbox._operations.status import Status, finding_document, read_status
+from hogbox._operations.status import StatusReport, finding_document, read_status
 from hogbox._store.inspection.snapshot import DefinitionsRow
 from hogbox._wire.host import shorten
 from hogbox._wire.printable import one_line
@@ -36,7 +36,7 @@ class Command(HogboxCommand):
         )
 
 
-def _report(status: Status, now: datetime) -> dict[str, Any]:
+def _report(status: StatusReport, now: datetime) -> dict[str, Any]:
     standing = status.standing
     return {
         "level": status.severity.name.lower(),
