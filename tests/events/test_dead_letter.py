@@ -57,11 +57,11 @@ def test_fields_of_others_are_kept() -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("{", "no JSON"),
+        ("{", "not valid JSON"),
         ("[]", "a JSON object is required"),
-        (edited(properties={"a": float("nan")}), "NaN is no number"),
-        (edited(event=" "), "event must be a text"),
-        (edited(distinct_id=7), "distinct_id must be a text"),
+        (edited(properties={"a": float("nan")}), "NaN is not a JSON number"),
+        (edited(event=" "), "event must be text"),
+        (edited(distinct_id=7), "distinct_id must be text"),
         (edited(properties=[]), "properties must be an object"),
         (edited(uuid="x"), "uuid must be a UUID"),
         (edited(uuid=OTHER), "--allow-uuid"),
