@@ -93,7 +93,7 @@ def test_a_database_without_tables(hogbox: Hogbox, empty_database: TestDatabase,
     empty_database.engine.connect().close()
     code, checks = examined(hogbox, "-d", empty_database.url, "--host", emulator.url)
     assert code == 2
-    assert checks["tables"] == ("problem", "there are none", "run `hogbox migrate`, or correct HOGBOX_TABLE_PREFIX")
+    assert checks["tables"] == ("problem", "no tables", "run `hogbox migrate`, or correct HOGBOX_TABLE_PREFIX")
 
 
 @pytest.mark.parametrize(("version", "todo"), [(2, "run `hogbox migrate`"), (99, "upgrade this installation")])

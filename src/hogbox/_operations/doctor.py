@@ -99,9 +99,7 @@ def _database(settings: ClientSettings) -> Iterator[Finding]:
 
 def _tables(trial: Preflight, version: int | None) -> Iterator[Finding]:
     if version is None:
-        yield Finding(
-            "tables", Severity.BROKEN, "there are none", "run `hogbox migrate`, or correct HOGBOX_TABLE_PREFIX"
-        )
+        yield Finding("tables", Severity.BROKEN, "no tables", "run `hogbox migrate`, or correct HOGBOX_TABLE_PREFIX")
         return
     if version != SCHEMA_VERSION:
         todo = "run `hogbox migrate`" if version < SCHEMA_VERSION else "upgrade this installation of hogbox"

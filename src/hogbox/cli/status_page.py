@@ -13,7 +13,7 @@ from hogbox._operations.finding import Severity
 from hogbox._operations.page import how_to_open
 from hogbox._operations.status import StatusReport, document
 from hogbox._store.inspection.snapshot import BacklogSummary
-from hogbox._wire.printable import one_line
+from hogbox._wire.printable import counted, one_line
 
 _COLOURS: Final = {Severity.HEALTHY: "green", Severity.DEGRADED: "yellow", Severity.BROKEN: "red"}
 _MOST: Final = 10
@@ -93,7 +93,7 @@ def _workers(workers: Sequence[dict[str, object]], shards: dict[str, object]) ->
         for one in workers
     )
     yield _table(columns, rows) if workers else Text("  none is alive")
-    yield Text(f"  {counted(shards['unowned'], 'shard')} unassigned, {shards['waiting']} with pending events")
+    yield Text(f"  {counted(int(str(shards['unowned'])), 'shard')} unassigned, {shards['waiting']} with pending events")
 
 
 def _held(held: Sequence[dict[str, object]]) -> Iterable[RenderableType]:
