@@ -86,7 +86,7 @@ def test_p3_a_retry_delivers_them_in_order_with_uuid_and_timestamp(
     bury(database, "one", "two", "three")
     pardon(database)
     before = [row["payload"] for row in database.dead_letters()]
-    done = hogbox("dead", "retry", "-d", database.url, "--reason", "KEEPS NO PERSON")
+    done = hogbox("dead", "retry", "-d", database.url, "--reason", "CREATES NO PERSON")
     assert (done.returncode, done.stdout) == (0, "3 requeued\n")
     assert database.count("posthog_dead_letters") == 0
     hogbox("deliver", "-d", database.url, "--host", emulator.url)

@@ -57,7 +57,7 @@ def test_a_dead_letter_is_found_with_its_reason(hogbox: Hogbox, database: TestDa
     done = hogbox("event", uuid, "-d", database.url)
     assert done.returncode == 0
     assert "dead letter 1 since" in done.stdout
-    assert "keeps no person for" in done.stdout
+    assert "creates no person" in done.stdout
 
 
 def test_a_delivered_event_is_nowhere(hogbox: Hogbox, database: TestDatabase, emulator: Emulator) -> None:

@@ -198,7 +198,7 @@ def test_a_disabled_hogbox_imports_nothing(hogbox: Hogbox, sqlite_database: Test
     file = write(tmp_path / "events.jsonl", event(1))
     arguments = ("-d", sqlite_database.url, "--project-token", TOKEN)
     ended = hogbox("import", str(file), *arguments, HOGBOX_DISABLED="1")
-    assert (ended.returncode, "switched off" in ended.stderr) == (1, True)
+    assert (ended.returncode, "is disabled" in ended.stderr) == (1, True)
 
 
 def test_imported_events_travel_as_a_historical_migration_and_others_do_not(

@@ -86,7 +86,7 @@ def test_a_payload_that_was_no_event_can_become_one() -> None:
 
 
 def test_what_would_be_refused_again() -> None:
-    assert "keeps no person for" in (refused_again(PAYLOAD) or "")
+    assert "creates no person" in (refused_again(PAYLOAD) or "")
     assert refused_again("[]") == refused_again("{") == "it is not an event: not a JSON object"
     assert refused_again(edited()) is None
     assert read_event("[]") == {}

@@ -33,11 +33,11 @@ def doctor(
     send_test_event: SendTestEvent = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try out what hogbox needs from this machine: settings, database, privileges, clock, PostHog, token and key.
+    """Check this machine's settings, database, privileges, clock, connection to PostHog, token and key.
 
-    Says of each what was found and what to do. Leaves nothing in the database. The key in POSTHOG_PERSONAL_API_KEY is
-    tried with one request for flag definitions, which PostHog counts. Exits with 0 where all is well, 1 for a warning,
-    2 for a problem.
+    Prints the result of each check and how to fix a problem. Leaves nothing in the database. The key in
+    POSTHOG_PERSONAL_API_KEY is checked with one request for flag definitions, which PostHog counts. Exits with 0 if all
+    checks pass, 1 for a warning, 2 for a problem.
 
     Example: hogbox doctor --database-url sqlite:///app.db --send-test-event
     """

@@ -30,11 +30,11 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Look again every sec
 def status(
     database_url: DatabaseUrl = None, table_prefix: TablePrefix = None, as_json: AsJson = False, watch: Watch = False
 ) -> None:
-    """Show how things stand: what waits, what is held back, what died, who delivers, how fresh flag definitions are.
+    """Show the backlog, holds, dead letters, workers, and the age of flag definitions.
 
-    Names what is wrong, and the page that says how to repair it. Changes nothing. Exits with 0 where all is well, 1
-    where something needs attention (degraded), 2 where events or flags don't come through until somebody acts (broken),
-    3 where the database can't be asked.
+    Lists every problem with the page that explains the fix. Changes nothing. Exits with 0 if healthy, 1 if something
+    needs attention (degraded), 2 if events or flags are blocked until someone acts (broken), 3 if the database can't
+    be reached.
 
     Example: hogbox status --database-url sqlite:///app.db
     """
