@@ -129,7 +129,10 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Capture an event. Arguments, return value and errors are those of `PostHog.capture`."""
+        """Capture an event.
+
+        Arguments, return value and errors are those of `PostHog.capture`.
+        """
         if self._recorder.disabled:
             return None
         person = resolve_person(await self._identified(ctx), distinct_id)
@@ -152,7 +155,10 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Set properties of a person. Arguments, return value and errors are those of `PostHog.identify`."""
+        """Set properties of a person (`$identify`).
+
+        Arguments, return value and errors are those of `PostHog.identify`.
+        """
         if self._recorder.disabled:
             return None
         person = require_person(resolve_person(await self._identified(ctx), distinct_id))
@@ -172,7 +178,10 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Set properties of a group. Arguments, return value and errors are those of `PostHog.group_identify`."""
+        """Set properties of a group, such as a company (`$groupidentify`).
+
+        Arguments, return value and errors are those of `PostHog.group_identify`.
+        """
         if self._recorder.disabled:
             return None
         self._require_handle(ctx)
@@ -192,7 +201,10 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Make `alias` a second distinct id of the same person. As `PostHog.alias`, awaited."""
+        """Make `alias` a second distinct id of the same person (`$create_alias`): PostHog merges their events.
+
+        Arguments, return value and errors are those of `PostHog.alias`.
+        """
         if self._recorder.disabled:
             return None
         person = require_person(resolve_person(await self._identified(ctx), distinct_id))
@@ -215,7 +227,10 @@ class AsyncPostHog(AsyncFlagMethods):
         disable_geoip: bool | None = None,
         idempotency_key: str | None = None,
     ) -> str | None:
-        """Capture an exception. Arguments, return value and errors are those of `PostHog.capture_exception`."""
+        """Capture an exception with its causes and stack, a text, or any object with a `message` (`$exception`).
+
+        Arguments, return value and errors are those of `PostHog.capture_exception`.
+        """
         if self._recorder.disabled:
             return None
         try:
@@ -251,7 +266,10 @@ class AsyncPostHog(AsyncFlagMethods):
             raise
 
     async def refresh_flag_definitions(self, *, only_if_due: bool = False) -> Refresh:
-        """Request the project's flag definitions now and store them. As `PostHog.refresh_flag_definitions`, awaited."""
+        """Request the project's flag definitions now and store them; the next refresh is due an interval later.
+
+        Arguments, return value and errors are those of `PostHog.refresh_flag_definitions`.
+        """
         refresher = self._components.refresher
         return await asyncio.to_thread(refresher.refresh_if_due if only_if_due else refresher.refresh)
 
@@ -260,7 +278,10 @@ class AsyncPostHog(AsyncFlagMethods):
         return await self.refresh_flag_definitions()
 
     async def start(self) -> None:
-        """Start a worker thread in this process, which delivers until `shutdown`. As `PostHog.start`, awaited."""
+        """Start a worker thread in this process, which delivers until `shutdown`. Does nothing if it is running.
+
+        Arguments, return value and errors are those of `PostHog.start`.
+        """
         await asyncio.to_thread(self._components.thread.start)
 
     async def shutdown(self, timeout: float | None = None) -> None:
