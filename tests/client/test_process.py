@@ -103,8 +103,10 @@ def test_a_child_of_a_process_with_a_worker_thread_captures_and_shuts_down(any_d
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_p8_children_forked_while_threads_write_to_sqlite_are_not_locked_out(
-    emptied: SharedDatabases, journal: str
+    emptied: SharedDatabases, journal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # On a busy machine one commit may take longer than the second that a fork waits.
+    monkeypatch.setattr(ForkGate.__init__, "__defaults__", (30.0,))
     database = emptied("sqlite")
     database.execute(f"PRAGMA journal_mode = {journal}")
     for number in range(8):
