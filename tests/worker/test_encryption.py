@@ -102,7 +102,7 @@ def test_p9_an_event_is_not_sent_to_a_project_that_it_was_not_encrypted_for(
         assert shop.received() == ["kept"]
         (letter,) = DeadLetterStore(posthog._components.database).find(Selection())
     assert (letter.payload, letter.text, letter.project) == (sealed, sealed, "phc_thief")
-    assert "another project" in letter.reason
+    assert "a different project" in letter.reason
 
 
 @pytest.mark.parametrize("column", ["lane = 'historical'", "shard = (shard + 1) % 64"])

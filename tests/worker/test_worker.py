@@ -212,7 +212,7 @@ def test_a_worker_that_starts_while_sqlite_is_locked_waits(
             worker.stop()
         ran.result(timeout=30)
     assert [record.getMessage()[:18] for record in caplog.records if record.levelno == logging.WARNING] == [
-        "the database fails"
+        "database error; re"
     ]
 
 

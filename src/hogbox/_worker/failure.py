@@ -101,7 +101,7 @@ class Failures:
             self._put_off_event(row, answer, suspect.attempts)
         if not accused and not (self._settings.max_attempts and suspect.charged):
             return False
-        others = ", other events pass" if accused else ""
+        others = " while other events are accepted" if accused else " alone"
         attempts = max(1, suspect.charged)
         turn.accuse(row, attempts)
         self._store.accuse(row.shard, turn.fences, attempts, f"{fails_alone(row)}{others}: {answer.reason}")

@@ -56,7 +56,7 @@ class Shared:
 
 def fails_alone(row: Waiting) -> str:
     """How the error of a shard begins if its attempts are those of this event."""
-    return f"event {row.uuid or f'in row {row.id}'} fails alone"
+    return f"event {row.uuid or f'in row {row.id}'} fails"
 
 
 class Turn:
