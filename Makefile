@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Many tests wait for another process, so that more of them than cores run at once.
+PROCESSES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test check nightly proof bench emulator format clean
@@ -11,7 +13,7 @@ demo: $(VENV)/demo.installed  ## The main job on SQLite: a shop, a failing serve
 	$(BIN)/python -m examples.shop
 
 test: $(VENV)/dev.installed  ## The tests, on all cores; services that are not there are skipped, see HOGBOX_REQUIRE
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal $(ARGS)
 
 check: $(VENV)/dev.installed  ## Format, lint, types by two checkers, import contracts
 	$(BIN)/ruff format --check .
@@ -21,7 +23,7 @@ check: $(VENV)/dev.installed  ## Format, lint, types by two checkers, import con
 	$(BIN)/lint-imports
 
 nightly: $(VENV)/dev.installed  ## The tests that take long and rarely fail; the marker `nightly` says why
-	$(BIN)/python -m pytest -n auto --dist worksteal -m nightly $(ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -m nightly $(ARGS)
 
 proof: $(VENV)/dev.installed  ## Every fault on every database: nothing lost, out of order, restamped; some minutes
 	$(BIN)/python -m proof $(ARGS)
