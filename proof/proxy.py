@@ -111,6 +111,8 @@ class Proxy:
         self._writers |= {writer, far_writer}
         try:
             await asyncio.gather(self._forward(reader, far_writer), self._forward(far_reader, writer, answers=True))
+        except asyncio.CancelledError:
+            pass  # Some versions of asyncio log a handler that ends as cancelled as an error.
         finally:
             self._writers -= {writer, far_writer}
             self._lost -= {writer, far_writer}

@@ -15,7 +15,7 @@ from hogbox import PostHog
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.fork_gate import ForkGate
 from tests.client.conftest import TOKEN
-from tests.fixtures.database import SharedDatabases, TestDatabase
+from tests.fixtures.database import TestDatabase
 from tests.fixtures.waiting import wait_until
 
 
@@ -103,11 +103,11 @@ def test_a_child_of_a_process_with_a_worker_thread_captures_and_shuts_down(any_d
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_p8_children_forked_while_threads_write_to_sqlite_are_not_locked_out(
-    emptied: SharedDatabases, journal: str, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: TestDatabase, journal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On a busy machine one commit may take longer than the second that a fork waits.
     monkeypatch.setattr(ForkGate.__init__, "__defaults__", (30.0,))
-    database = emptied("sqlite")
+    database = sqlite_database
     database.execute(f"PRAGMA journal_mode = {journal}")
     for number in range(8):
         with PostHog(database.url, project_token=TOKEN, host="http://127.0.0.1:9") as posthog, writing(posthog):

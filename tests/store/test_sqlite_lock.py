@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from hogbox import PostHog
 from hogbox._store.schema import migration
 from hogbox.errors import TablesError
-from tests.fixtures.database import SharedDatabases, TestDatabase
+from tests.fixtures.database import TestDatabase
 
 WHY = "a transaction of the application or of another process holds the lock"
 BUSY = 1.3
@@ -26,8 +26,8 @@ BUSY = 1.3
 
 
 @pytest.fixture(params=["wal", "delete"])
-def file(request: pytest.FixtureRequest, emptied: SharedDatabases) -> TestDatabase:
-    database = emptied("sqlite")
+def file(request: pytest.FixtureRequest, sqlite_database: TestDatabase) -> TestDatabase:
+    database = sqlite_database
     database.execute(f"PRAGMA journal_mode = {request.param}")
     return database
 
