@@ -69,7 +69,7 @@ class Selection:
 
 
 def conditions_of(selection: Selection, tables: Tables) -> Iterator[ColumnElement[bool]]:
-    """What the database can tell of the dead letters that are meant."""
+    """The conditions of the selection that the database can check."""
     dead = tables.dead_letters.c
     if selection.ids or selection.uuids:
         yield or_(dead.id.in_(selection.ids), dead.event_uuid.in_(selection.uuids))

@@ -135,7 +135,7 @@ def read_surroundings(connection: Connection, tables: Tables) -> Surroundings:
 
 
 def read_cluster(connection: Connection) -> Cluster | None:
-    """What a node says of its cluster; None on MySQL, and where MariaDB is no node of one."""
+    """The cluster that this node belongs to; None on MySQL, and if MariaDB is not part of a cluster."""
     return _read_writers(connection)[0]
 
 

@@ -137,7 +137,7 @@ def _renew_leases(tables: Tables) -> Update:
 
 
 def _give_back_shards(tables: Tables) -> Update:
-    """Make shards of a worker nobody's, at once."""
+    """Release shards of a worker at once, so that any worker can claim them."""
     shards = tables.shards.c
     return (
         update(tables.shards)
