@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from hogbox._http.client import HttpClient
+from hogbox._http.client import HttpClient, Transport
 from hogbox._http.response import NoReply
 from hogbox._wire.backoff import parse_retry_after
 from hogbox._wire.batch import CaptureRequest, batch_request
@@ -23,7 +22,7 @@ _SHORTEST: Final = 0.1
 """The least time, in seconds, for a request that a sender begins just before its deadline."""
 
 
-class CaptureTransport:
+class CaptureTransport(Transport):
     """Sends capture requests to one host and judges the responses; never raises for network errors.
 
     A request may take `timeout` seconds, and none outlasts `ends`, a monotonic time.
@@ -34,16 +33,8 @@ class CaptureTransport:
     ) -> None:
         self._timeout = timeout
         self._ends = ends
-        self._client = HttpClient(host, connections=connections)
+        super().__init__(HttpClient(host, connections=connections))
         self._telemetry = telemetry
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._client.close()
 
     def send_batch(self, token: str, payloads: list[str], *, historical: bool = False) -> Answer:
         """Send these encoded events, in this order, and judge the response. `historical`: they are a backfill."""

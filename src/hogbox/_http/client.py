@@ -11,7 +11,8 @@ import importlib
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from hogbox._http.address import Address, Proxy, proxy_for
 from hogbox._http.body import ACCEPTED, Body
@@ -77,6 +78,21 @@ class HttpClient:
         # Two threads may each open a pool here, and one of them is dropped. No lock: a fork could leave it locked.
         self._opened = opened = _Opened(Address.read(self._host), self._connections)
         return opened
+
+
+class Transport:
+    """Requests of one kind to one host. As a context manager it closes the connections at its end."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
 
 
 class _Opened:
