@@ -43,11 +43,7 @@ def _random() -> Iterator[list[Any]]:
         dice = random.Random(seed)
         flag_set = FlagSet.parse(world.definitions(dice, 20))
         # Enough people for all batches to be written on the way.
-        for number in range(30):
-            call = world.person(dice)
-            if number % 2:
-                call = world.forgetful(dice, call)
-            call["properties_complete"] = number % 3 == 0
+        for call in world.people(dice, 30):
             alone = {name: call[name] for name in ("distinct_id", "person_properties", "properties_complete")}
             for who in (call, alone):
                 yield [seed, "all", who, _all_facts(flag_set, {**who, "now": _NOW})]

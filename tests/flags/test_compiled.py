@@ -28,11 +28,8 @@ def test_fast_paths_agree_with_the_plain_evaluator(seed: int) -> None:
     dice = random.Random(seed)
     flag_set = FlagSet.parse(world.definitions(dice, 20))
     # Enough people for the batches to be written on the way.
-    for number in range(30):
-        call = world.person(dice)
-        if number % 2:
-            call = world.forgetful(dice, call)
-        call |= {"properties_complete": number % 3 == 0, "now": datetime(2024, 6, 1, tzinfo=UTC)}
+    for call in world.people(dice, 30):
+        call["now"] = datetime(2024, 6, 1, tzinfo=UTC)
         alone = {
             "distinct_id": call["distinct_id"],
             "person_properties": call["person_properties"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 VALUES = ("pro", "free", "Ünïcode", "TRUE", "true", "", 5, 5.5, 0, True, False, None, ["pro"], {"a": 1})
@@ -42,6 +43,15 @@ def forgetful(dice: random.Random, call: dict[str, Any]) -> dict[str, Any]:
     """The same person, of whom the caller knows less."""
     kept = {name: value for name, value in call["person_properties"].items() if dice.random() < 0.6}
     return {**call, "person_properties": kept}
+
+
+def people(dice: random.Random, count: int) -> Iterator[dict[str, Any]]:
+    """Arguments for `evaluate` of so many people; half of them leave things out, a third vouch for all properties."""
+    for number in range(count):
+        call = person(dice)
+        if number % 2:
+            call = forgetful(dice, call)
+        yield {**call, "properties_complete": number % 3 == 0}
 
 
 def _properties(dice: random.Random) -> dict[str, Any]:
