@@ -18,7 +18,7 @@ from hogbox._wire.backoff import delay, hold
 from hogbox._wire.host import shorten
 from hogbox._wire.verdict import Answer, Verdict, what_is_refused
 from hogbox._worker.settlement import Settlement, facts_of
-from hogbox._worker.turn import Shared, Turn, fails_alone
+from hogbox._worker.turn import Shared, Turn, accusation
 
 log = logging.getLogger("hogbox.delivery")
 
@@ -104,7 +104,7 @@ class Failures:
         others = " while other events are accepted" if accused else " alone"
         attempts = max(1, suspect.charged)
         turn.accuse(row, attempts)
-        self._store.accuse(row.shard, turn.fences, attempts, f"{fails_alone(row)}{others}: {answer.reason}")
+        self._store.accuse(row.shard, turn.fences, attempts, f"{accusation(row)}{others}: {answer.reason}")
         return True
 
     def _why_given_up(self, suspect: Suspect, answer: Answer, passes: int) -> str | None:

@@ -54,7 +54,7 @@ class Shared:
                     self.courses.adopt(one.project, one.attempt, now + one.left)
 
 
-def fails_alone(row: Waiting) -> str:
+def accusation(row: Waiting) -> str:
     """How the error of a shard begins if its attempts are those of this event."""
     return f"event {row.uuid or f'in row {row.id}'} fails"
 
@@ -84,12 +84,12 @@ class Turn:
 
     def attempts_alone(self, row: Waiting) -> int:
         """How often this event failed alone with workers before; zero where the shard's attempts are about another."""
-        named = self._errors[row.shard].startswith(fails_alone(row))
+        named = self._errors[row.shard].startswith(accusation(row))
         return self.attempts[row.shard] if named else 0
 
     def accuse(self, row: Waiting, attempts: int) -> None:
         """The shard's attempts are those of this event from now on."""
-        self.attempts[row.shard], self._errors[row.shard] = attempts, fails_alone(row)
+        self.attempts[row.shard], self._errors[row.shard] = attempts, accusation(row)
 
     def attempt(self, shards: Collection[int]) -> int:
         """The number of the attempt that has just failed."""

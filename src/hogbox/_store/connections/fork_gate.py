@@ -14,6 +14,8 @@ from typing import Any, Final
 from sqlalchemy import Engine, Pool
 
 _PATIENCE: Final = 1.0
+"""Seconds that a fork waits: longer than a transaction of hogbox's own usually takes, short enough for a server that
+starts its processes."""
 
 
 class ForkGate:
@@ -36,9 +38,7 @@ class ForkGate:
         me = threading.get_ident()
         with self._changed:
             self._forking.append(me)
-            return self._changed.wait_for(
-                lambda: not ({*self._passing, *self._holders.values()} - {me}), self._patience
-            )
+            return self._changed.wait_for(lambda: self._alone(me), self._patience)
 
     def open(self) -> None:
         """Let the other threads in again."""
