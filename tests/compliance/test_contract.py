@@ -1,0 +1,73 @@
+"""PostHog's own contract for SDKs, from `shared/vectors/harness` where that is beside the checkout, through the adapter.
+
+The assertions are the contract's; how this runs them is in `contract.py`. What hogbox does otherwise is listed below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from tests.compliance.adapter import Adapter
+from tests.compliance.contract import FOLDER, Case, Run, cases
+from tests.compliance.mock import MockServer
+from tests.compliance.sdk import MODES, Variant
+
+pytestmark = [
+    pytest.mark.skipif(not FOLDER.exists(), reason="PostHog's contract is not beside the checkout"),
+    pytest.mark.nightly(reason="the contract's own waits are minutes in all"),
+]
+
+DIFFERS: Final[dict[str, str]] = {
+    "does_not_retry_on_413": "the mock's text is not PostHog's, and a proxy's 413 is no reason to give an event up",
+    "flags_request_uses_v2_query_param": "hogbox asks v=4, which every server answers (wire protocol 6.7)",
+    "unset_options_omitted": "events say disable_skew_correction: their time is the clock of the machine that captured",
+}
+"""Names of tests that hogbox does not pass, with the reason."""
+
+_CASES: Final = list(cases()) if FOLDER.exists() else []
+_VARIANTS: Final = [
+    *(Variant(mode, protocol) for mode in MODES for protocol in ("v0", "v1")),
+    *(Variant("deliver", "v1", compression) for compression in ("deflate", "br", "zstd")),
+]
+
+
+def _wanted(case: Case, variant: Variant) -> bool:
+    """Whether the harness would run the test; the suites of one encoding run only the tests of that encoding."""
+    if not case.needs <= Adapter(variant).capabilities:
+        return False
+    return variant.compression == "gzip" or f"encoding_{variant.compression}" in case.needs
+
+
+def _pairs() -> Iterator[Any]:
+    for variant in _VARIANTS:
+        for case in _CASES:
+            if _wanted(case, variant):
+                name = f"{case.number:03}-{case.name}-{variant.protocol}-{variant.mode}-{variant.compression}"
+                yield pytest.param(case, variant, id=name)
+
+
+@pytest.fixture
+def mock() -> Iterator[MockServer]:
+    with MockServer() as mock:
+        yield mock
+
+
+@pytest.mark.parametrize(("case", "variant"), list(_pairs()))
+def test_hogbox_passes_the_contract(case: Case, variant: Variant, mock: MockServer) -> None:
+    adapter = Adapter(variant)
+    try:
+        if reason := DIFFERS.get(case.name):
+            with pytest.raises(AssertionError):
+                Run(adapter, mock).steps(case)
+            pytest.xfail(reason)
+        Run(adapter, mock).steps(case)
+    finally:
+        adapter.close()
+
+
+def test_the_contract_has_the_numbers_that_the_specification_gives() -> None:
+    assert max(case.number for case in _CASES) == 153
+    assert len({case.number for case in _CASES}) == len(_CASES)
