@@ -12,7 +12,6 @@ from hogbox import PostHog
 from hogbox.emulator import Emulator
 from hogbox.errors import InvalidEvent, InvalidPerson, UsageError
 from tests.client.conftest import TOKEN
-from tests.fixtures.database import TestDatabase
 
 
 class Endless(Mapping[str, Any]):
@@ -73,11 +72,17 @@ READS: dict[str, Callable[..., Any]] = {
 }
 
 
-@pytest.fixture
-def reading(sqlite_database: TestDatabase, emulator: Emulator) -> Iterator[PostHog]:
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostHog]:
+    """A client with one flag, for tests that only read."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('reading') / 'app.db'}"
     flag = {"key": "on", "active": True, "filters": {"groups": [{"properties": [], "rollout_percentage": 100}]}}
-    emulator.set_flags({"flags": [flag], "group_type_mapping": {"0": "c"}, "cohorts": {}})
-    with PostHog(sqlite_database.url, project_token=TOKEN, host=emulator.url, personal_api_key="phs_k") as posthog:
+    flags = {"flags": [flag], "group_type_mapping": {"0": "c"}, "cohorts": {}}
+    with (
+        Emulator(flags=flags) as emulator,
+        PostHog(url, project_token=TOKEN, host=emulator.url, personal_api_key="phs_k") as posthog,
+    ):
+        posthog.create_tables()
         assert str(posthog.refresh_flag_definitions()) == "updated"
         yield posthog
 

@@ -1,6 +1,6 @@
 """The adapter that PostHog's SDK test harness drives: an HTTP service around hogbox (wire protocol 10.0).
 
-    python -m tests.compliance.adapter --port 8080 --mode thread --protocol v1 --compression gzip
+python -m tests.compliance.adapter --port 8080 --mode thread --protocol v1 --compression gzip
 """
 
 from __future__ import annotations

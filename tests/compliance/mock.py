@@ -97,7 +97,11 @@ class MockServer:
             headers["PostHog-Request-Id"] = identifier
         if _has_retry(body) or (path.rstrip("/") in _V1 and planned.get("status_code") in (408, 500, 503, 504)):
             headers.setdefault("Retry-After", "1")
-        exchange.status, exchange.response_headers, exchange.response_body = planned.get("status_code", 200), headers, body
+        exchange.status, exchange.response_headers, exchange.response_body = (
+            planned.get("status_code", 200),
+            headers,
+            body,
+        )
         self.exchanges.append(exchange)
         text = body if isinstance(body, str) else json.dumps(body)
         return Response(text, exchange.status, headers, "application/json")
@@ -123,7 +127,9 @@ def _received(request: Request, raw: bytes) -> Exchange:
 
 def _body(exchange: Exchange, planned: Mapping[str, Any]) -> Any:
     if (results := planned.get("v1_event_results")) is not None:
-        return {"results": {event["uuid"]: _result(word) for event, word in zip(exchange.events, results, strict=False)}}
+        return {
+            "results": {event["uuid"]: _result(word) for event, word in zip(exchange.events, results, strict=False)}
+        }
     if exchange.is_flags:
         given = planned.get("body")
         return {**_NO_FLAGS, **(json.loads(given) if given else {})}

@@ -109,7 +109,9 @@ class Sdk:
     ) -> str | None:
         """The event's uuid. As many captures as `flush_at` start a delivery by themselves."""
         given = {**(properties or {}), **{_OPTIONS[name]: value for name, value in (options or {}).items()}}
-        uuid = self.client.capture(None, event, distinct_id=distinct_id, properties=given, timestamp=_instant(timestamp))
+        uuid = self.client.capture(
+            None, event, distinct_id=distinct_id, properties=given, timestamp=_instant(timestamp)
+        )
         self._captured()
         return uuid
 

@@ -1,4 +1,4 @@
-"""The checks of PostHog's harness on the AI lane, remote flags and local evaluation (wire protocol 10.3, 10.4, 10.6)."""
+"""The checks of PostHog's harness on the AI lane, remote and local flags (wire protocol 10.3, 10.4, 10.6)."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def test_capture_ai_has_a_path_of_its_own(start: StartSdk, emulator: Emulator, p
 
 
 @numbers(133)
-def test_capture_does_not_reroute_by_the_name_of_the_event(
-    start: StartSdk, emulator: Emulator, protocol: Any
-) -> None:
+def test_capture_does_not_reroute_by_the_name_of_the_event(start: StartSdk, emulator: Emulator, protocol: Any) -> None:
     sdk = start(protocol, flush_at=1)
     sdk.capture("test_user", "$ai_generation")
     sdk.flush()
@@ -66,7 +64,7 @@ def test_capture_ai_keeps_a_supplied_uuid_and_sends_the_time_in_utc(start: Start
 def test_a_flags_request_names_the_person_and_the_one_flag(start: StartSdk, emulator: Emulator) -> None:
     """The harness wants `v=2` here; hogbox asks `v=4`, which every server answers (wire protocol 6.7)."""
     sdk = start("v0")
-    person = {"person_properties": {"$device_id": "device"}, "groups": {"company": "acme"}}
+    person: dict[str, Any] = {"person_properties": {"$device_id": "device"}, "groups": {"company": "acme"}}
     sdk.get_feature_flag("key", "test_user", group_properties={"company": {"plan": "pro"}}, **person)
     (request,) = emulator.requests(path="/flags")
     body = body_of(request)

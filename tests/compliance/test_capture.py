@@ -95,7 +95,14 @@ def test_the_token_is_where_the_protocol_wants_it_and_nowhere_else(
 
 @numbers(9, 52, 53, 54, 55)
 def test_properties_keep_their_values_and_types(start: StartSdk, emulator: Emulator, protocol: Any) -> None:
-    given = {"text": "hello", "number": 42, "flag": True, "$set": {"a": 1}, "$set_once": {"b": 2}, "$groups": {"c": "d"}}
+    given = {
+        "text": "hello",
+        "number": 42,
+        "flag": True,
+        "$set": {"a": 1},
+        "$set_once": {"b": 2},
+        "$groups": {"c": "d"},
+    }
     sdk = start(protocol)
     capture(sdk, properties=given)
     sdk.flush()
@@ -128,7 +135,7 @@ def test_v1_has_its_headers_and_a_recent_batch(start: StartSdk, emulator: Emulat
     assert re.fullmatch(r".+/.+", headers["posthog-sdk-info"])
     assert headers["user-agent"]
     assert headers["posthog-attempt"] == "1"
-    assert UUID(headers["posthog-request-id"])
+    assert UUID(headers["posthog-request-id"]).version
     assert UTC_TEXT.fullmatch(headers["posthog-request-timestamp"])
     assert UTC_TEXT.fullmatch(body["created_at"])
     assert abs(datetime.now(UTC) - datetime.fromisoformat(body["created_at"])) < GENEROUS
@@ -138,7 +145,14 @@ def test_v1_has_its_headers_and_a_recent_batch(start: StartSdk, emulator: Emulat
 def test_several_events_are_one_request_and_each_is_complete(
     start: StartSdk, emulator: Emulator, protocol: Any
 ) -> None:
-    given = {"text": "hello", "number": 42, "flag": True, "$set": {"a": 1}, "$set_once": {"b": 2}, "$groups": {"c": "d"}}
+    given = {
+        "text": "hello",
+        "number": 42,
+        "flag": True,
+        "$set": {"a": 1},
+        "$set_once": {"b": 2},
+        "$groups": {"c": "d"},
+    }
     sdk = start(protocol, flush_at=100)
     capture(sdk, 5, properties=given)
     sdk.flush()
@@ -228,9 +242,7 @@ def test_a_refusal_is_not_repeated(start: StartSdk, emulator: Emulator, protocol
 
 
 @numbers(22, 23, 24, 74, 75, 76)
-def test_uuids_and_timestamps_are_the_same_in_every_attempt(
-    start: StartSdk, emulator: Emulator, protocol: Any
-) -> None:
+def test_uuids_and_timestamps_are_the_same_in_every_attempt(start: StartSdk, emulator: Emulator, protocol: Any) -> None:
     fail(emulator, 503, 503)
     sdk = start(protocol)
     capture(sdk, 3)
@@ -264,7 +276,9 @@ def test_v1_gives_another_batch_another_request_id(start: StartSdk, emulator: Em
 
 
 @numbers(103, 104, 105, 106, 114, 115)
-@pytest.mark.parametrize("words", [("ok", "ok"), ("drop", "drop"), ("ok", "limited"), ("new",), ("ok", "drop", "warning")])
+@pytest.mark.parametrize(
+    "words", [("ok", "ok"), ("drop", "drop"), ("ok", "limited"), ("new",), ("ok", "drop", "warning")]
+)
 def test_results_other_than_retry_are_final(start: StartSdk, emulator: Emulator, words: tuple[str, ...]) -> None:
     sdk = start("v1")
     for index, word in enumerate(words):

@@ -1,4 +1,4 @@
-"""PostHog's own contract for SDKs, from `shared/vectors/harness` where that is beside the checkout, through the adapter.
+"""PostHog's own contract for SDKs, from `shared/vectors/harness` where that is beside the checkout.
 
 The assertions are the contract's; how this runs them is in `contract.py`. What hogbox does otherwise is listed below.
 """
