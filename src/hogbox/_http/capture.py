@@ -10,6 +10,7 @@ from hogbox._http.client import HttpClient, Transport
 from hogbox._http.response import NoReply
 from hogbox._wire.backoff import parse_retry_after
 from hogbox._wire.batch import CaptureRequest, batch_request
+from hogbox._wire.compression import AUTOMATIC, v0_encoder
 from hogbox._wire.host import shorten
 from hogbox._wire.library import USER_AGENT
 from hogbox._wire.verdict import Answer, judge, no_answer
@@ -25,13 +26,22 @@ _SHORTEST: Final = 0.1
 class CaptureTransport(Transport):
     """Sends capture requests to one host and judges the responses; never raises for network errors.
 
-    A request may take `timeout` seconds, and none outlasts `ends`, a monotonic time.
+    A request may take `timeout` seconds, and none outlasts `ends`, a monotonic time. `compression` is a valid word of
+    the setting `capture_compression`.
     """
 
     def __init__(
-        self, host: str, timeout: float, connections: int, telemetry: Telemetry, *, ends: float = float("inf")
+        self,
+        host: str,
+        timeout: float,
+        connections: int,
+        telemetry: Telemetry,
+        *,
+        ends: float = float("inf"),
+        compression: str = AUTOMATIC,
     ) -> None:
         self._timeout = timeout
+        self._encoder = v0_encoder(compression)
         self._ends = ends
         super().__init__(HttpClient(host, connections=connections))
         self._telemetry = telemetry
@@ -39,7 +49,14 @@ class CaptureTransport(Transport):
     def send_batch(self, token: str, payloads: list[str], *, historical: bool = False) -> Answer:
         """Send these encoded events, in this order, and judge the response. `historical`: they are a backfill."""
         now = datetime.now(UTC)
-        request = batch_request(token, payloads, sent_at=now.isoformat(), user_agent=USER_AGENT, historical=historical)
+        request = batch_request(
+            token,
+            payloads,
+            sent_at=now.isoformat(),
+            user_agent=USER_AGENT,
+            historical=historical,
+            encoder=self._encoder,
+        )
         began = time.perf_counter()
         answer = self._post(request)
         seconds = time.perf_counter() - began

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
 
+from hogbox._wire.compression import AUTOMATIC, Encoder, v0_encoder
+
 PATH: Final = "/batch/"
 """The path for all lanes."""
-
-_GZIP: Final = 16 + zlib.MAX_WBITS
-_FASTEST: Final = 1
-_WORTH_COMPRESSING: Final = 1024
 
 
 class CaptureRequest(NamedTuple):
@@ -25,12 +22,18 @@ class CaptureRequest(NamedTuple):
 
 
 def batch_request(
-    token: str, payloads: Iterable[str], *, sent_at: str, user_agent: str, historical: bool = False
+    token: str,
+    payloads: Iterable[str],
+    *,
+    sent_at: str,
+    user_agent: str,
+    historical: bool = False,
+    encoder: Encoder | None = None,
 ) -> CaptureRequest:
     """The request that delivers these encoded events, in this order.
 
     `sent_at` is the time of this attempt, in ISO 8601: the server uses it to correct for the sender's clock.
-    `historical` marks all of them as a backfill.
+    `historical` marks all of them as a backfill. Without an encoder, large bodies are compressed with gzip.
     """
     backfill = "true" if historical else "false"
     text = (
@@ -38,15 +41,8 @@ def batch_request(
         f'"batch":[{",".join(payloads)}]}}'
     )
     headers = {"Content-Type": "application/json", "User-Agent": user_agent}
-    body = text.encode()
-    if len(body) < _WORTH_COMPRESSING:
-        return CaptureRequest(PATH, headers, body)
-    return CaptureRequest(PATH, {**headers, "Content-Encoding": "gzip"}, _gzip(body))
-
-
-def _gzip(body: bytes) -> bytes:
-    compressor = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP)
-    return compressor.compress(body) + compressor.flush()
+    body, encoding = (encoder or v0_encoder(AUTOMATIC)).encode(text.encode())
+    return CaptureRequest(PATH, {**headers, **encoding}, body)
 
 
 def _quoted(text: str) -> str:

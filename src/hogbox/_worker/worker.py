@@ -220,7 +220,10 @@ class Worker:
         with ExitStack() as stack:
             stack.callback(guard.release, self)
             guard.ask(self, patience)
-            transport = CaptureTransport(self._host, timeout, self._senders, self._telemetry, ends=ends)
+            compression = settings.capture_compression
+            transport = CaptureTransport(
+                self._host, timeout, self._senders, self._telemetry, ends=ends, compression=compression
+            )
             stack.enter_context(transport)
             changes = ChangeSignal(self._database.engine)
             stack.callback(changes.close)
