@@ -1,16 +1,14 @@
-"""The capture request: `POST /batch/` (wire protocol 3.1)."""
+"""The capture request of v0: `POST /batch/`, and the same for the AI lane (wire protocol 3.1, 5)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from hogbox._wire.compression import AUTOMATIC, Encoder, v0_encoder
-
-PATH: Final = "/batch/"
-"""The path for all lanes."""
+from hogbox._wire.mode import Endpoint
 
 
 class CaptureRequest(NamedTuple):
@@ -29,6 +27,7 @@ def batch_request(
     user_agent: str,
     historical: bool = False,
     encoder: Encoder | None = None,
+    endpoint: Endpoint = Endpoint.BATCH,
 ) -> CaptureRequest:
     """The request that delivers these encoded events, in this order.
 
@@ -37,13 +36,14 @@ def batch_request(
     """
     backfill = "true" if historical else "false"
     text = (
-        f'{{"api_key":{_quoted(token)},"historical_migration":{backfill},"sent_at":{_quoted(sent_at)},'
+        f'{{"api_key":{quoted(token)},"historical_migration":{backfill},"sent_at":{quoted(sent_at)},'
         f'"batch":[{",".join(payloads)}]}}'
     )
     headers = {"Content-Type": "application/json", "User-Agent": user_agent}
     body, encoding = (encoder or v0_encoder(AUTOMATIC)).encode(text.encode())
-    return CaptureRequest(PATH, {**headers, **encoding}, body)
+    return CaptureRequest(endpoint.value, {**headers, **encoding}, body)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """The text as JSON."""
     return msgspec.json.encode(text).decode()
