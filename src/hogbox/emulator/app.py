@@ -24,7 +24,7 @@ from hogbox.emulator.answer import (
     Request,
     too_large,
 )
-from hogbox.emulator.capture import PATHS, capture
+from hogbox.emulator.capture import AI_PATH, PATHS, capture
 from hogbox.emulator.control import ControlError, control_routes, refuse
 from hogbox.emulator.evaluation import PATHS as FLAGS_PATHS
 from hogbox.emulator.evaluation import Project, evaluate
@@ -88,6 +88,7 @@ def _not_found(*_: object) -> Outcome:
 
 ENDPOINTS: dict[str, Endpoint] = {
     **{path: Endpoint(capture, is_capture=True) for path in PATHS},
+    AI_PATH: Endpoint(capture, is_capture=True, switches=("ai_lane",)),
     **{path: Endpoint(_alive) for path in ("/", "/_readiness", "/_liveness")},
 }
 """By path without its trailing slash: PostHog's endpoints answer with and without one."""
