@@ -14,7 +14,7 @@ from hogbox.flags._evaluator import unknown_flag
 from hogbox.flags._flag import Flag
 from hogbox.flags._person import EvaluatedPerson, Value
 from hogbox.flags._reason import Reason, all_of
-from hogbox.flags._result import FlagResult
+from hogbox.flags._result import FlagResult, FlagValue
 from hogbox.flags._words.filter_explanation import Examiner, FilterExplanation, outcome_word
 
 
@@ -67,7 +67,7 @@ class Explanation:
     """Why a flag has its value for a person. `str()` returns the complete text."""
 
     result: FlagResult
-    possible: tuple[bool | str, ...] | None
+    possible: tuple[FlagValue, ...] | None
     """Every value that PostHog could return; None if it could be any value."""
 
     conditions: tuple[ConditionExplanation, ...]
