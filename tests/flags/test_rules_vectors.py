@@ -120,7 +120,9 @@ def test_the_hashes_of_the_contract_are_drawn_and_no_others(case: dict[str, Any]
         drawn.append(text)
         return digest(text) if given is None else _digest(given)
 
-    flag = RulesFlag(read(case).flags[case["flag"]["key"]], read(case))
+    definitions = read(case)
+    flag = PlainEvaluator(definitions).flag(case["flag"]["key"])
+    assert isinstance(flag, RulesFlag)
     person = EvaluatedPerson(person_of(case), datetime.fromisoformat(case["context"]["now"]))
     decision = flag.decide(person, hashed)
     if given is not None:

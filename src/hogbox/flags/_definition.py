@@ -19,6 +19,7 @@ from hogbox.flags._filter import FlagFilter, GroupFilter, OpaqueFilter, Property
 from hogbox.flags._operators.equality import EXPLICIT
 from hogbox.flags._operators.table import Matching
 from hogbox.flags._operators.version import Versions
+from hogbox.flags._reason import MalformedError
 from hogbox.flags._rules.source import filters_texts
 from hogbox.flags._value import is_number
 
@@ -106,10 +107,6 @@ def _name(value: object) -> str:
         type(None): "null or absent",
     }
     return names.get(type(value), f"of the type {type(value).__name__}")
-
-
-class MalformedError(Exception):
-    """What is wrong with a flag's definition."""
 
 
 def filters_of(raw: Mapping[str, Any]) -> Mapping[str, Any]:

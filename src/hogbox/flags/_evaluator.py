@@ -113,7 +113,10 @@ class PlainEvaluator:
 
 def flag_of(raw: Mapping[str, Any], definitions: DefinitionsDocument) -> AnyFlag:
     """A flag, read by its format."""
-    return (RulesFlag if has_rules(raw) else Flag)(raw, definitions)
+    if not has_rules(raw):
+        return Flag(raw, definitions)
+    key = raw["key"]
+    return RulesFlag(raw, definitions.matching, definitions.texts.get(key), repeated=key in definitions.repeated)
 
 
 def unknown_flag(key: str) -> FlagResult:

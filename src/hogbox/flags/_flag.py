@@ -10,7 +10,6 @@ from hogbox.flags._condition import Audience, Bucketing, ConditionFinding, FlagC
 from hogbox.flags._decision import Decision, Tally
 from hogbox.flags._definition import (
     DefinitionsDocument,
-    MalformedError,
     audience_of,
     condition_of,
     filters_of,
@@ -20,7 +19,7 @@ from hogbox.flags._definition import (
 )
 from hogbox.flags._filter import FlagFilter, PropertyFilter
 from hogbox.flags._person import EvaluatedPerson, Value
-from hogbox.flags._reason import Outcome, Reason, all_of
+from hogbox.flags._reason import MalformedError, Outcome, Reason, all_of
 from hogbox.flags._result import FlagResult
 from hogbox.flags._value import MISSING, UNUSABLE, json_value
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from hogbox.flags._bucket import bound_of
-from hogbox.flags._definition import MalformedError
 from hogbox.flags._operators.table import Matching
+from hogbox.flags._reason import MalformedError
 from hogbox.flags._result import FlagValue
 from hogbox.flags._rules.literal import Literal, Numeral, hundredths
 from hogbox.flags._rules.predicate import Predicate, UnsupportedError, predicate_of

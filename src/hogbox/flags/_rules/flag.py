@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from hogbox.flags._bucket import digest
-from hogbox.flags._definition import DefinitionsDocument, MalformedError
 from hogbox.flags._filter import FlagFilter
+from hogbox.flags._operators.table import Matching
 from hogbox.flags._person import EvaluatedPerson, Value
-from hogbox.flags._reason import Outcome, Reason
+from hogbox.flags._reason import MalformedError, Outcome, Reason
 from hogbox.flags._result import FlagResult
 from hogbox.flags._rules.document import RulesDocument, document_of
 from hogbox.flags._rules.literal import read_decoded, read_text
@@ -46,7 +46,8 @@ class RulesFlag:
 
     targets: tuple[str, ...] = ()
 
-    def __init__(self, raw: Mapping[str, Any], definitions: DefinitionsDocument) -> None:
+    def __init__(self, raw: Mapping[str, Any], matching: Matching, text: str | None, *, repeated: bool = False) -> None:
+        """`text` is that of the filters, where it is known; `repeated` is whether several flags have the key."""
         self.key: str = raw["key"]
         self.active = bool(raw.get("active")) and raw.get("deleted") is not True
         self.problem: str | None = None
@@ -55,16 +56,9 @@ class RulesFlag:
         if not self.active:
             return
         try:
-            self.document = self._read(raw, definitions)
+            self.document = _read(raw, matching, text, repeated)
         except MalformedError as malformed:
             self.problem = str(malformed)
-
-    def _read(self, raw: Mapping[str, Any], definitions: DefinitionsDocument) -> RulesDocument:
-        if self.key in definitions.repeated:
-            raise MalformedError("several flags have its key")
-        text = definitions.texts.get(self.key)
-        filters = read_decoded(raw["filters"]) if text is None else read_text(text)
-        return document_of(filters, definitions.matching)
 
     @property
     def settled(self) -> RuleDecision | None:
@@ -149,6 +143,12 @@ class RulesFlag:
         if rule.experiment is None or variant is None:
             return rule.value
         return rule.experiment.variants[variant].value
+
+
+def _read(raw: Mapping[str, Any], matching: Matching, text: str | None, repeated: bool) -> RulesDocument:
+    if repeated:
+        raise MalformedError("several flags have its key")
+    return document_of(read_decoded(raw["filters"]) if text is None else read_text(text), matching)
 
 
 def subject_of(person: EvaluatedPerson) -> Outcome | bytes:

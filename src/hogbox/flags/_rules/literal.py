@@ -8,7 +8,7 @@ import re
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from hogbox.flags._definition import MalformedError
+from hogbox.flags._reason import MalformedError
 from hogbox.flags._value import Json
 
 LARGEST: Final = 512 * 1024

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from hogbox.flags._definition import MalformedError
 from hogbox.flags._filter import PropertyFilter
 from hogbox.flags._operators.check import Judge, Negation, PropertyCheck
 from hogbox.flags._operators.date import dated
@@ -16,7 +15,7 @@ from hogbox.flags._operators.number import NumberComparison, number_of
 from hogbox.flags._operators.table import Matching, check_of, unset
 from hogbox.flags._operators.version import SPACES, version_of
 from hogbox.flags._person import EvaluatedPerson
-from hogbox.flags._reason import Outcome, Reason, opposite
+from hogbox.flags._reason import MalformedError, Outcome, Reason, opposite
 from hogbox.flags._rules.literal import Literal, Numeral, plain
 from hogbox.flags._value import Json
 

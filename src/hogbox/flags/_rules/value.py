@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from hogbox.flags._definition import MalformedError
+from hogbox.flags._reason import MalformedError
 from hogbox.flags._result import FlagResult, FlagValue
 from hogbox.flags._rules.literal import Literal, Numeral, plain
 
