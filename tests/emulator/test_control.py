@@ -153,6 +153,8 @@ def test_settings_are_read_changed_and_replaced(client: httpx2.Client) -> None:
         "capture_v1": True,
         "ai_lane": True,
         "cold_cache": False,
+        "mixed_feed": True,
+        "remote_config_per_minute": 600,
         "failed_flags": [],
         "flag_errors": False,
         "clock_offset": 0.0,

@@ -61,6 +61,7 @@ ALIVE = EmulatorResponse(200, b"ok")
 NOT_FOUND = EmulatorResponse(404)
 NOT_ALLOWED = EmulatorResponse(405)
 
+NO_AI_EVENT = "event submitted to the AI endpoint is not an AI event"
 NO_EVENT = "request holds no event"
 NO_PAYLOAD = "request missing data payload"
 NO_EVENT_NAME = "event submitted with an empty event name"

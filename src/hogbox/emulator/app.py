@@ -24,15 +24,16 @@ from hogbox.emulator.answer import (
     Request,
     too_large,
 )
-from hogbox.emulator.capture import PATHS, capture
+from hogbox.emulator.capture import AI_PATH, PATHS, capture
 from hogbox.emulator.control import ControlError, control_routes, refuse
 from hogbox.emulator.evaluation import PATHS as FLAGS_PATHS
 from hogbox.emulator.evaluation import Project, evaluate
-from hogbox.emulator.flag_answer import DEFINITIONS_ANSWERS, FLAGS_ANSWERS
+from hogbox.emulator.flag_answer import DEFINITIONS_ANSWERS, FLAGS_ANSWERS, REMOTE_CONFIG_ANSWERS
 from hogbox.emulator.guard import Guard
 from hogbox.emulator.polling import PATHS as DEFINITIONS_PATHS
 from hogbox.emulator.polling import poll
 from hogbox.emulator.record import ReceivedRequest
+from hogbox.emulator.remote_config import is_remote_config, remote_config
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.v1.answer import V1_ANSWERS
 from hogbox.emulator.v1.capture import V1_AI_PATH, V1_PATH, capture_v1
@@ -88,6 +89,7 @@ def _not_found(*_: object) -> Outcome:
 
 ENDPOINTS: dict[str, Endpoint] = {
     **{path: Endpoint(capture, is_capture=True) for path in PATHS},
+    AI_PATH: Endpoint(capture, is_capture=True, switches=("ai_lane",)),
     **{path: Endpoint(_alive) for path in ("/", "/_readiness", "/_liveness")},
 }
 """By path without its trailing slash: PostHog's endpoints answer with and without one."""
@@ -129,6 +131,15 @@ def v1_endpoints(world: World) -> dict[str, Endpoint]:
     return {V1_PATH: endpoint("v1_wire", "capture_v1"), V1_AI_PATH: endpoint("wire", "capture_v1", "ai_lane")}
 
 
+def remote_config_endpoint(world: World) -> Endpoint:
+    """The endpoint of the payloads of single flags."""
+
+    def handle(request: Request, settings: Settings, *_: object) -> Outcome:
+        return remote_config(request, settings, world.source.current(), world.rate_limiter.admit)
+
+    return Endpoint(handle, usual=REMOTE_CONFIG_ANSWERS)
+
+
 def create_app(world: World, allowed_hosts: Collection[str] = ()) -> ASGIApp:
     """The emulator's application over a world.
 
@@ -149,6 +160,7 @@ class Door:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._remote_config = remote_config_endpoint(world)
         self._endpoints = {**ENDPOINTS, **v1_endpoints(world), **flag_endpoints(world)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,9 +169,7 @@ class Door:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin-1")
         record = world.arrive(scope["method"], path, query, kept_headers(headers))
-        endpoint = self._endpoints.get(path.removesuffix("/") or "/", _NOWHERE)
-        if not endpoint.exists(world.settings):
-            endpoint = _NOWHERE
+        endpoint = self._endpoint(path)
         body, interrupted = await self._read(record, receive, getattr(world.limits, endpoint.wire))
         if body is None:
             world.abandon(record)
@@ -180,6 +190,12 @@ class Door:
         else:
             outcome = endpoint.handle(request, world.settings, world.limits, world.random)
         await self._finish(record, endpoint, outcome, scope, send)
+
+    def _endpoint(self, path: str) -> Endpoint:
+        if is_remote_config(path):
+            return self._remote_config
+        endpoint = self._endpoints.get(path.removesuffix("/") or "/", _NOWHERE)
+        return endpoint if endpoint.exists(self._world.settings) else _NOWHERE
 
     async def _read(self, record: ReceivedRequest, receive: Receive, limit: int) -> tuple[bytes | None, Interrupted]:
         """The whole body, or None if the client went away; and whether it was too large or stalled."""

@@ -36,6 +36,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cold_cache: bool = False
     """Whether PostHog's cache of definitions is cold: it responds 503, as for a project that never had a flag."""
 
+    mixed_feed: bool = True
+    """Whether `v=2` includes rules flags in the definitions. An older server ignores it."""
+
+    remote_config_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 600
+    """Requests for remote config per personal key and minute before a 429."""
+
     failed_flags: tuple[str, ...] = ()
     """Flags that `/flags` fails to evaluate."""
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
+from hogbox.emulator.ai_event import AI_EVENTS
 from hogbox.emulator.answer import Request
 from hogbox.emulator.capture import message_size, over_quota
 from hogbox.emulator.document import RawEvent
@@ -21,23 +22,6 @@ from hogbox.emulator.v1.option import InvalidV1Options, as_properties
 
 OVER_QUOTA = "billing_limit_exceeded"
 PERSONLESS = "person_processing_disabled"
-
-AI_EVENTS = frozenset(
-    (
-        "$ai_generation",
-        "$ai_embedding",
-        "$ai_span",
-        "$ai_trace",
-        "$ai_metric",
-        "$ai_feedback",
-        "$ai_evaluation",
-        "$ai_tag",
-        "$ai_trace_summary",
-        "$ai_generation_summary",
-        "$ai_trace_clusters",
-        "$ai_generation_clusters",
-    )
-)
 
 _LONGEST = 200
 _ILLEGAL_IDS = frozenset(
@@ -110,7 +94,7 @@ def judge(event: RawV1Event, uuid: UUID, context: V1RequestContext) -> V1Verdict
     )
     raw.settle()
     stored = _store(raw, time, context)
-    if (details := _refusal(raw, stored, context)) is not None:
+    if (details := _refusal(raw, stored, properties, context)) is not None:
         return _drop(uuid, details)
     return V1Verdict(
         uuid=stored.uuid, result="ok", details=None if stored.person_processing else PERSONLESS, stored=stored
@@ -164,13 +148,13 @@ def _store(raw: RawEvent, time: datetime, context: V1RequestContext) -> Received
     )
 
 
-def _refusal(raw: RawEvent, stored: ReceivedEvent, context: V1RequestContext) -> str | None:
+def _refusal(raw: RawEvent, stored: ReceivedEvent, sent: dict[str, Any], context: V1RequestContext) -> str | None:
     """Why an event that is well-formed is not stored."""
     if over_quota(raw, context.settings.quota):
         return OVER_QUOTA
     limits = context.limits
     if context.ai_only:
-        fits = context.size <= limits.ai_event or len(msgspec.json.encode(raw.properties)) <= limits.ai_event
+        fits = context.size <= limits.ai_event or len(msgspec.json.encode(sent)) <= limits.ai_event
         return None if fits else "ai_event_too_big"
     # An event grows at most eightfold on its way into the message.
     fits = context.size < limits.message // 8 or message_size(raw, stored) <= limits.message
