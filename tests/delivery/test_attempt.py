@@ -7,7 +7,7 @@ from itertools import count
 from hogbox._delivery import attempt
 from hogbox._delivery.attempt import Attempts
 from hogbox._delivery.batch import BatchLimits, Waiting, group_batches
-from hogbox._wire.analytics import RequestIdentity
+from hogbox._wire.batch import RequestIdentity
 
 
 def rows(*numbers: int) -> list[Waiting]:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hogbox._wire.analytics import RequestIdentity, analytics_request
+from hogbox._wire.analytics import analytics_request
 from hogbox._wire.analytics_verdict import judge_analytics
-from hogbox._wire.batch import CaptureRequest
+from hogbox._wire.batch import CaptureRequest, RequestIdentity
 from hogbox._wire.compression import encoder
 from hogbox._wire.identifier import canonical_uuid
 from hogbox._wire.result import EventResult

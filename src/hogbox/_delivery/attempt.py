@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hogbox._delivery.batch import Waiting
-from hogbox._wire.analytics import RequestIdentity
+from hogbox._wire.batch import RequestIdentity
 
 MOST_REMEMBERED: Final = 100_000
 """Events that are remembered. Beyond that all are forgotten: a repeat then counts as a new request."""

@@ -21,9 +21,6 @@ AI: Final = "ai"
 HISTORICAL: Final = "historical"
 """The lane of imported events: separate requests, marked as a historical migration (wire protocol 3.1)."""
 
-AI: Final = "ai"
-"""The lane of AI events, which have an endpoint of their own (wire protocol 5)."""
-
 EXPOSURES: Final = "exposure"
 """The lane of `$feature_flag_called`: sent with ordinary events, unless the same exposure was sent before."""
 

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from hogbox._wire.batch import CaptureRequest, quoted
+from hogbox._wire.batch import CaptureRequest, RequestIdentity, quoted
 from hogbox._wire.compression import Encoder
 from hogbox._wire.conversion import to_v1
 from hogbox._wire.mode import Endpoint
-
-
-class RequestIdentity(NamedTuple):
-    """What stays the same over the attempts of one batch, and the number of the attempt, from 1."""
-
-    request_id: str
-    created_at: str
-    """When the batch was built, in RFC 3339."""
-    attempt: int = 1
 
 
 def analytics_request(

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from hogbox._wire.compression import AUTOMATIC, Encoder, v0_encoder
 from hogbox._wire.mode import Endpoint
+
+
+class RequestIdentity(NamedTuple):
+    """What stays the same over the attempts of one request of v1, and the number of the attempt, from 1."""
+
+    request_id: str
+    created_at: str
+    """When the batch was built, in RFC 3339."""
+    attempt: int = 1
+
+
+class OutgoingBatch(NamedTuple):
+    """Encoded events of one project, in order, and where they go. `historical`: they are a backfill."""
+
+    project: str
+    payloads: Sequence[str]
+    endpoint: Endpoint = Endpoint.BATCH
+    historical: bool = False
+    identity: RequestIdentity | None = None
+    """For capture v1, which requires one."""
 
 
 class CaptureRequest(NamedTuple):
