@@ -11,13 +11,26 @@ from importlib.metadata import version
 import psutil
 from rich.console import Console
 
-from benchmarks import backlog, capture, end_to_end, flags_client, idle, imports, insert, latency, privacy, workers
+from benchmarks import (
+    backlog,
+    capture,
+    compression,
+    end_to_end,
+    flags_client,
+    idle,
+    imports,
+    insert,
+    latency,
+    privacy,
+    workers,
+)
 from benchmarks.counting import counting_server
 from benchmarks.place import Setup, available_backends
 from benchmarks.result import Result, show
 
 SUBJECTS: dict[str, Callable[[Setup], Iterable[Result]]] = {
     "capture": capture.run,
+    "compression": compression.run,
     "end_to_end": end_to_end.run,
     "insert": insert.run,
     "backlog": backlog.run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from hogbox.errors import ConfigurationError
 from hogbox.settings import DeliverySettings
 
 TOKEN = {"POSTHOG_PROJECT_TOKEN": "phc_example"}
+
+COMPRESSION = "POSTHOG_CAPTURE_COMPRESSION"
 
 VALUES: list[tuple[str, str, Any]] = [
     ("batch_events", "7", 7),
@@ -126,7 +129,8 @@ def test_p8_a_prefix_that_cannot_begin_a_name_is_refused(prefix: str) -> None:
 
 
 def test_every_delivery_setting_is_in_the_table() -> None:
-    assert [name for name, _, _ in VALUES] == [field.name for field in dataclasses.fields(DeliverySettings)]
+    fields = [field.name for field in dataclasses.fields(DeliverySettings) if field.name != "capture_compression"]
+    assert [name for name, _, _ in VALUES] == fields
 
 
 @pytest.mark.parametrize(("name", "text", "value"), VALUES)
@@ -191,3 +195,28 @@ def test_blank_variables_count_as_not_set() -> None:
     assert settings.project_token == "phc_good"
     assert settings.database_url is None
     assert settings.table_prefix == "posthog_"
+
+
+@pytest.mark.parametrize(("text", "word"), [("zstd", "zstd"), (" GZIP ", "gzip"), ("", "auto"), ("none", "none")])
+def test_the_compression_is_read_from_the_variable_of_official_clients(text: str, word: str) -> None:
+    assert DeliverySettings.load({COMPRESSION: text}).capture_compression == word
+
+
+@pytest.mark.parametrize("text", ["lz4", "br"])
+def test_a_compression_of_the_environment_that_cannot_be_used_warns(
+    text: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    assert DeliverySettings.load({COMPRESSION: text}) == DeliverySettings()
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"POSTHOG_CAPTURE_COMPRESSION='{text}' is ignored, and auto is used: ")
+
+
+@pytest.mark.parametrize("word", ["lz4", "br", "GZIP", 1, b"gzip", ["gzip"]])
+def test_p8_a_compression_given_as_an_argument_that_cannot_be_used_is_refused(
+    word: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    for make in (DeliverySettings, lambda **given: DeliverySettings.load({COMPRESSION: "zstd"}, **given)):
+        with pytest.raises(ConfigurationError, match="capture_compression"):
+            make(capture_compression=word)

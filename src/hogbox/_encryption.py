@@ -49,7 +49,7 @@ class Place(Protocol):
 
     @property
     def lane(self) -> str:
-        """`analytics`, `historical` or `exposure`."""
+        """`analytics`, `ai`, `historical` or `exposure`."""
 
 
 class _Row(NamedTuple):

@@ -67,6 +67,8 @@ class AsyncPostHog(AsyncFlagMethods):
         properties_complete: bool = False,
         track_exposures: bool = False,
         exception_locals: bool = False,
+        privacy_mode: bool = False,
+        enable_full_ai_capture: bool = False,
     ) -> None:
         self._components = Components(
             database,
@@ -84,6 +86,8 @@ class AsyncPostHog(AsyncFlagMethods):
             properties_complete=properties_complete,
             track_exposures=track_exposures,
             exception_locals=exception_locals,
+            privacy_mode=privacy_mode,
+            enable_full_ai_capture=enable_full_ai_capture,
         )
         self._identify = identify
         self._recorder = self._components.recorder
@@ -143,6 +147,40 @@ class AsyncPostHog(AsyncFlagMethods):
         if flags is not None or send_feature_flags:
             flag_values = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
         return await self._write(ctx, self._recorder.capture(event, person, properties, groups, options, flag_values))
+
+    async def capture_ai(
+        self,
+        ctx: Any,
+        event: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        properties: Mapping[str, Any] | None = None,
+        groups: Mapping[str, Any] | None = None,
+        flags: Flags | None = None,
+        send_feature_flags: bool = False,
+        timestamp: datetime | None = None,
+        uuid: UUID | str | None = None,
+        disable_geoip: bool | None = None,
+        idempotency_key: str | None = None,
+        privacy_mode: bool = False,
+    ) -> str | None:
+        """Capture an event about a language model, such as `$ai_generation`, for PostHog's AI endpoint.
+
+        Arguments, return value and errors are those of `PostHog.capture_ai`.
+        """
+        if self._recorder.disabled:
+            return None
+        person = resolve_person(await self._identified(ctx), distinct_id)
+        options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
+        if type(flags) is AsyncFlags:
+            await flags.write_exposures()
+        flag_values = None
+        if flags is not None or send_feature_flags:
+            flag_values = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+        entry = self._recorder.capture_ai(
+            event, person, properties, groups, options, flag_values, privacy_mode=privacy_mode
+        )
+        return await self._write(ctx, entry)
 
     async def identify(
         self,

@@ -46,6 +46,7 @@ class BoundPostHog:
         return self._client if isinstance(self._client, PostHog) else self._client()
 
     capture = _bound(PostHog.capture)
+    capture_ai = _bound(PostHog.capture_ai)
     identify = _bound(PostHog.identify)
     group_identify = _bound(PostHog.group_identify)
     alias = _bound(PostHog.alias)

@@ -60,6 +60,8 @@ class PostHog(FlagMethods):
         track_exposures: Capture `$feature_flag_called` when flag values are read; each call can override it.
         exception_locals: Include the local variables of the application's own stack frames in captured exceptions, as
             text. A variable with a name or value that looks like a secret is `[redacted]`.
+        privacy_mode: `capture_ai` captures neither what a model was given nor what it answered.
+        enable_full_ai_capture: `capture_ai` captures media too, and texts of any length.
         keep_stale_definitions: Keep the last flag definitions for as long as PostHog's cache of them is cold, instead
             of dropping them after 5 minutes; default: `HOGBOX_KEEP_STALE_DEFINITIONS`.
 
@@ -86,6 +88,8 @@ class PostHog(FlagMethods):
         properties_complete: bool = False,
         track_exposures: bool = False,
         exception_locals: bool = False,
+        privacy_mode: bool = False,
+        enable_full_ai_capture: bool = False,
     ) -> None:
         self._components = Components(
             database,
@@ -103,6 +107,8 @@ class PostHog(FlagMethods):
             properties_complete=properties_complete,
             track_exposures=track_exposures,
             exception_locals=exception_locals,
+            privacy_mode=privacy_mode,
+            enable_full_ai_capture=enable_full_ai_capture,
         )
         if iscoroutinefunction(identify):
             raise ConfigurationError(
@@ -185,6 +191,49 @@ class PostHog(FlagMethods):
         if flags is not None or send_feature_flags:
             flag_values = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
         return self._write(ctx, self._recorder.capture(event, person, properties, groups, options, flag_values))
+
+    def capture_ai(
+        self,
+        ctx: Any,
+        event: str,
+        *,
+        distinct_id: str | int | UUID | None = None,
+        properties: Mapping[str, Any] | None = None,
+        groups: Mapping[str, Any] | None = None,
+        flags: Flags | None = None,
+        send_feature_flags: bool = False,
+        timestamp: datetime | None = None,
+        uuid: UUID | str | None = None,
+        disable_geoip: bool | None = None,
+        idempotency_key: str | None = None,
+        privacy_mode: bool = False,
+    ) -> str | None:
+        """Capture an event about a language model, such as `$ai_generation`, for PostHog's AI endpoint.
+
+        It may have 8 MiB instead of 900 KiB. Events of this method arrive in order per person, but in no order with
+        those of the other methods. Names that do not begin with `$ai_` become dead letters.
+
+        Media in `$ai_input`, `$ai_output_choices`, `$ai_instructions`, `$ai_input_state` and `$ai_output_state` is
+        replaced by a placeholder; in an event that is too large, their texts over 5,000 characters are cut. A client
+        with `enable_full_ai_capture` does neither. An exception in `$ai_error` is replaced by its message.
+
+        Arguments:
+            privacy_mode: Capture none of these properties, and of `$ai_error` only the class and codes of the
+                exception. A client with `privacy_mode` does so for each event.
+
+        The other arguments, the return value and the errors are those of `capture`.
+        """
+        if self._recorder.disabled:
+            return None
+        person = resolve_person(self._identified(ctx), distinct_id)
+        options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
+        flag_values = None
+        if flags is not None or send_feature_flags:
+            flag_values = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+        entry = self._recorder.capture_ai(
+            event, person, properties, groups, options, flag_values, privacy_mode=privacy_mode
+        )
+        return self._write(ctx, entry)
 
     def identify(
         self,

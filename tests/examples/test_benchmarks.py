@@ -33,6 +33,13 @@ def test_reads_of_flags_are_compared_with_the_peers() -> None:
     assert result.stdout.count("at least 8x") == 3
 
 
+def test_every_encoding_is_measured() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "compression"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("bytes an event") == 3 * 8
+
+
 def test_an_unknown_subject_is_refused() -> None:
     command = [sys.executable, "-m", "benchmarks", "--only", "speed"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ DAY = 86_400_000
 
 
 @contextmanager
-def running(database: TestDatabase, emulator: Emulator, **settings: int) -> Iterator[None]:
+def running(database: TestDatabase, emulator: Emulator, **settings: Any) -> Iterator[None]:
     worker = Worker(Database(database.engine, "posthog_"), emulator.url, DeliverySettings(poll_seconds=0.1, **settings))
     thread = threading.Thread(target=worker.run)
     thread.start()

@@ -16,14 +16,15 @@ from uuid import UUID
 from hogbox._client.source_file import source_lines, working_directory
 from hogbox._client.system import system_properties
 from hogbox._events import builder
+from hogbox._events.ai import KNOWN_NAMES, ai_properties, cut_event, without_media
 from hogbox._events.bulk import is_bulky
-from hogbox._events.event import EXPOSURES, Event, Row, to_row
+from hogbox._events.event import AI, ANALYTICS, EXPOSURES, Event, Row, to_row
 from hogbox._events.exception import bare_properties, exception_properties, merge_properties
 from hogbox._events.exposure import EXPOSURE, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.identity import resolve
-from hogbox._events.limit import illegal_partner, refusal
+from hogbox._events.limit import illegal_partner, is_oversized, refusal
 from hogbox._events.stamp import Stamp, find_stamp, is_exception, make_stamp, put_stamp
 from hogbox._events.timestamp import Clockface, require_moment, utc_text
 from hogbox._events.value import class_name, clean_properties, clean_text, error_text, shown
@@ -119,6 +120,8 @@ class Recorder:
         self._disabled = settings.disabled
         self._hooks = hook_chain(before_send)
         self._exception_locals = settings.exception_locals
+        self._privacy_mode = settings.privacy_mode
+        self._full_ai_capture = settings.enable_full_ai_capture
         self._root = working_directory("")
         self._own = builder.library_properties(VERSION)
         if settings.disable_geoip:
@@ -159,6 +162,27 @@ class Recorder:
         if distinct_id is None:
             given = {builder.PERSON_PROFILE: False, **given}
         return self._draft(_require_name(event), distinct_id or self._new_uuid(), given, own, options)
+
+    @_readable
+    def capture_ai(
+        self,
+        event: str,
+        distinct_id: str | None,
+        properties: Mapping[str, Any] | None,
+        groups: Mapping[str, Any] | None,
+        options: Options,
+        flags: Mapping[str, Any] | None = None,
+        *,
+        privacy_mode: bool,
+    ) -> Entry | None:
+        """An event of the AI lane. Its content is left out in privacy mode, which the client or the call may set."""
+        name, own = _require_name(event), self._with_groups(groups)
+        private = self._privacy_mode or _require_choice(privacy_mode, "privacy_mode")
+        given = _in_context(_properties(properties), flags)
+        given = ai_properties(given, private=private, whole=self._full_ai_capture)
+        if distinct_id is None:
+            given = {builder.PERSON_PROFILE: False, **given}
+        return self._draft(name, distinct_id or self._new_uuid(), given, own, options, lane=AI)
 
     @_readable
     def exposure(
@@ -259,10 +283,13 @@ class Recorder:
         own: Mapping[str, Any],
         options: Options,
         stamp: Stamp | None = None,
+        lane: str = ANALYTICS,
     ) -> Entry | None:
         cleaned, problems = clean_properties(properties)
+        if lane == AI and not self._full_ai_capture:
+            cleaned = without_media(cleaned)
         if options.disable_geoip is not None:
-            own = {**own, "$geoip_disable": _require_choice(options.disable_geoip)}
+            own = {**own, "$geoip_disable": _require_choice(options.disable_geoip, "disable_geoip")}
         event: Event = {
             "uuid": str(stamp) if stamp else self._uuid(options),
             "event": name,
@@ -280,16 +307,32 @@ class Recorder:
             _check_partner(event, problems)
         if problems:
             _report(event, problems)
-        return self._entry(event)
+        return self._entry(event, lane)
 
-    def _entry(self, event: Event) -> Entry:
-        row = to_row(event, self._project)
-        reason = refusal(event, row.payload)
+    def _entry(self, event: Event, lane: str) -> Entry:
+        row = to_row(event, self._project, lane)
+        if lane == AI:
+            row = self._fitting(event, row)
+        reason = refusal(event, row.payload, lane)
         if reason is not None:
             log.warning(
                 "event %s (%s) stored as a dead letter: %s", event["uuid"], one_line(event["event"], 100), reason
             )
         return Entry(event["uuid"], row, reason)
+
+    def _fitting(self, event: Event, row: Row) -> Row:
+        """The row of an AI event, with its long texts cut if it is too large otherwise and the client permits that."""
+        if event["event"] not in KNOWN_NAMES:
+            log.debug("event %s: PostHog's AI endpoint may refuse its name", event["uuid"])
+        if self._full_ai_capture or not is_oversized(row.payload):
+            return row
+        log.warning(
+            "event %s (%s) has %s bytes: its long texts are cut",
+            event["uuid"],
+            one_line(event["event"], 100),
+            len(row.payload),
+        )
+        return to_row(cut_event(event), row.project, row.lane)
 
     def _run_hooks(self, event: Event, problems: list[str]) -> Event | None:
         try:
@@ -390,10 +433,10 @@ def _tolerated(what: str, read: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def _require_choice(value: object) -> bool:
+def _require_choice(value: object, argument: str) -> bool:
     if value is True or value is False:
         return value
-    raise InvalidEvent(f"disable_geoip must be True or False, not {shown(value)}")
+    raise InvalidEvent(f"{argument} must be True or False, not {shown(value)}")
 
 
 def _require_name(event: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final, Never, cast
 import msgspec
 
 from hogbox._events.escape import unescape
-from hogbox._events.event import Event, encode
+from hogbox._events.event import ANALYTICS, Event, encode
 from hogbox._events.identifier import parse_uuid
 from hogbox._events.limit import refusal
 from hogbox.errors import InvalidEvent
@@ -35,10 +35,10 @@ def read_event(payload: str) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def refused_again(payload: str) -> str | None:
+def refused_again(payload: str, lane: str = ANALYTICS) -> str | None:
     """Why PostHog is known to refuse or garble this event in its current form, or None if it may accept it now."""
     event = read_event(payload)
-    return refusal(event, unescape(payload)) if event else "it is not an event: not a JSON object"
+    return refusal(event, unescape(payload), lane) if event else "it is not an event: not a JSON object"
 
 
 def pretty(payload: str) -> str:
@@ -50,9 +50,15 @@ def pretty(payload: str) -> str:
 
 
 def correct(
-    text: str, payload: str, *, other_uuid: bool = False, other_timestamp: bool = False, force: bool = False
+    text: str,
+    payload: str,
+    *,
+    lane: str = ANALYTICS,
+    other_uuid: bool = False,
+    other_timestamp: bool = False,
+    force: bool = False,
 ) -> Event:
-    """The event in an edited text; `payload` is the original.
+    """The event in an edited text; `payload` is the original, `lane` its lane.
 
     Raises InvalidEvent, with a message for people: the text is not an event, or PostHog would refuse it (unless
     `force`); and IdentityChanged where its uuid or timestamp was changed (unless `other_uuid`, `other_timestamp`).
@@ -63,7 +69,7 @@ def correct(
         _require_same("uuid", event, before)
     if not other_timestamp:
         _require_same("timestamp", event, before)
-    reason = refusal(event, _encode(event))
+    reason = refusal(event, _encode(event), lane)
     if reason is not None and not force:
         raise InvalidEvent(f"PostHog would still refuse or garble it: {reason}")
     return event

@@ -15,11 +15,21 @@ from hogbox._events.identifier import shard_of
 ANALYTICS: Final = "analytics"
 """The lane of ordinary events: the endpoint family that they are sent to."""
 
+AI: Final = "ai"
+"""The lane of events that were captured with `capture_ai`: an endpoint of their own (wire protocol 5)."""
+
 HISTORICAL: Final = "historical"
 """The lane of imported events: separate requests, marked as a historical migration (wire protocol 3.1)."""
 
 EXPOSURES: Final = "exposure"
 """The lane of `$feature_flag_called`: sent with ordinary events, unless the same exposure was sent before."""
+
+_WITH_ORDINARY_EVENTS: Final = (ANALYTICS, EXPOSURES)
+
+
+def lanes_in_order(lane: str) -> tuple[str, ...]:
+    """The lanes whose events are sent in one order with those of this lane."""
+    return _WITH_ORDINARY_EVENTS if lane in _WITH_ORDINARY_EVENTS else (lane,)
 
 
 class Event(TypedDict):

@@ -1,19 +1,34 @@
-"""The capture request: `POST /batch/` (wire protocol 3.1)."""
+"""The capture request of v0: `POST /batch/`, and the same for the AI lane (wire protocol 3.1, 5)."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-PATH: Final = "/batch/"
-"""The path for all lanes."""
+from hogbox._wire.compression import AUTOMATIC, Encoder, v0_encoder
+from hogbox._wire.mode import Endpoint
 
-_GZIP: Final = 16 + zlib.MAX_WBITS
-_FASTEST: Final = 1
-_WORTH_COMPRESSING: Final = 1024
+
+class RequestIdentity(NamedTuple):
+    """What stays the same over the attempts of one request of v1, and the number of the attempt, from 1."""
+
+    request_id: str
+    created_at: str
+    """When the batch was built, in RFC 3339."""
+    attempt: int = 1
+
+
+class OutgoingBatch(NamedTuple):
+    """Encoded events of one project, in order, and where they go. `historical`: they are a backfill."""
+
+    project: str
+    payloads: Sequence[str]
+    endpoint: Endpoint = Endpoint.BATCH
+    historical: bool = False
+    identity: RequestIdentity | None = None
+    """For capture v1, which requires one."""
 
 
 class CaptureRequest(NamedTuple):
@@ -25,29 +40,30 @@ class CaptureRequest(NamedTuple):
 
 
 def batch_request(
-    token: str, payloads: Iterable[str], *, sent_at: str, user_agent: str, historical: bool = False
+    token: str,
+    payloads: Iterable[str],
+    *,
+    sent_at: str,
+    user_agent: str,
+    historical: bool = False,
+    encoder: Encoder | None = None,
+    endpoint: Endpoint = Endpoint.BATCH,
 ) -> CaptureRequest:
     """The request that delivers these encoded events, in this order.
 
     `sent_at` is the time of this attempt, in ISO 8601: the server uses it to correct for the sender's clock.
-    `historical` marks all of them as a backfill.
+    `historical` marks all of them as a backfill. Without an encoder, large bodies are compressed with gzip.
     """
     backfill = "true" if historical else "false"
     text = (
-        f'{{"api_key":{_quoted(token)},"historical_migration":{backfill},"sent_at":{_quoted(sent_at)},'
+        f'{{"api_key":{quoted(token)},"historical_migration":{backfill},"sent_at":{quoted(sent_at)},'
         f'"batch":[{",".join(payloads)}]}}'
     )
     headers = {"Content-Type": "application/json", "User-Agent": user_agent}
-    body = text.encode()
-    if len(body) < _WORTH_COMPRESSING:
-        return CaptureRequest(PATH, headers, body)
-    return CaptureRequest(PATH, {**headers, "Content-Encoding": "gzip"}, _gzip(body))
+    body, encoding = (encoder or v0_encoder(AUTOMATIC)).encode(text.encode())
+    return CaptureRequest(endpoint.value, {**headers, **encoding}, body)
 
 
-def _gzip(body: bytes) -> bytes:
-    compressor = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP)
-    return compressor.compress(body) + compressor.flush()
-
-
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """The text as JSON."""
     return msgspec.json.encode(text).decode()

@@ -133,7 +133,7 @@ def retry(
     def retryable(letters: Iterator[DeadLetterRow]) -> Iterator[DeadLetterRow]:
         nonlocal skipped
         for letter in letters:
-            if not force and (why := refused_again(letter.text)):
+            if not force and (why := refused_again(letter.text, letter.lane)):
                 skipped += 1
                 say(f"{letter.id} skipped: {one_line(why)}", err=True)
             else:

@@ -57,7 +57,12 @@ def edit(
         letter = _one(store, which)
         path = _write(letter)
         accept = partial(
-            correct, payload=letter.text, other_uuid=allow_uuid, other_timestamp=allow_timestamp, force=force
+            correct,
+            payload=letter.text,
+            lane=letter.lane,
+            other_uuid=allow_uuid,
+            other_timestamp=allow_timestamp,
+            force=force,
         )
         try:
             event = _edited(path, pretty(letter.text), accept)

@@ -11,6 +11,7 @@ import typer
 
 from hogbox._delivery.wait_reason import why_waiting
 from hogbox._events.dead_letter import read_event
+from hogbox._events.event import ANALYTICS
 from hogbox._events.identifier import parse_uuid
 from hogbox._store.connections.database import Database
 from hogbox._store.dead_letter import DeadLetterStore
@@ -85,6 +86,7 @@ def _waiting(search: EventSearch, found: WaitingEvent) -> dict[str, Any]:
         "timestamp": event.get("timestamp"),
         "project": shorten(found.project),
         "shard": found.shard,
+        "lane": found.lane,
         "captured_at": moment_of(found.created_at),
         "ahead_of_person": position.ahead,
         "ahead_is_exact": position.exact,
@@ -104,7 +106,8 @@ def _letter(letter: DeadLetterRow) -> dict[str, Any]:
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     if waiting := found["waiting"]:
-        yield f"waiting in the outbox: id {waiting['id']}, shard {waiting['shard']}, project {waiting['project']}"
+        lane = "" if waiting["lane"] == ANALYTICS else f", lane {waiting['lane']}"
+        yield f"waiting in the outbox: id {waiting['id']}, shard {waiting['shard']}, project {waiting['project']}{lane}"
         yield f"  {waiting['event']!r} of {waiting['distinct_id']!r}, captured at {waiting['captured_at']}"
         least = "" if waiting["ahead_is_exact"] else "at least "
         behind = f"behind {least}{counted(waiting['ahead_of_person'], 'event')} of the same person"

@@ -44,7 +44,7 @@ class CapturedEvent:
     project: str
     """The project's token."""
     lane: str
-    """How it is sent: `analytics`, `historical`, or `exposure` for `$feature_flag_called`."""
+    """How it is sent: `analytics`, `ai`, `historical`, or `exposure` for `$feature_flag_called`."""
     id: int
     """Its row's; a later event of the same transaction has a larger one."""
 

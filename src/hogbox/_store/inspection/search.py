@@ -11,7 +11,7 @@ from hogbox._delivery.wait_reason import WaitState
 from hogbox._encryption import readable
 from hogbox._events.dead_letter import read_event
 from hogbox._events.escape import unescape
-from hogbox._events.event import beginning_of
+from hogbox._events.event import beginning_of, lanes_in_order
 from hogbox._store.connections.database import Database
 from hogbox._store.connections.engine import autocommit
 from hogbox._store.dialects.element import epoch_ms
@@ -95,12 +95,13 @@ def _count_ahead(tables: Tables) -> Select[int]:
 
 
 def _read_ahead(tables: Tables) -> Select[int, str]:
-    """So many events of a project in a shard, between two ids, from the newest on."""
+    """So many events of a project and some lanes in a shard, between two ids, from the newest on."""
     outbox = tables.outbox.c
     between = (outbox.shard == bindparam("shard"), outbox.id < bindparam("event"))
     return (
         select(outbox.id, outbox.payload)
         .where(*between, outbox.project == bindparam("project"))
+        .where(outbox.lane.in_(bindparam("lanes", expanding=True)))
         .order_by(outbox.id.desc())
         .limit(bindparam("portion"))
     )
@@ -146,9 +147,10 @@ class EventSearch:
         return Scan(None, complete=True)
 
     def position(self, event: WaitingEvent, most: int) -> Position:
-        """How many earlier events of the event's person wait; looks at that many of the same shard at most."""
+        """How many earlier events of the event's person and lane wait; looks at that many of the same shard at most."""
         person = read_event(event.text).get("distinct_id")
-        wanted = {"shard": event.shard, "project": event.project, "portion": _READ_AT_ONCE}
+        lanes = lanes_in_order(event.lane)
+        wanted = {"shard": event.shard, "project": event.project, "lanes": lanes, "portion": _READ_AT_ONCE}
         ahead, seen, edge = 0, 0, event.id
         with self._connect() as connection:
             while seen < most:

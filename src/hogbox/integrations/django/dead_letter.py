@@ -47,7 +47,7 @@ def retry(ids: Collection[int]) -> Retried:
             some.update(shard=F("shard"))
             for row in some.order_by("id"):
                 letter = Letter(*(getattr(row, name) for name in Letter._fields))
-                if refused_again(letter.text) is not None:
+                if refused_again(letter.text, letter.lane) is not None:
                     hopeless += 1
                 else:
                     put_back += back.put_back(write, letter)
