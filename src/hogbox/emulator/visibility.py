@@ -41,7 +41,7 @@ def with_dependencies(keys: Iterable[str], flags: Mapping[str, Flag]) -> set[str
         key = pending.pop()
         if key not in found:
             found.add(key)
-            pending.extend(other for other in _depends_on(flags[key]) if other in flags)
+            pending.extend(other for other in depends_on(flags[key]) if other in flags)
     return found
 
 
@@ -73,7 +73,7 @@ def _belongs_to(flag: Flag, contexts: Iterable[str] | None) -> bool:
     return not own or not contexts or not isinstance(own, list) or any(context in own for context in contexts)
 
 
-def _depends_on(flag: Flag) -> Iterator[str]:
+def depends_on(flag: Flag) -> Iterator[str]:
     """The keys of the flags in a flag's conditions; none for an invalid flag."""
     filters = flag.get("filters")
     for condition in _objects(filters, "groups"):
