@@ -25,7 +25,7 @@ __all__ = ["TracingHeaders"]
 
 log = logging.getLogger("hogbox")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _ADDED: Final = "hogbox.tracing"
 """The extension of an httpx request with the headers that were added to it."""
@@ -64,7 +64,7 @@ class TracingHeaders:
         """The same for `httpx.AsyncClient` and `httpx2.AsyncClient`."""
         self.add(request)
 
-    def attach(self, session: T) -> T:
+    def attach(self, session: _T) -> _T:
         """Adds the headers to requests of this `requests.Session`, and returns it. Call it after mounting adapters."""
         adapters: MutableMapping[str, Any] = session.adapters  # type: ignore[attr-defined]
         for prefix, adapter in adapters.items():
