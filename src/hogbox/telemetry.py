@@ -28,6 +28,7 @@ __all__ = [
     "LeasesChanged",
     "Refreshed",
     "RequestDone",
+    "ResultsStated",
     "Telemetry",
     "TelemetryEvent",
 ]
@@ -51,12 +52,26 @@ class RequestDone(NamedTuple):
     project: str
     status: int | None
     verdict: str
-    """`delivered`, `retry`, `too large`, `refused` or `key refused`."""
+    """`delivered`, `partial`, `retry`, `too large`, `refused` or `key refused`."""
     reason: str
     seconds: float
     events: int
     bytes: int
     """The size of the request's body, as it was sent."""
+    near_limit: bool = False
+    """Whether PostHog warns that it is about to refuse requests, because there are too many."""
+
+
+class ResultsStated(NamedTuple):
+    """PostHog's result for events of a request, with capture v1. `events` is the number with this result.
+
+    `result` is `ok`, `warning`, `limited`, `drop`, `retry` or `unknown`; `details` is PostHog's reason, or empty.
+    """
+
+    project: str
+    result: str
+    details: str
+    events: int
 
 
 class EventsSettled(NamedTuple):
@@ -107,7 +122,9 @@ class FlagsAsked(NamedTuple):
     seconds: float
 
 
-TelemetryEvent: TypeAlias = RequestDone | EventsSettled | LeasesChanged | Refreshed | FlagsEvaluated | FlagsAsked
+TelemetryEvent: TypeAlias = (
+    RequestDone | ResultsStated | EventsSettled | LeasesChanged | Refreshed | FlagsEvaluated | FlagsAsked
+)
 
 Handler: TypeAlias = Callable[[TelemetryEvent], object]
 

@@ -111,11 +111,14 @@ class World:
     def run(self) -> None:
         """A while of everything, then until all is settled, then a world without guilty events."""
         random.seed(self.random.random())
+        self.posthog.knows_v1 = self.random.random() < 0.8
         self.hire()
         steps = {
             self.capture: 5, self.turn: 6, self.pass_time: 3, self.hire: 0.4, self.lose: 0.3, self.outage: 0.7,
             self.repair: 0.7, self.commit_late: 1, self.spoil: 0.3, self.posthog.take_late: 0.5, self.resize: 0.3,
+            self.upgrade: 0.1,
         }  # fmt: skip
+        self.posthog.partial = 0.0 if self.max_attempts else self.random.choice((0.0, 0.1, 0.5))
         self.posthog.trouble = self.random.choice((0.0, 0.0, 0.02 if self.max_attempts else 0.2))
         for _ in range(self.random.choice((20, 60))):
             step = self.random.choices(list(steps), list(steps.values()))[0]
@@ -191,7 +194,8 @@ class World:
     def _accuse(self, made: Known) -> None:
         if made.lane == EXPOSURES:
             return
-        kinds = ("error", "forbidden", "refused", "foreign", "large", "silence", "page")
+        kinds: tuple[str, ...] = ("error", "forbidden", "refused", "foreign", "large", "silence", "page")
+        kinds += () if self.max_attempts else ("drop",)
         self.posthog.guilty[made.uuid] = self.random.choice(kinds)
         self.accused.add(made.uuid)
 
@@ -243,7 +247,8 @@ class World:
         if len(self.workers) < 4:
             keys = self._settling or not self.workers or self.random.random() > 0.15
             name = f"worker-{next(self._names)}"
-            self.workers.append(Member(name, self._store, self.settings, self.posthog, keys=keys))
+            mode = self.random.choice(("v0", "v1", "auto") if self.posthog.knows_v1 else ("v0", "auto"))
+            self.workers.append(Member(name, self._store, self.settings, self.posthog, keys=keys, mode=mode))
             self.workers[-1].beat(self.clock)
 
     def lose(self) -> None:
@@ -279,6 +284,10 @@ class World:
     def resize(self) -> None:
         """The server takes less, or more."""
         self.posthog.largest = self.random.choice((2000, 20_000, 1 << 30))
+
+    def upgrade(self) -> None:
+        """The server learns capture v1."""
+        self.posthog.knows_v1 = True
 
     def _meanwhile(self) -> None:
         """While a request is under way others work, or this worker is frozen past its leases."""
@@ -348,7 +357,7 @@ class World:
             self.commit_late()
         self._settling = True
         self.posthog.outages.clear()
-        self.posthog.trouble = 0.0
+        self.posthog.trouble = self.posthog.partial = 0.0
         self.workers = [one for one in self.workers if one.keys]
         if not self.workers:
             self.hire()

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from hogbox._delivery.batch import BatchLimits
+from hogbox._delivery.endpoint import Endpoints
 from hogbox._delivery.limit import SizeLimit
 from hogbox._encryption import VARIABLE, Cipher, new_key
 from hogbox._store.connections.database import Database
 from hogbox._store.delivery import DeliveryStore
 from hogbox._store.exposure import ClaimStore
 from hogbox._store.outbox import Ready
+from hogbox._wire.mode import CaptureMode
 from hogbox._worker.exposure import ExposureClaims
 from hogbox._worker.lease import Leases
 from hogbox._worker.sender import Sender
@@ -59,13 +61,14 @@ class Member:
     """One worker, of its real parts."""
 
     def __init__(
-        self, name: str, database: Database, settings: DeliverySettings, transport: Any, *, keys: bool
+        self, name: str, database: Database, settings: DeliverySettings, transport: Any, *, keys: bool, mode: str
     ) -> None:
         telemetry = Telemetry()
         self.name = name
         self.keys = keys
         self.store = DeliveryStore(database, name)
-        self.shared = Shared(SizeLimit(BatchLimits(settings.batch_events, settings.batch_bytes)), telemetry)
+        limit = SizeLimit(BatchLimits(settings.batch_events, settings.batch_bytes))
+        self.shared = Shared(limit, Endpoints(CaptureMode.read(mode)), telemetry)
         self.leases = Leases(name, self.store, settings.lease_seconds, self.shared.count)
         exposures = ExposureClaims(self.store, ClaimStore(database, settings.exposure_seconds), telemetry)
         cipher = Cipher.load({VARIABLE: KEY} if keys else {})

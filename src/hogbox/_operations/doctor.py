@@ -27,6 +27,7 @@ from hogbox._store.connections.database import Database
 from hogbox._store.connections.surroundings import Surroundings
 from hogbox._store.inspection.preflight import Preflight, said
 from hogbox._store.schema.table import SCHEMA_VERSION
+from hogbox._wire.batch import OutgoingBatch
 from hogbox._wire.definitions import RefreshContext, RefreshReason, RefreshStatus, definitions_request, interpret
 from hogbox._wire.host import require_token, shorten
 from hogbox._wire.key import Secret, objection
@@ -209,7 +210,7 @@ def _test_event(settings: ClientSettings) -> Finding:
         "properties": {"$process_person_profile": False},
     }
     with CaptureTransport(settings.host, _PATIENCE, 1, Telemetry()) as transport:
-        answer = transport.send_batch(settings.project_token, [encode(event)])
+        answer = transport.send_batch(OutgoingBatch(settings.project_token, [encode(event)]))
     reason = answer.reason.replace(settings.project_token, shorten(settings.project_token))
     if answer.verdict is Verdict.DELIVERED:
         found = f"{reason}: taken as 'hogbox doctor' with uuid {event['uuid']}; look for it in PostHog's activity"

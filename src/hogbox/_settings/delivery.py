@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from hogbox._settings.setting import POSITIVE, POSITIVE_WHOLE, WHOLE, ValueType, read_all, rows, setting
 from hogbox._wire.compression import AUTOMATIC, encoder
+from hogbox._wire.mode import CaptureMode
 from hogbox.errors import ConfigurationError
 
 log = logging.getLogger("hogbox.delivery")
@@ -32,7 +33,24 @@ def _require_compression(label: str, word: Any) -> str:
     return word
 
 
+def _read_mode(text: str, variable: str) -> str:
+    """The word, or the default with a warning if it is unknown: official clients share the variable and do the same."""
+    try:
+        return CaptureMode.read(text).value
+    except ConfigurationError as error:
+        log.warning("%s=%r is ignored, and %s is used: %s", variable, text, _MODE.value, error)
+        return _MODE.value
+
+
+def _require_mode(label: str, word: Any) -> str:
+    if not isinstance(word, str):
+        raise ConfigurationError(f"{label} must be a text, not {word!r}")
+    return CaptureMode.read(word).value
+
+
+_MODE: Final = CaptureMode.AUTO
 _COMPRESSION: Final = ValueType("text", (str,), _read_compression, _require_compression)
+_CAPTURE_MODE: Final = ValueType("`auto`, `v0` or `v1`", (str,), _read_mode, _require_mode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +84,8 @@ class DeliverySettings:
     """Days after which dead letters are removed; 0 means never."""
     capture_compression: str = setting(AUTOMATIC, _COMPRESSION, "POSTHOG_CAPTURE_COMPRESSION")
     """The encoding of requests: `auto` (gzip from 1 KiB), `none`, `identity`, `gzip`, `deflate`, `zstd` or `br`."""
+    capture_mode: str = setting(_MODE.value, _CAPTURE_MODE, "POSTHOG_CAPTURE_MODE")
+    """PostHog's protocol: `v0`, `v1`, or `auto`, which is v1 where the host speaks it."""
     exposure_seconds: float = setting(86400.0, POSITIVE, "HOGBOX_EXPOSURE_SECONDS")
     """How long an exposure is remembered: after that, the same value for the same person is captured and sent again."""
 

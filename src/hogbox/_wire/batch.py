@@ -1,16 +1,34 @@
-"""The capture request: `POST /batch/` (wire protocol 3.1)."""
+"""The capture request of v0: `POST /batch/`, and the same for the AI lane (wire protocol 3.1, 5)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from hogbox._wire.compression import AUTOMATIC, Encoder, v0_encoder
+from hogbox._wire.mode import Endpoint
 
-PATH: Final = "/batch/"
-"""The path for all lanes."""
+
+class RequestIdentity(NamedTuple):
+    """What stays the same over the attempts of one request of v1, and the number of the attempt, from 1."""
+
+    request_id: str
+    created_at: str
+    """When the batch was built, in RFC 3339."""
+    attempt: int = 1
+
+
+class OutgoingBatch(NamedTuple):
+    """Encoded events of one project, in order, and where they go. `historical`: they are a backfill."""
+
+    project: str
+    payloads: Sequence[str]
+    endpoint: Endpoint = Endpoint.BATCH
+    historical: bool = False
+    identity: RequestIdentity | None = None
+    """For capture v1, which requires one."""
 
 
 class CaptureRequest(NamedTuple):
@@ -29,6 +47,7 @@ def batch_request(
     user_agent: str,
     historical: bool = False,
     encoder: Encoder | None = None,
+    endpoint: Endpoint = Endpoint.BATCH,
 ) -> CaptureRequest:
     """The request that delivers these encoded events, in this order.
 
@@ -37,13 +56,14 @@ def batch_request(
     """
     backfill = "true" if historical else "false"
     text = (
-        f'{{"api_key":{_quoted(token)},"historical_migration":{backfill},"sent_at":{_quoted(sent_at)},'
+        f'{{"api_key":{quoted(token)},"historical_migration":{backfill},"sent_at":{quoted(sent_at)},'
         f'"batch":[{",".join(payloads)}]}}'
     )
     headers = {"Content-Type": "application/json", "User-Agent": user_agent}
     body, encoding = (encoder or v0_encoder(AUTOMATIC)).encode(text.encode())
-    return CaptureRequest(PATH, {**headers, **encoding}, body)
+    return CaptureRequest(endpoint.value, {**headers, **encoding}, body)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """The text as JSON."""
     return msgspec.json.encode(text).decode()

@@ -7,16 +7,17 @@ counts as success only in PostHog's format, and as a refusal of an event only wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
 import msgspec
 
 from hogbox._wire.printable import one_line
+from hogbox._wire.result import EventResult
 
 _BAD_REQUEST: Final = 400
-_REQUEST_TIMEOUT: Final = 408
+_PAYMENT_REQUIRED: Final = 402
 _TOO_LARGE: Final = 413
 _UNPROCESSABLE: Final = 422
 _TOO_MANY: Final = 429
@@ -41,6 +42,9 @@ class Verdict(Enum):
 
     DELIVERED = "delivered"
     """PostHog has accepted them."""
+
+    PARTIAL = "partial"
+    """PostHog has accepted the request, and states a result for each event: not all of them are delivered."""
 
     RETRY = "retry"
     """The events are not at fault: send them again later."""
@@ -67,6 +71,17 @@ class Answer:
     reason: str
     retry_after: float | None = None
     accuses: bool = False
+    recognized: bool = True
+    """Whether it is an answer of the protocol that was spoken; False is only said of capture v1."""
+    results: Mapping[str, EventResult] = field(default_factory=dict)
+    """By uuid, in PostHog's form; what is missing is delivered."""
+    near_limit: bool = False
+    """Whether PostHog says that requests are about to be refused because there are too many."""
+
+    @property
+    def over_quota(self) -> bool:
+        """Whether it says that a quota is used up."""
+        return self.status == _PAYMENT_REQUIRED
 
     @property
     def rate_limited(self) -> bool:
@@ -81,14 +96,13 @@ class Answer:
 
 def judge(status: int, body: str = "", retry_after: float | None = None, content_type: str | None = None) -> Answer:
     """The verdict on a response with this status, body, parsed `Retry-After` and `Content-Type`."""
-    detail = one_line(body, _EXCERPT)
-    reason = f"HTTP {status}: {detail}" if detail else f"HTTP {status}"
+    reason = stated_reason(status, body)
     if not 200 <= status < 300:
         accuses = _accuses(status, body)
-        return Answer(_verdict(status, accuses=accuses), status, reason, retry_after, accuses)
+        return Answer(verdict_of(status, accuses=accuses), status, reason, retry_after, accuses)
     if _is_success(status, body):
         return Answer(Verdict.DELIVERED, status, reason, retry_after)
-    return Answer(Verdict.RETRY, status, _foreign(status, body, detail, content_type), retry_after)
+    return Answer(Verdict.RETRY, status, foreign_reason(status, body, content_type), retry_after)
 
 
 def no_answer(error: str) -> Answer:
@@ -101,7 +115,14 @@ def what_is_refused(status: int | None) -> str | None:
     return None if status is None else _HELD.get(status)
 
 
-def _verdict(status: int, *, accuses: bool) -> Verdict:
+def stated_reason(status: int, body: str) -> str:
+    """The status, and the beginning of what the body says."""
+    detail = one_line(body, _EXCERPT)
+    return f"HTTP {status}: {detail}" if detail else f"HTTP {status}"
+
+
+def verdict_of(status: int, *, accuses: bool) -> Verdict:
+    """The verdict on a response that is no success. `accuses`: PostHog's own message refuses an event."""
     if status in _HELD:
         return Verdict.KEY_REFUSED
     if status == _TOO_LARGE:
@@ -117,20 +138,21 @@ def _accuses(status: int, body: str) -> bool:
         return text.startswith(_OF_ITS_SIZE)
     if status not in (_BAD_REQUEST, _UNPROCESSABLE):
         return False
-    return text.startswith(_OF_AN_EVENT) or _json_object(text).get("type") == _VALIDATION
+    return text.startswith(_OF_AN_EVENT) or json_object(text).get("type") == _VALIDATION
 
 
 def _is_success(status: int, body: str) -> bool:
     """Whether it is PostHog's format: `{"status":"Ok"}`, formerly `{"status":1}`, or 204 (wire protocol 3.2)."""
     if status == _NO_CONTENT:
         return not body.strip()
-    answer = _json_object(body)
+    answer = json_object(body)
     stated = answer.get("status")
     is_ok = stated == 1 or (isinstance(stated, str) and stated.lower() == "ok")
     return is_ok or isinstance(answer.get("quota_limited"), list)
 
 
-def _json_object(body: str) -> Mapping[str, Any]:
+def json_object(body: str) -> Mapping[str, Any]:
+    """The JSON object in a body; empty where there is none."""
     try:
         decoded = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
@@ -138,7 +160,9 @@ def _json_object(body: str) -> Mapping[str, Any]:
     return decoded if isinstance(decoded, dict) else {}
 
 
-def _foreign(status: int, body: str, detail: str, content_type: str | None) -> str:
+def foreign_reason(status: int, body: str, content_type: str | None) -> str:
+    """What a 2xx that is not PostHog's holds."""
+    detail = one_line(body, _EXCERPT)
     kind = (content_type or "").partition(";")[0].strip()[:100]
     what = kind or ("other text" if body.strip() else "nothing")
     if kind.endswith("json"):

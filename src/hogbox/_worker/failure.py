@@ -57,7 +57,7 @@ class Failures:
             began,
             time.monotonic(),
             len(rows),
-            of_events=not answer.rate_limited,
+            of_events=not (answer.rate_limited or answer.results),
             of_size=answer.verdict is Verdict.TOO_LARGE,
             later=answer.retry_after is not None,
         )

@@ -15,7 +15,6 @@ from hogbox._delivery.batch import Waiting, group_batches, total_bytes
 from hogbox._delivery.bisection import Part, after, without
 from hogbox._delivery.schedule import Finished, TurnOutcome
 from hogbox._encryption import VARIABLE, Cipher
-from hogbox._events.event import HISTORICAL
 from hogbox._http.capture import CaptureTransport
 from hogbox._settings.delivery import DeliverySettings
 from hogbox._store.delivery import DeliveryStore, LeaseLost
@@ -26,6 +25,8 @@ from hogbox._worker.decryption import open_events
 from hogbox._worker.exposure import ExposureClaims
 from hogbox._worker.failure import Failures
 from hogbox._worker.lease import Leases
+from hogbox._worker.request import Requests
+from hogbox._worker.result import Results
 from hogbox._worker.settlement import Settlement
 from hogbox._worker.turn import Shared, Turn
 
@@ -52,7 +53,7 @@ class Sender:
         self._store = store
         self._clock = clock
         self._exposures = exposures
-        self._transport = transport
+        self._requests = Requests(transport, shared)
         self._settings = settings
         self._shared = shared
         self._leases = leases
@@ -60,6 +61,7 @@ class Sender:
         self._cipher = cipher
         self._settlement = Settlement(store, shared)
         self._failures = Failures(store, settings, shared, self._settlement)
+        self._results = Results(store, settings, shared, self._settlement, self._failures)
 
     def deliver(self, ready: Sequence[Ready], share: bool) -> Finished:
         """Deliver the shards' events until none is left, all have to wait, or the turn is over.
@@ -96,9 +98,10 @@ class Sender:
         with self._shared.lock:
             limits = self._shared.limit.now
             found = self._shared.suspects.sort(rows, time.monotonic())
-            free = self._shared.courses.arrange(found.free)
+            free = self._shared.courses.arrange(self._shared.deferrals.free(found.free))
+            requests = dict(self._shared.attempts.requests)
         # Suspects come last: if their project was put off, other events are to show first that it has recovered.
-        for batch in [*group_batches(free, limits), *((row,) for row in found.due)]:
+        for batch in [*group_batches(free, limits, requests), *((row,) for row in found.due)]:
             if not self._deliver_batch(batch, turn):
                 return False
         if opened.locked:
@@ -110,9 +113,8 @@ class Sender:
         now = time.monotonic()
         with self._shared.lock:
             limits = self._shared.limit.now
-            self._shared.suspects.forget_earlier(turn.fences)
             held = self._shared.courses.held(now) | turn.left
-            over = self._shared.suspects.passed_over(now)
+            over = self._shared.passed_over(turn, now)
         shards = [shard for shard in turn.fences if shard not in over.shards]
         rows, more = self._store.read_events(shards, held, limits.events, limits.bytes, over.ids)
         with self._shared.lock:
@@ -143,6 +145,7 @@ class Sender:
             return True
         with self._shared.lock:
             pending = self._shared.courses.parts(batch)
+        instead = False
         while pending and (pending := self._unblocked(pending)):
             if not self._leases_outlast(turn):
                 turn.late = True
@@ -150,10 +153,11 @@ class Sender:
             if not self._may_send(project, turn):
                 turn.left.add(project)
                 return True
-            payloads, began = [row.payload for row in pending[0].rows], time.monotonic()
-            answer = self._transport.send_batch(project, payloads, historical=batch[0].lane == HISTORICAL)
-            turn.sent = True
-            pending = self._act(pending, turn, answer, began)
+            began = time.monotonic()
+            answer = self._requests.send(pending[0].rows, instead=instead)
+            turn.sent, instead = True, answer is None
+            if answer is not None:
+                pending = self._act(pending, turn, answer, began)
         return True
 
     def _unblocked(self, pending: tuple[Part, ...]) -> tuple[Part, ...]:
@@ -164,7 +168,7 @@ class Sender:
                 rows = pending[0].rows
                 if len(rows) == 1 and suspects.is_accused(rows[0].id):
                     return pending
-                if free := suspects.free(rows):
+                if free := self._shared.free(rows):
                     return without(pending, free)
                 pending = pending[1:]
         return pending
@@ -172,6 +176,8 @@ class Sender:
     def _act(self, pending: tuple[Part, ...], turn: Turn, answer: Answer, began: float) -> tuple[Part, ...]:
         """Handle a response; the parts of the batch still to send."""
         part = pending[0]
+        if answer.results:
+            return self._results.act(pending, turn, answer, began)
         if answer.verdict is Verdict.DELIVERED:
             self._settlement.deliver(part.rows, turn, answer)
             return after(answer.verdict, pending).pending

@@ -23,11 +23,16 @@ class Settlement:
         self._store = store
         self._shared = shared
 
+    def accept(self, project: str) -> None:
+        """PostHog has answered in its own words about events of the project: it is not put off any more."""
+        with self._shared.lock:
+            self._shared.courses.accept(project, time.monotonic(), passed=False)
+
     def deliver(self, rows: Sequence[Waiting], turn: Turn, answer: Answer) -> None:
         """Settle events that PostHog accepted. Raises LeaseLost if another worker took over one of their shards."""
         self._well(rows, turn)
         self._store.settle(rows, turn.fences)
-        shards = self._forget(rows)
+        shards = self._forget(rows, turn)
         if recovered := turn.recover(shards):
             self._store.clear_retry(recovered, turn.fences)
         with self._shared.lock:
@@ -38,7 +43,7 @@ class Settlement:
         """Move the events to the dead letters, with the reason of the answer. Raises LeaseLost."""
         for row in rows:
             self._store.bury(row, turn.fences, answer.reason, answer.status)
-        shards = self._forget(rows)
+        shards = self._forget(rows, turn)
         if recovered := turn.recover(shards):
             self._store.clear_retry(recovered, turn.fences)
         _say_dead(rows, answer)
@@ -46,12 +51,18 @@ class Settlement:
             self._shared.dead += len(rows)
         self._tell(rows, DEAD, answer)
 
-    def _forget(self, rows: Sequence[Waiting]) -> frozenset[int]:
-        """The shards of the settled events that contain no other suspect."""
+    def _forget(self, rows: Sequence[Waiting], turn: Turn) -> frozenset[int]:
+        """The shards of the settled events that contain no other suspect.
+
+        What was noted of persons that waited by themselves is removed.
+        """
         shards = frozenset(row.shard for row in rows)
+        over = self._shared.forget([row.id for row in rows])
         with self._shared.lock:
-            self._shared.suspects.forget(row.id for row in rows)
-            return shards - self._shared.suspects.shards(shards)
+            clean = shards - self._shared.suspects.shards(shards)
+        if calm := over & clean:
+            self._store.clear_retry(calm, turn.fences)
+        return clean
 
     def _tell(self, rows: Sequence[Waiting], outcome: str, answer: Answer) -> None:
         settled = EventsSettled(shorten(rows[0].project), outcome, len(rows), answer.status)

@@ -8,11 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from hogbox._delivery.attempt import Attempts
 from hogbox._delivery.batch import Waiting
 from hogbox._delivery.condition import OVER_AFTER, Condition
 from hogbox._delivery.course import Courses
+from hogbox._delivery.deferral import Deferrals
+from hogbox._delivery.endpoint import Endpoints
 from hogbox._delivery.limit import SizeLimit
-from hogbox._delivery.suspect import Suspects
+from hogbox._delivery.suspect import Passed, Suspects
 from hogbox._store.hold import Paused
 from hogbox._store.outbox import Ready
 from hogbox._wire.verdict import what_is_refused
@@ -27,10 +30,13 @@ class Shared:
     """State shared by the senders of one worker. Changed under the lock."""
 
     limit: SizeLimit
+    endpoints: Endpoints
     telemetry: Telemetry
     lock: threading.Lock = field(default_factory=threading.Lock)
     courses: Courses = field(default_factory=Courses)
     suspects: Suspects = field(default_factory=Suspects)
+    deferrals: Deferrals = field(default_factory=Deferrals)
+    attempts: Attempts = field(default_factory=Attempts)
     delivered: int = 0
     dead: int = 0
     host_fails: Condition = field(default_factory=lambda: Condition(OVER_AFTER))
@@ -42,9 +48,27 @@ class Shared:
             return self.delivered, self.dead
 
     def next_due(self, now: float) -> float:
-        """The monotonic time at which the next paused project may be retried."""
+        """The monotonic time at which the next paused project or person may be retried."""
         with self.lock:
-            return self.courses.next_due(now)
+            return min(self.courses.next_due(now), self.deferrals.next_due(now))
+
+    def passed_over(self, turn: Turn, now: float) -> Passed:
+        """What the turn's next read is to leave out. Called under the lock."""
+        self.suspects.forget_earlier(turn.fences)
+        self.deferrals.release(turn.fences, now)
+        failing, deferred = self.suspects.passed_over(now), self.deferrals.passed_over()
+        return Passed([*failing.ids, *deferred.ids], {*failing.shards, *deferred.shards})
+
+    def free(self, rows: Sequence[Waiting]) -> tuple[Waiting, ...]:
+        """Those of the events that may be sent now. Called under the lock."""
+        return self.deferrals.free(self.suspects.free(rows))
+
+    def forget(self, ids: Sequence[int]) -> frozenset[int]:
+        """These events are settled. Returns the shards in which nobody waits by himself any more by that."""
+        with self.lock:
+            self.suspects.forget(ids)
+            self.attempts.forget(ids)
+            return self.deferrals.settle(ids)
 
     def adopt(self, paused: Iterable[Paused], now: float) -> None:
         """Continue the pauses of earlier workers. Refused projects are retried at once: a restart is how to hurry."""

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hogbox._delivery.batch import BatchLimits
 from hogbox._delivery.condition import OVER_AFTER, Condition
+from hogbox._delivery.endpoint import Endpoints
 from hogbox._delivery.health import WorkerHealth
 from hogbox._delivery.limit import SizeLimit
 from hogbox._delivery.schedule import REST, Finished, Schedule
@@ -37,6 +38,7 @@ from hogbox._store.dialects.failure import hindrance, is_lost
 from hogbox._store.exposure import ClaimStore
 from hogbox._store.outbox import Ready
 from hogbox._wire.host import without_password
+from hogbox._wire.mode import CaptureMode
 from hogbox._wire.printable import one_line
 from hogbox._worker.exposure import ExposureClaims
 from hogbox._worker.lease import Leases
@@ -101,7 +103,8 @@ class Worker:
         self._cipher = Cipher.load(os.environ)
         self._telemetry = telemetry or Telemetry()
         limit = SizeLimit(BatchLimits(settings.batch_events, settings.batch_bytes))
-        self._shared = Shared(limit, self._telemetry)
+        endpoints = Endpoints(CaptureMode.read(settings.capture_mode))
+        self._shared = Shared(limit, endpoints, self._telemetry)
         self._store = DeliveryStore(database, self.id)
         self._senders = min(settings.senders, most_writers(database.engine))
         self._retention = Retention(DeadLetterStore(database), settings.dead_letter_days)

@@ -8,8 +8,10 @@ from hogbox._operations.metrics.family import (
     BATCH_BYTES,
     BATCH_EVENTS,
     EVALUATIONS,
+    EVENT_RESULTS,
     EVENTS,
     FLAG_REQUEST_SECONDS,
+    RATE_LIMIT_WARNINGS,
     REFRESH_SECONDS,
     REFRESHES,
     REQUEST_SECONDS,
@@ -22,6 +24,7 @@ from hogbox.telemetry import (
     LeasesChanged,
     Refreshed,
     RequestDone,
+    ResultsStated,
     TelemetryEvent,
 )
 
@@ -45,10 +48,13 @@ def counts_of(event: TelemetryEvent) -> tuple[Count, ...]:
     match event:
         case EventsSettled(project, outcome, events, _):
             return (Count(EVENTS, (project, outcome), events),)
+        case ResultsStated(project, result, details, events):
+            return (Count(EVENT_RESULTS, (project, result, details), events),)
         case RequestDone():
             status = NO_ANSWER if event.status is None else str(event.status)
             return (
                 Count(REQUEST_SECONDS, (event.project, status), event.seconds),
+                *((Count(RATE_LIMIT_WARNINGS, (event.project,), 1),) if event.near_limit else ()),
                 Count(BATCH_EVENTS, (), event.events),
                 Count(BATCH_BYTES, (), event.bytes),
             )

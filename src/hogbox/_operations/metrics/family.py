@@ -66,6 +66,18 @@ REQUEST_SECONDS: Final = Metric(
     ("project", "status"),
     _SECONDS,
 )
+RATE_LIMIT_WARNINGS: Final = Metric(
+    "hogbox_rate_limit_warnings_total",
+    MetricType.COUNTER,
+    "Answers in which PostHog warns that it is about to refuse requests, because there are too many.",
+    ("project",),
+)
+EVENT_RESULTS: Final = Metric(
+    "hogbox_event_results_total",
+    MetricType.COUNTER,
+    "PostHog's results for single events, with capture v1.",
+    ("project", "result", "details"),
+)
 BATCH_EVENTS: Final = Metric("hogbox_batch_events", MetricType.HISTOGRAM, "Events in one request.", (), _COUNTS)
 BATCH_BYTES: Final = Metric(
     "hogbox_batch_size_bytes", MetricType.HISTOGRAM, "Size of the body of one request with events, as sent.", (), _BYTES
@@ -133,7 +145,9 @@ DEFINITIONS_AGE: Final = Metric(
 
 OF_THIS_PROCESS: Final = (
     EVENTS,
+    EVENT_RESULTS,
     REQUEST_SECONDS,
+    RATE_LIMIT_WARNINGS,
     BATCH_EVENTS,
     BATCH_BYTES,
     WORKER_LEASES,
