@@ -14,6 +14,8 @@ from hogbox.flags import FlagResult, FlagSet
 from hogbox.flags._evaluator import PlainEvaluator
 from hogbox.flags._flag_set import flag_set_of
 from hogbox.flags._person import EvaluatedPerson, Person
+from hogbox.flags._words.change import Difference, difference
+from hogbox.flags._words.description import describe_flags
 from tests.flags import rules_samples as rules
 from tests.flags import world
 from tests.flags.rules_samples import experiment, predicate, release, rollout, rules_flag
@@ -471,3 +473,92 @@ def test_seeds_are_in_no_text() -> None:
         explanation = FlagSet.parse(document(made)).explain("f", distinct_id="u1", person_properties={"plan": "pro"})
         assert "secret" not in str(explanation)
         assert "secret" not in repr(explanation)
+
+
+def changed(*afterwards: dict[str, Any], before: tuple[dict[str, Any], ...]) -> Difference:
+    return difference(document(rules_flag(*before)), document(rules_flag(*afterwards)))
+
+
+def _words_of(found: Difference) -> list[str]:
+    return [warning.partition(":")[0] for warning in found.warnings.get("f", ())]
+
+
+CHANGES: list[tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...], list[str]]] = [
+    ((release(PRO), release(PRO, number=2)), (release(PRO, number=2), release(PRO)), ["RULE_ORDER_CHANGES_TRAFFIC"]),
+    ((release(PRO), release(number=2)), (release(), release(number=2)), ["UNREACHABLE_LOWER_RULE"]),
+    (
+        (rollout(on_rollout_miss="return_default"), release(number=2)),
+        (rollout(), release(number=2)),
+        ["ROLLOUT_MISS_CAN_ENTER_LOWER_RULE"],
+    ),
+    ((rollout(),), (rollout(seed="other"),), ["ASSIGNMENT_RESET_CHANGES_TRAFFIC"]),
+    ((experiment(PRO),), (release(PRO),), ["CONCLUSION_EXPANDS_POPULATION"]),
+    ((experiment(PRO),), (release(PRO, number=7),), ["CONCLUSION_EXPANDS_POPULATION"]),
+    ((experiment(PRO),), (release(),), []),
+    ((release(PRO),), (release(PRO, value=False),), []),
+    ((rollout(number=2),), (release(PRO), rollout(number=2)), []),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "warnings"), CHANGES)
+def test_effects_of_a_change_are_named(
+    before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...], warnings: list[str]
+) -> None:
+    found = changed(*after, before=before)
+    assert _words_of(found) == warnings
+    assert found.changed["f"]
+
+
+def test_a_change_of_a_seed_is_told_without_the_seed() -> None:
+    held = {"id": None, "seed": "secret-holdout", "exclusion_percentage": 10}
+    found = changed(rollout(seed="secret-new"), experiment(number=2, holdout=held), before=(rollout(),))
+    assert "secret" not in repr(found)
+    assert "rule 1, seed: 'a seed' -> 'another seed'" in [str(change) for change in found.changed["f"]]
+
+
+def test_a_value_with_a_member_named_seed_is_shown() -> None:
+    before, after = [rules_flag(release(value={"seed": word}), returns="object") for word in ("one", "two")]
+    change = difference(document(before), document(after)).changed["f"][0]
+    assert (change.before, change.after) == ("one", "two")
+
+
+def test_rules_are_described_in_words() -> None:
+    held = {"id": None, "seed": "secret-holdout", "exclusion_percentage": 10}
+    made = rules_flag(
+        release(PRO, predicate("gt", 5, "age", negation=True)),
+        rollout(number=2, on_rollout_miss="return_default"),
+        experiment(number=3, holdout=held),
+        experiment(number=4, paused=True),
+    )
+    described = describe_flags(document(made))["f"]
+    assert described.conditions == (
+        "plan is exactly 'pro' and not (age is greater than 5), all people, who get true",
+        "50 % of people, who get true; the others get the default",
+        "50 % of people, who get one of a (50 %): true, b (50 %): false"
+        "; 10 % of people are held out and get the default",
+        "all people, who get the default: the experiment is paused",
+    )
+    assert (described.kind, described.default) == ("boolean by rules", "false")
+    assert described.rollout == "50 % of people and all who match"
+    assert described.needs == ("person property 'plan'", "person property 'age'")
+    assert "secret" not in repr(described)
+
+
+@pytest.mark.parametrize("default", [None, False])
+def test_a_broken_document_is_described_as_only_known_to_posthog(default: object) -> None:
+    described = describe_flags(document(rules_flag(rollout(seed=""), default=default)))["f"]
+    assert (described.rollout, described.default) == ("only known to PostHog", "only known to PostHog")
+    assert described.only_posthog == ("a seed is not text of 1 to 400 characters",)
+
+
+def test_explanations_tell_what_each_rule_did() -> None:
+    made = rules_flag(release(predicate(value="x")), rollout(number=2, rollout_percentage=100), release(number=3))
+    explanation = FlagSet.parse(document(made)).explain("f", distinct_id="u1", person_properties={"plan": "pro"})
+    assert explanation.sentence == "Flag 'f' is True: rule 2 matches."
+    assert [one.outcome for one in explanation.conditions] == ["no match", "match", "match"]
+    assert [one.reached for one in explanation.conditions] == [True, True, False]
+    assert [one.decisive for one in explanation.conditions] == [False, True, False]
+    missing = FlagSet.parse(document(made)).explain("f", distinct_id="u1")
+    assert (missing.result.reason, missing.missing) == ("missing_context", ("person property 'plan'",))
+    empty = FlagSet.parse(document(rules_flag(default=None))).explain("f", distinct_id="u1")
+    assert empty.sentence == "Flag 'f' has no value of its own, so your default is used: no rule matches."
