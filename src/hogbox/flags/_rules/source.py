@@ -23,7 +23,10 @@ def has_rules(flag: object) -> bool:
 
 def filters_texts(document: bytes | bytearray | str, flags: list[Any]) -> dict[str, str]:
     """The text of the `filters` of each flag with rules, by its key. `flags` were read from the document."""
-    if not any(map(has_rules, flags)):
+    # Not by a call for each flag: most documents have no flag with rules.
+    objects = [flag for flag in flags if type(flag) is dict]
+    versioned = [one for one in objects if type(filters := one.get("filters")) is dict and "version" in filters]
+    if not any(map(has_rules, versioned)):
         return {}
     text = document if isinstance(document, str) else document.decode(json.detect_encoding(document), "surrogatepass")
     place = _last(text, _after_spaces(text, 0), "flags")
