@@ -380,3 +380,14 @@ def test_flags_that_use_up_the_budget_leave_the_others_theirs() -> None:
         answers = flag_set.evaluate_all(distinct_id="u1", person_properties=properties)
         assert [answers[flag["key"]].reason for flag in costly] == ["evaluation_limit"] * 5
         assert [answers[key].value for key in ("regex", "exact", "cohort")] == [True, False, True]
+
+
+@pytest.mark.parametrize("value", ["Zé" * 500_000, ["x"] * 9_000, {"a": ["x"] * 9_000}])
+def test_large_values_count_for_each_filter_that_looks_at_them(value: object) -> None:
+    filters = [_filter("is_not", f"x{number}") for number in range(600)]
+    flag_set = FlagSet.parse({"flags": [_flag(*filters)]})
+    for _ in range(2):
+        start = time.thread_time()
+        result = flag_set.evaluate("f", distinct_id="u1", person_properties={"p": value})
+        assert time.thread_time() - start < 1
+        assert (result.value, result.reason) == (None, "evaluation_limit")

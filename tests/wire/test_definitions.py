@@ -303,3 +303,12 @@ def test_other_keys_than_a_projects_work_but_draw_a_word(text: str, words: str) 
 
 def test_a_projects_secret_key_draws_none() -> None:
     assert objection(Secret(KEY)) is None
+
+
+@pytest.mark.parametrize(
+    "body", ['{"flags": [{"seed": "s3cr\\"et"', '{"seed":"s3cr\\"et', '{"holdout":{"seed" : "s3cr\\"et"}']
+)
+def test_a_warning_holds_no_seed(body: str) -> None:
+    detail = found(200, body.encode()).detail
+    assert "seed" in detail
+    assert "s3cr" not in detail

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,6 +27,7 @@ RETRY_DELAYS: Final = (1.5, 3.0, 6.0)
 
 _COLD: Final = "required data not found in cache"
 _EXCERPT: Final = 500
+_SEED: Final = re.compile(r'("seed"\s*:\s*")(?:[^"\\]|\\.)*')
 
 Parse = Callable[[Mapping[str, Any]], object]
 """Parses a definitions document; raises if it can't."""
@@ -238,7 +240,8 @@ def _cold(around: RefreshContext) -> DefinitionsOutcome:
 def _excerpt(reply: Reply, around: RefreshContext) -> str:
     """The response in one line: its status, the beginning of its body, its redirect target."""
     where = f" (redirects to {_shown(reply.location, around.hide)})" if reply.location else ""
-    body = _shown(_text(reply.body), around.hide)
+    # The seeds of rules decide who gets what: they are in the definitions and nowhere else.
+    body = _shown(_SEED.sub(r"\1...", _text(reply.body)), around.hide)
     return f"HTTP {reply.status}: {body}{where}" if body else f"HTTP {reply.status}{where}"
 
 

@@ -30,6 +30,14 @@ _EMPTY_GROUP_HELD_OUT_ABOVE = 92
 
 DISABLED = Decision(frozenset({False}), Reason.FLAG_DISABLED)
 UNSUPPORTED = Decision(None, Reason.UNSUPPORTED_DEFINITION)
+TOO_LARGE = Decision(None, Reason.EVALUATION_LIMIT)
+
+# To read more filters takes longer than a flag may.
+_MOST_FILTERS = 5_000
+
+
+class TooLargeError(MalformedError):
+    """That a flag has too many filters to read them in time."""
 
 
 class Flag:
@@ -50,12 +58,14 @@ class Flag:
         "prerequisites",
         "problem",
         "super_condition",
+        "too_large",
     )
 
     def __init__(self, raw: Mapping[str, Any], definitions: DefinitionsDocument) -> None:
         self.key: str = raw["key"]
         self.active = bool(raw.get("active")) and raw.get("deleted") is not True
         self.problem: str | None = None
+        self.too_large = False
         self.payloads: Mapping[str, Any] = {}
         self.audience = PERSONS
         self.bucketing = Bucketing(b"", "distinct_id", Variants())
@@ -73,6 +83,7 @@ class Flag:
             self._read(raw, definitions)
         except MalformedError as malformed:
             self.problem = str(malformed)
+            self.too_large = isinstance(malformed, TooLargeError)
 
     def _read(self, raw: Mapping[str, Any], definitions: DefinitionsDocument) -> None:
         if self.key in definitions.repeated:
@@ -83,9 +94,10 @@ class Flag:
         self.audience = audience_of(filters, definitions)
         self.bucketing = _bucketing(raw, variants_of(filters))
         self.holdout = holdout_of(filters)
-        self.conditions = tuple(
-            [condition_of(item, self.audience, self.bucketing, definitions) for item in objects_of(filters, "groups")]
-        )
+        groups = objects_of(filters, "groups")
+        if sum(len(objects_of(group, "properties")) for group in groups if group.get("properties")) > _MOST_FILTERS:
+            raise TooLargeError(f"it has more than {_MOST_FILTERS} filters")
+        self.conditions = tuple([condition_of(group, self.audience, self.bucketing, definitions) for group in groups])
         self.super_condition = self._read_super(filters, definitions)
         payloads = filters.get("payloads")
         if isinstance(payloads, Mapping) and raw.get("has_encrypted_payloads") is not True:
@@ -108,7 +120,9 @@ class Flag:
         """The decision for everybody: off if inactive, inconclusive if malformed; else None."""
         if not self.active:
             return DISABLED
-        return None if self.problem is None else UNSUPPORTED
+        if self.problem is None:
+            return None
+        return TOO_LARGE if self.too_large else UNSUPPORTED
 
     @property
     def settled_result(self) -> FlagResult | None:

@@ -21,9 +21,9 @@ Value: TypeAlias = bool | str
 """What a flag can be: False, True or the key of a variant."""
 
 
-FLAG_STEPS: Final = 50_000_000
-"""What the filters of one flag may cost, in steps of some 10 ns; all flags of one call share as much beyond
-`LEAST_STEPS`."""
+FLAG_STEPS: Final = 4_000_000
+"""What the filters of one flag may cost, in steps of some 10 ns: 50 ms with all else. All flags of one call share as
+much beyond `LEAST_STEPS`."""
 
 LEAST_STEPS: Final = 2_000_000
 """What every flag may cost, whatever the flags before it used up."""

@@ -20,6 +20,11 @@ _EXACT: Final = 2**53
 # A larger cohort is found out once per person, and remembered.
 _MOST_ENTRIES: Final = 6
 
+# So many filters may take whatever a text costs; more of them are for texts of a usual length.
+_MOST_UNCOUNTED: Final = 8
+_USUAL_LENGTH: Final = 10_000
+_USUAL_MEMBERS: Final = 200
+
 
 def needs_person(item: Filter | Entry) -> bool:
     """Whether a filter's outcome takes the person, and not the person's properties alone."""
@@ -68,6 +73,7 @@ class FilterSource:
         """Lines to go before all others."""
         self.names: dict[str, Any] = {
             "MISSING": MISSING,
+            "NESTED": (list, dict, tuple),
             "WIDE": _WIDE,
             "EXACT": _EXACT,
             "all_of": all_of,
@@ -79,6 +85,7 @@ class FilterSource:
         self._values: dict[str, str] = {}
         self._named: dict[int, str] = {}
         self._count = 0
+        self._counts_sizes = self._in_loop = False
         self._slow = ""
         """The statement that leaves a flag to the plain evaluator, which counts steps."""
 
@@ -118,6 +125,10 @@ class FilterSource:
             self.line(depth, f"{outcome} = {self.name(item.outcome)}(person)")
         return outcome
 
+    def count_sizes(self, filters: int) -> None:
+        """Leave long texts to the plain evaluator, if a flag has so many filters that they could take long."""
+        self._counts_sizes = filters > _MOST_UNCOUNTED
+
     def _group_property(self, depth: int, item: GroupFilter, outcome: str, group: GroupSource | None) -> None:
         """Of the condition's own group, whose properties are at hand, or of another one."""
         if group is None or group.type_name != item.group_type or item.check.judge_at is not None:
@@ -143,8 +154,14 @@ class FilterSource:
                 condition = f"{kind} is int and -EXACT < {value} < EXACT"
             constant = self.name(inline.constant)
             answer = inline.expression.format(value=value, constant=constant, judge=judge)
+        if self._counts_sizes and not self._in_loop:
+            self.line(depth, f"if {kind} is str and len({value}) > {_USUAL_LENGTH}:")
+            self.line(depth + 1, self._slow)
         self.line(depth, f"if {condition}:")
         self.line(depth + 1, f"{outcome} = {answer}")
+        if not self._in_loop:
+            self.line(depth, f"elif {kind} in NESTED and len({value}) > {_USUAL_MEMBERS}:")
+            self.line(depth + 1, self._slow)
         self.line(depth, "else:")
         self.line(depth + 1, f"{outcome} = {self.name(item.judge)}({value}, complete)")
 
@@ -178,6 +195,8 @@ class FilterSource:
     def _combination(self, depth: int, item: Combination, outcome: str) -> None:
         """A loop that runs once, so that the entry that decides can break out of it."""
         decisive = not item.conjunction
+        # The statement for large values would leave this loop, not the flag's; the loop has few entries.
+        outside, self._in_loop = self._in_loop, True
         self.line(depth, f"{outcome} = {item.conjunction}")
         self.line(depth, "while True:")
         for entry in item.entries:
@@ -189,3 +208,4 @@ class FilterSource:
             joined = f"stronger({outcome}, {inner})"
             self.line(depth + 2, f"{outcome} = {inner} if {outcome} is {item.conjunction} else {joined}")
         self.line(depth + 1, "break")
+        self._in_loop = outside

@@ -16,6 +16,9 @@ from hogbox.flags._rules.rule import Rule, Share
 _MOST_RULES: Final = 20
 _MOST_PREDICATES: Final = 30
 
+MOST_WRITTEN: Final = 150
+"""Filters of a flag: to write a function for more takes longer than a flag may."""
+
 _DOUBTS: Final = (Reason.UNSUPPORTED_DEFINITION, Reason.EVALUATION_LIMIT, Reason.MISSING_CONTEXT)
 
 
@@ -25,6 +28,7 @@ def rules_are_simple(flag: RulesFlag) -> bool:
     return (
         len(flag.rules) <= _MOST_RULES
         and all(len(rule.predicates) <= _MOST_PREDICATES for rule in flag.rules)
+        and len(predicates) <= MOST_WRITTEN
         and sum(predicate.price for predicate in predicates) <= FLAG_STEPS
     )
 
@@ -50,6 +54,7 @@ class RulesWriter:
 
     def write(self, depth: int) -> None:
         """All rules, and the default after them."""
+        self._source.count_sizes(sum(len(rule.predicates) for rule in self._flag.rules))
         for prefix in sorted(self._repeated):
             self._kept[prefix] = f"hashed_{self._source.fresh()}"
             self._line(depth, f"{self._kept[prefix]} = None")

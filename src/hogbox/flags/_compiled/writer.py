@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 from hogbox.flags._bucket import EVERYBODY, NOBODY, VARIANT_SALT
 from hogbox.flags._cohort import CohortFilter
 from hogbox.flags._compiled.filter_source import FilterSource, GroupSource, needs_person
-from hogbox.flags._compiled.rules_writer import RulesWriter, rules_are_simple, rules_need_person
+from hogbox.flags._compiled.rules_writer import MOST_WRITTEN, RulesWriter, rules_are_simple, rules_need_person
 from hogbox.flags._condition import FlagCondition
 from hogbox.flags._decision import Decision
 from hogbox.flags._evaluator import AnyFlag, FastPath
@@ -107,7 +107,8 @@ def _is_simple(flag: AnyFlag) -> bool:
         return False
     # Fast paths count no steps: they are only for flags that the plain evaluator does not give up.
     filters = [item for condition in flag.conditions for item in condition.filters]
-    if sum(item.price for item in filters if isinstance(item, PropertyFilter)) > FLAG_STEPS:
+    price = sum(item.price for item in filters if isinstance(item, PropertyFilter))
+    if price > FLAG_STEPS or len(filters) > MOST_WRITTEN:
         return False
     return all(
         (condition.audience == PERSONS or condition.audience.type_name is not None)
@@ -146,6 +147,7 @@ class _Writer(FilterSource):
 
     def _write_conditions(self, depth: int, flag: Flag, leave: str) -> None:
         self._flag, self._leave = flag, leave
+        self.count_sizes(sum(len(condition.filters) for condition in flag.conditions))
         self._key = self.name(flag.bucketing.key)
         of_persons = [item.rollout.bound for item in flag.conditions if item.audience == PERSONS]
         self._partial = sum(bound not in (NOBODY, EVERYBODY) for bound in of_persons)

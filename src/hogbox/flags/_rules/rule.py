@@ -71,7 +71,7 @@ class Experiment:
         return next((variant for variant in self.variants if drawn < variant.bound), self.variants[-1])
 
 
-class Answer(NamedTuple):
+class RuleAnswer(NamedTuple):
     """What a rule says of the flag: its own value (of a variant, if it has some), or the default, and why."""
 
     reason: Reason
@@ -96,25 +96,25 @@ class Rule:
         """Whether the rule is for the person: the first predicate that does not hold decides, errors too."""
         return first_miss(predicate.outcome(person) for predicate in self.predicates)
 
-    def answer(self, subject: Outcome | bytes, hashed: Hash = digest) -> Answer | None:
+    def answer(self, subject: Outcome | bytes, hashed: Hash = digest) -> RuleAnswer | None:
         """What it says of a person whom it targets; None if the next rule is to be asked.
 
         The subject is False where it is empty, and the reason where it cannot be hashed.
         """
         experiment = self.experiment
         if experiment is not None and experiment.paused:
-            return Answer(Reason.EXPERIMENT_PAUSED)
+            return RuleAnswer(Reason.EXPERIMENT_PAUSED)
         if self.type == "targeted_release":
-            return Answer(Reason.TARGETING_MATCH)
+            return RuleAnswer(Reason.TARGETING_MATCH)
         if isinstance(subject, Reason):
-            return Answer(subject)
+            return RuleAnswer(subject)
         if isinstance(subject, bytes):
             if experiment is not None and experiment.holdout and experiment.holdout.includes(subject, hashed):
-                return Answer(Reason.HOLDOUT)
+                return RuleAnswer(Reason.HOLDOUT)
             if self.rollout.includes(subject, hashed):
                 variant = None if experiment is None else experiment.pick(self.rollout.prefix, subject, hashed)
-                return Answer(Reason.TARGETING_MATCH, variant)
-        return Answer(Reason.ROLLOUT_MISS) if self.missed_ends else None
+                return RuleAnswer(Reason.TARGETING_MATCH, variant)
+        return RuleAnswer(Reason.ROLLOUT_MISS) if self.missed_ends else None
 
 
 def first_miss(outcomes: Iterable[Outcome]) -> Outcome:

@@ -12,14 +12,21 @@ _SPACES: Final = re.compile(r"[ \t\r\n]*")
 
 def has_rules(flag: object) -> bool:
     """Whether `filters.version` of a flag is 2: a number, and in Python True is none of those."""
-    filters = flag.get("filters") if isinstance(flag, Mapping) else None
-    version = filters.get("version") if isinstance(filters, Mapping) else None
-    return type(version) in (int, float) and version == 2
+    if type(flag) is not dict and not isinstance(flag, Mapping):
+        return False
+    filters = flag.get("filters")
+    if type(filters) is not dict and not isinstance(filters, Mapping):
+        return False
+    version = filters.get("version")
+    return version == 2 and type(version) is not bool
 
 
 def filters_texts(document: bytes | bytearray | str, flags: list[Any]) -> dict[str, str]:
     """The text of the `filters` of each flag with rules, by its key. `flags` were read from the document."""
-    if not any(map(has_rules, flags)):
+    # Not by a call for each flag: most documents have no flag with rules.
+    objects = [flag for flag in flags if type(flag) is dict]
+    versioned = [one for one in objects if type(filters := one.get("filters")) is dict and "version" in filters]
+    if not any(map(has_rules, versioned)):
         return {}
     text = document if isinstance(document, str) else document.decode(json.detect_encoding(document), "surrogatepass")
     place = _last(text, _after_spaces(text, 0), "flags")

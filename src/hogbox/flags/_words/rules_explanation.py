@@ -7,7 +7,7 @@ from hogbox.flags._person import EvaluatedPerson
 from hogbox.flags._reason import Outcome, Reason
 from hogbox.flags._result import FlagResult, FlagValue
 from hogbox.flags._rules.flag import RuleDecision, RulesFlag, subject_of
-from hogbox.flags._rules.rule import Answer, Rule, Share
+from hogbox.flags._rules.rule import Rule, RuleAnswer, Share
 from hogbox.flags._words.explanation import ConditionExplanation, Explanation, RolloutExplanation
 from hogbox.flags._words.filter_explanation import Examiner, outcome_word
 
@@ -58,14 +58,14 @@ class _RuleExplainer:
             sentence=_rule_sentence(index, rule, outcome, rollout, answer, reached),
         )
 
-    def _values(self, index: int, answer: Answer | None) -> tuple[FlagValue, ...]:
+    def _values(self, index: int, answer: RuleAnswer | None) -> tuple[FlagValue, ...]:
         if answer is None:
             return ()
         decision = self._flag.decision(index, answer.reason, answer.variant)
         return (self._flag.value(decision),) if decision.rule_index is not None else ()
 
 
-def _outcome(targeted: Outcome, answer: Answer | None) -> str:
+def _outcome(targeted: Outcome, answer: RuleAnswer | None) -> str:
     if targeted is not True:
         return outcome_word(targeted)
     if answer is None:
@@ -103,7 +103,7 @@ _WORDS = {
 
 
 def _rule_sentence(
-    index: int, rule: Rule, outcome: str, rollout: RolloutExplanation, answer: Answer | None, reached: bool
+    index: int, rule: Rule, outcome: str, rollout: RolloutExplanation, answer: RuleAnswer | None, reached: bool
 ) -> str:
     extent = "everybody" if rollout.percentage is None else f"{rollout.percentage:g} %"
     hashed = "" if rollout.hash is None else f", hash {rollout.hash:.6f}, included up to {rollout.bound:g}"
