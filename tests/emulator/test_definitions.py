@@ -309,9 +309,7 @@ def test_a_change_of_a_rules_flag_does_not_change_the_older_feed(emulator: Emula
 
 
 def test_flags_are_served_as_they_were_written(emulator: Emulator, client: httpx2.Client) -> None:
-    written = (
-        '{"id": 5, "key": "rules", "active": true, "filters": {"version":2, "version":2.0,  "x": 33.330}}'
-    )
+    written = '{"id": 5, "key": "rules", "active": true, "filters": {"version":2, "version":2.0,  "x": 33.330}}'
     emulator.set_flags(f'{{"flags": [{written}]}}')
     assert written in ask(client, params={**TOKEN, "v": "2"}).text
     assert written in client.get("/_emulator/flags").text

@@ -104,7 +104,8 @@ def flag_endpoints(world: World) -> dict[str, Endpoint]:
         return poll(request, settings, world.source.current(), world.rate_limiter.admit)
 
     def flags(request: Request, settings: Settings, limits: Limits, random: Random) -> Outcome:
-        return evaluate(request, settings, limits, Project(world.source.current(), world.profiles), random)
+        project = Project(world.source.current(), world.profiles, world.rate_limiter)
+        return evaluate(request, settings, limits, project, random)
 
     polled = Endpoint(definitions, usual=DEFINITIONS_ANSWERS, counted_as="definitions")
     evaluated = Endpoint(flags, usual=FLAGS_ANSWERS, counted_as="flags")
@@ -183,6 +184,7 @@ class Door:
             body=body,
             arrived_at=record.arrived_at,
             now=world.server_clock(),
+            client=(scope.get("client") or ("",))[0],
             interrupted=interrupted,
         )
         if interrupted is not None and not endpoint.reads_cut:

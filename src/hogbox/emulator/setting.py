@@ -42,6 +42,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     remote_config_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 600
     """Requests for remote config per personal key and minute before a 429."""
 
+    typed_records: bool = True
+    """Whether `/flags` responds with typed records to `v=3` and above; if not, as to `v=2`."""
+
+    flags_rate_limit: Literal["off", "warn", "enforce"] = "off"
+    """Whether `/flags` warns of its rate limits, and refuses requests beyond them with 429."""
+
+    flags_burst: Annotated[int, msgspec.Meta(ge=1)] = 625
+    """Requests for flags per project at once; 10 more per second. For a client's address twice as many, and 50."""
+
     failed_flags: tuple[str, ...] = ()
     """Flags that `/flags` fails to evaluate."""
 
