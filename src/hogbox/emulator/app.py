@@ -18,6 +18,7 @@ from hogbox.emulator.answer import (
     ALIVE,
     CAPTURE_ANSWERS,
     CLIENT_STOPPED,
+    NOT_ALLOWED,
     NOT_FOUND,
     EmulatorResponse,
     Outcome,
@@ -79,8 +80,8 @@ class Endpoint(msgspec.Struct, frozen=True):
         return all(getattr(settings, switch) for switch in self.switches)
 
 
-def _alive(*_: object) -> Outcome:
-    return Outcome(answer=ALIVE)
+def _alive(request: Request, *_: object) -> Outcome:
+    return Outcome(answer=ALIVE if request.method in ("GET", "HEAD") else NOT_ALLOWED)
 
 
 def _not_found(*_: object) -> Outcome:
