@@ -247,10 +247,10 @@ class Door:
             scope["extensions"][CUT]()
             return
         answer = (None if fault is None else fault.answer(endpoint.usual)) or outcome.answer
-        world.answer(record, answer, counted_as=endpoint.counted_as)
-        await respond(
-            answer, send, {**_echoed(record, endpoint), "date": formatdate(world.server_clock(), usegmt=True)}
-        )
+        usual = {**_echoed(record, endpoint), "date": formatdate(world.server_clock(), usegmt=True)}
+        headers = response_headers(answer, usual)
+        world.answer(record, answer, headers, counted_as=endpoint.counted_as)
+        await respond(answer, headers, send)
 
 
 def _cut_short(interrupted: Interrupted, limit: int) -> EmulatorResponse:
@@ -274,14 +274,18 @@ def kept_headers(headers: dict[str, str]) -> dict[str, str]:
     }
 
 
-async def respond(answer: EmulatorResponse, send: Send, usual: Mapping[str, str]) -> None:
-    """Sends an answer. Its own headers have precedence over the usual ones."""
-    own = dict(answer.headers)
-    pairs = [*((name, value) for name, value in usual.items() if name not in own), *answer.headers]
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+def response_headers(answer: EmulatorResponse, usual: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer; its own have precedence over the usual ones."""
+    headers = {**usual, **dict(answer.headers)}
     if answer.content_type is not None:
-        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+        headers["content-type"] = answer.content_type
     if answer.status not in (204, 304):
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        headers["content-length"] = str(len(answer.body))
+    return headers
+
+
+async def respond(answer: EmulatorResponse, headers: Mapping[str, str], send: Send) -> None:
+    """Sends an answer."""
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
     await send({"type": "http.response.body", "body": answer.body})

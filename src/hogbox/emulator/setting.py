@@ -64,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds that a client may pause within a body before it gets 408."""
 
     keep_bodies: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Bytes of each decompressed body to keep with its request. 0: none."""
+    """Bytes of each body to keep with its request, decompressed, and of its response. 0: none."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
