@@ -67,6 +67,29 @@ def test_every_answer_has_the_servers_date(emulator: Emulator, client: httpx2.Cl
         assert abs(parsedate_to_datetime(date).timestamp() - offset - time.time()) < 60
 
 
+PAGE = {"Origin": "https://shop.example"}
+
+
+@pytest.mark.parametrize("path", ["/batch/", "/e/", "/i/v1/analytics/events", "/flags/?v=2"])
+def test_every_page_may_send_events_and_ask_for_flags(client: httpx2.Client, path: str) -> None:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-own"}
+    preflight = client.options(path, headers={**PAGE, **asked})
+    assert preflight.is_success
+    assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
+    assert preflight.headers["access-control-allow-credentials"] == "true"
+    assert preflight.headers["access-control-allow-headers"] == "content-type,x-own"
+    assert "POST" in preflight.headers["access-control-allow-methods"].split(",")
+    refused = client.post(path, headers=PAGE, content=b"")
+    assert refused.is_client_error
+    assert refused.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "access-control-allow-origin" not in client.post(path, content=b"").headers
+
+
+def test_no_page_may_use_the_control_api(client: httpx2.Client) -> None:
+    answer = client.get("/_emulator/events", headers=PAGE)
+    assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (403, False)
+
+
 def test_one_bad_event_rejects_the_whole_batch(
     emulator: Emulator, client: httpx2.Client, batch: Build, event: Build
 ) -> None:
