@@ -13,11 +13,11 @@ import msgspec
 
 from hogbox.emulator.answer import EmulatorResponse, Outcome
 from hogbox.emulator.definition import Definitions
+from hogbox.emulator.event_result import ScriptedResults
 from hogbox.emulator.fault import Fault, Faults
 from hogbox.emulator.profile import Profiles
 from hogbox.emulator.rate import RateLimiter
 from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
-from hogbox.emulator.script import ScriptedResults
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.source import Source, WatchedFile
 

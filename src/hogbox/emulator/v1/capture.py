@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hogbox.emulator.answer import NOT_ALLOWED, OK, EmulatorResponse, Outcome, Request
+from hogbox.emulator.event_result import ABSENT, ScriptedResults
 from hogbox.emulator.record import ReceivedEvent
-from hogbox.emulator.script import ABSENT, ScriptedResults
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.v1.answer import V1Refusal, results
 from hogbox.emulator.v1.body import read_batch, read_text, read_uuids
