@@ -160,6 +160,7 @@ def test_settings_are_read_changed_and_replaced(client: httpx2.Client) -> None:
         "mixed_feed": True,
         "remote_config_per_minute": 600,
         "typed_records": True,
+        "flag_records": {},
         "flags_rate_limit": "off",
         "flags_burst": 625,
         "failed_flags": [],

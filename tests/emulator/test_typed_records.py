@@ -229,6 +229,33 @@ def test_a_failed_flag_has_no_value(emulator: Emulator, client: httpx2.Client) -
     assert answer["errorsWhileComputingFlags"] is True
 
 
+SPLIT = {
+    "key": "linked",
+    "value": "blue",
+    "reason": {"code": "experiment_split", "condition_index": 0, "description": "Matched rule 1"},
+    "metadata": {"config_version": 2, "rule_type": "experiment", "rule_id": RULE, "variant_key": "blue"},
+}
+
+
+def test_records_may_be_prescribed(emulator: Emulator, client: httpx2.Client) -> None:
+    emulator.set_flags(definitions(flag("on"), rules_flag("linked", "boolean", False, experiment(experiment_id=5))))
+    emulator.configure(flag_records={"linked": SPLIT, "malformed": [5]})
+    answer = ask(client)
+    assert (answer["flags"]["linked"], answer["flags"]["malformed"]) == (SPLIT, [5])
+    assert answer["flags"]["on"]["value"] is True
+    assert ask(client, flag_keys=["linked"])["flags"] == {"linked": SPLIT}
+    assert ask(client, "v=1")["featureFlags"] == {"on": True, "linked": False}
+    emulator.set_flags(None)
+    assert ask(client, "v=2")["flags"] == {"linked": SPLIT, "malformed": [5]}
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_prescribed_record_that_failed_counts(emulator: Emulator, client: httpx2.Client, failed: bool) -> None:
+    emulator.set_flags(definitions(flag("on")))
+    emulator.configure(flag_records={"f": {**SPLIT, "failed": failed}})
+    assert ask(client)["errorsWhileComputingFlags"] is failed
+
+
 def test_over_quota_nothing_is_evaluated(emulator: Emulator, client: httpx2.Client) -> None:
     emulator.set_flags(definitions(flag("on")))
     emulator.configure(quota=["feature_flags"])

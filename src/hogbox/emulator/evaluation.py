@@ -41,6 +41,7 @@ _CONFIG = {"supportedCompression": ["gzip", "gzip-js"], "sessionRecording": Fals
 _TRUE = ("true", "1")
 _WARNING = (("x-posthog-rate-limit-warning", "true"),)
 _WARNED_SHARE = 0.8
+_DETAILED = 2  # the first version of the response that has a record for each flag
 
 
 class Project(NamedTuple):
@@ -60,8 +61,8 @@ def evaluate(request: Request, settings: Settings, limits: Limits, project: Proj
     if request.method == "GET":
         return Outcome(answer=_encode(body | _CONFIG, _version(query)))
     payload = token = None
-    version = _version(query, 2)
-    describe = describe_typed if version > 2 and settings.typed_records else describe_plain
+    version = _version(query, _DETAILED)
+    describe = describe_typed if version > _DETAILED and settings.typed_records else describe_plain
     try:
         payload = read_text(request, query, limits)
         asked = read_flag_request(payload)
@@ -73,6 +74,10 @@ def evaluate(request: Request, settings: Settings, limits: Limits, project: Proj
     if person is not None:
         known = Profiles(0) if query.get("only_use_override_person_properties") in _TRUE else project.profiles
         body |= _Evaluation(request, asked, token, person, known).flags(settings, project.definitions, describe)
+        if version >= _DETAILED and "quotaLimited" not in body:
+            records = scripted_records(settings, asked)
+            body["flags"] = {**body["flags"], **records}
+            body["errorsWhileComputingFlags"] |= any(has_failed(record) for record in records.values())
     body |= _config(query, token, project.definitions)
     return Outcome(answer=_encode(body, version, _WARNING if warned else ()), token=token, payload=payload)
 
@@ -98,6 +103,16 @@ def check_rate(request: Request, token: str, settings: Settings, limiter: RateLi
             raise FlagRefusal(RATE_LIMITED)
         warned |= used is None or used >= _WARNED_SHARE * limit
     return warned
+
+
+def scripted_records(settings: Settings, asked: FlagRequest) -> dict[str, Any]:
+    """The records that the settings prescribe for the flags that are asked for."""
+    keys = asked.flag_keys
+    return {key: record for key, record in settings.flag_records.items() if keys is None or key in keys}
+
+
+def has_failed(record: object) -> bool:
+    return isinstance(record, Mapping) and record.get("failed") is True
 
 
 def read_person(asked: FlagRequest) -> str | None:
@@ -192,5 +207,5 @@ def _config(query: Mapping[str, str], token: str, definitions: Definitions | Non
 
 
 def _encode(body: Mapping[str, Any], version: int, headers: tuple[tuple[str, str], ...] = ()) -> EmulatorResponse:
-    shaped = body if version >= 2 else legacy(body)
+    shaped = body if version >= _DETAILED else legacy(body)
     return EmulatorResponse(200, json.dumps(shaped, ensure_ascii=False, separators=(",", ":")).encode(), JSON, headers)

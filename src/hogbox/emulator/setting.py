@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -44,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     typed_records: bool = True
     """Whether `/flags` responds with typed records to `v=3` and above; if not, as to `v=2`."""
+
+    flag_records: dict[str, Any] = {}
+    """Records by flag, which `/flags` returns as they are, in place of its own; not to `v=1`."""
 
     flags_rate_limit: Literal["off", "warn", "enforce"] = "off"
     """Whether `/flags` warns of its rate limits, and refuses requests beyond them with 429."""
