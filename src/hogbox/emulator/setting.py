@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     flag_errors: bool = False
     """Whether `/flags` returns `errorsWhileComputingFlags` although no flag has failed."""
 
-    clock_offset: float = 0.0
+    clock_offset: Annotated[float, msgspec.Meta(ge=-1e10, le=1e10)] = 0.0
     """Seconds by which the server's clock is ahead of this machine's."""
 
     body_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
