@@ -113,6 +113,7 @@ def test_requests_are_remembered(client: httpx2.Client, batch: Build) -> None:
     batched, broken = get(client, "requests")["requests"]
     assert batched.pop("headers").items() >= {"content-encoding": "gzip"}.items()
     assert batched.pop("arrived_at") > 1_700_000_000
+    assert batched.pop("response_headers").keys() == {"date", "content-type", "content-length"}
     assert batched == {
         "sequence": 1,
         "method": "POST",
@@ -126,6 +127,7 @@ def test_requests_are_remembered(client: httpx2.Client, batch: Build) -> None:
         "fault": None,
         "error": None,
         "body": None,
+        "response_body": None,
     }
     assert (broken["status"], broken["events"]) == (400, 0)
     assert broken["error"].startswith("failed to parse request: ")
@@ -141,6 +143,8 @@ def test_bodies_are_kept_decompressed_and_cut_where_asked_for(client: httpx2.Cli
     client.post("/batch/", content='{"é": "é", "a"}')
     bodies = [request["body"] for request in get(client, "requests")["requests"]]
     assert bodies == [text[:9], '{"é": "']
+    answers = [request["response_body"] for request in get(client, "requests")["requests"]]
+    assert answers == ['{"status"', "failed to"]
 
 
 def test_settings_are_read_changed_and_replaced(client: httpx2.Client) -> None:
@@ -155,6 +159,10 @@ def test_settings_are_read_changed_and_replaced(client: httpx2.Client) -> None:
         "cold_cache": False,
         "mixed_feed": True,
         "remote_config_per_minute": 600,
+        "typed_records": True,
+        "flag_records": {},
+        "flags_rate_limit": "off",
+        "flags_burst": 625,
         "failed_flags": [],
         "flag_errors": False,
         "clock_offset": 0.0,
@@ -264,7 +272,7 @@ def test_only_the_newest_are_kept_and_the_rest_is_counted(batch: Build, event: B
 
 def test_kept_bodies_are_bounded_together(batch: Build) -> None:
     with (
-        Emulator(limits=Limits(kept_body_bytes=25)) as emulator,
+        Emulator(limits=Limits(kept_body_bytes=45)) as emulator,
         httpx2.Client(base_url=emulator.url) as client,
     ):
         emulator.configure(keep_bodies=10)

@@ -18,7 +18,7 @@ import zstandard
 
 from hogbox.emulator import Emulator, Settings
 from hogbox.emulator.answer import Request
-from hogbox.emulator.script import ScriptedResults
+from hogbox.emulator.event_result import ScriptedResults
 from hogbox.emulator.setting import Limits
 from hogbox.emulator.v1.capture import capture_v1
 from tests.emulator.v1_case import AI_PATH, HEADERS, NOW, PATH, REQUEST_ID, batch, event, post, results, uuid

@@ -12,9 +12,9 @@ with Emulator() as emulator:
 from __future__ import annotations
 
 from hogbox.emulator.emulator import Emulator
+from hogbox.emulator.event_result import ScriptedResult
 from hogbox.emulator.fault import Fault
 from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
-from hogbox.emulator.script import ScriptedResult
 from hogbox.emulator.setting import Settings
 
 __all__ = ["Emulator", "Fault", "ReceivedEvent", "ReceivedRequest", "ScriptedResult", "Settings"]

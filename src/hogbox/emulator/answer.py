@@ -24,6 +24,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     arrived_at: float
     now: float
+    client: str = ""
     interrupted: Literal["too large", "stalled"] | None = None
 
 

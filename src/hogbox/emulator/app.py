@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from email.utils import formatdate
-from random import Random
-from typing import Literal, TypeAlias
 
 import msgspec
 from starlette.applications import Starlette
@@ -15,35 +13,20 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hogbox.emulator.answer import (
-    ALIVE,
-    CAPTURE_ANSWERS,
     CLIENT_STOPPED,
-    NOT_FOUND,
     EmulatorResponse,
     Outcome,
     Request,
     too_large,
 )
-from hogbox.emulator.capture import AI_PATH, PATHS, capture
 from hogbox.emulator.control import ControlError, control_routes, refuse
-from hogbox.emulator.evaluation import PATHS as FLAGS_PATHS
-from hogbox.emulator.evaluation import Project, evaluate
-from hogbox.emulator.flag_answer import DEFINITIONS_ANSWERS, FLAGS_ANSWERS, REMOTE_CONFIG_ANSWERS
+from hogbox.emulator.cors import cors_headers
+from hogbox.emulator.endpoint import Endpoint, Endpoints, Interrupted
 from hogbox.emulator.guard import Guard
-from hogbox.emulator.polling import PATHS as DEFINITIONS_PATHS
-from hogbox.emulator.polling import poll
 from hogbox.emulator.record import ReceivedRequest
-from hogbox.emulator.remote_config import is_remote_config, remote_config
-from hogbox.emulator.setting import Limits, Settings
-from hogbox.emulator.v1.answer import V1_ANSWERS
-from hogbox.emulator.v1.capture import V1_AI_PATH, V1_PATH, capture_v1
-from hogbox.emulator.v1.header import REQUEST_ID
 from hogbox.emulator.world import World
 
 CUT = "hogbox.cut"  # the scope's extension that cuts the connection
-
-Interrupted: TypeAlias = Literal["too large", "stalled"] | None
-Handler = Callable[[Request, Settings, Limits, Random], Outcome]
 
 _HEADERS_KEPT = frozenset(
     (
@@ -55,89 +38,6 @@ _HEADERS_KEPT = frozenset(
         "user-agent",
     )
 )
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """What answers a path, and whether faults without a path are meant for it.
-
-    `usual` are the answers of faults that name only a status; `counted_as` is its place in the summary; `wire` names
-    the limit of a body, `switches` the settings without which the server has no such path, and `echoes` the header
-    that every answer repeats. `reads_cut` endpoints answer requests whose body did not arrive as a whole themselves.
-    """
-
-    handle: Handler
-    is_capture: bool = False
-    usual: Mapping[int, EmulatorResponse] = msgspec.field(default_factory=lambda: CAPTURE_ANSWERS)
-    counted_as: str | None = None
-    wire: str = "wire"
-    switches: tuple[str, ...] = ()
-    echoes: str | None = None
-    reads_cut: bool = False
-
-    def exists(self, settings: Settings) -> bool:
-        """Whether the server has it."""
-        return all(getattr(settings, switch) for switch in self.switches)
-
-
-def _alive(*_: object) -> Outcome:
-    return Outcome(answer=ALIVE)
-
-
-def _not_found(*_: object) -> Outcome:
-    return Outcome(answer=NOT_FOUND)
-
-
-ENDPOINTS: dict[str, Endpoint] = {
-    **{path: Endpoint(capture, is_capture=True) for path in PATHS},
-    AI_PATH: Endpoint(capture, is_capture=True, switches=("ai_lane",)),
-    **{path: Endpoint(_alive) for path in ("/", "/_readiness", "/_liveness")},
-}
-"""By path without its trailing slash: PostHog's endpoints answer with and without one."""
-
-_NOWHERE = Endpoint(_not_found)
-
-
-def flag_endpoints(world: World) -> dict[str, Endpoint]:
-    """The endpoints that answer out of the world's flags and profiles, too."""
-
-    def definitions(request: Request, settings: Settings, *_: object) -> Outcome:
-        return poll(request, settings, world.source.current(), world.rate_limiter.admit)
-
-    def flags(request: Request, settings: Settings, limits: Limits, random: Random) -> Outcome:
-        return evaluate(request, settings, limits, Project(world.source.current(), world.profiles), random)
-
-    polled = Endpoint(definitions, usual=DEFINITIONS_ANSWERS, counted_as="definitions")
-    evaluated = Endpoint(flags, usual=FLAGS_ANSWERS, counted_as="flags")
-    return {**dict.fromkeys(DEFINITIONS_PATHS, polled), **dict.fromkeys(FLAGS_PATHS, evaluated)}
-
-
-def v1_endpoints(world: World) -> dict[str, Endpoint]:
-    """The endpoints of capture v1, which answer for each event, and by the world's scripted results."""
-
-    def handle(request: Request, settings: Settings, limits: Limits, _: Random) -> Outcome:
-        return capture_v1(request, settings, limits, world.results)
-
-    def endpoint(wire: str, *switches: str) -> Endpoint:
-        return Endpoint(
-            handle,
-            is_capture=True,
-            usual=V1_ANSWERS,
-            wire=wire,
-            switches=switches,
-            echoes=REQUEST_ID,
-            reads_cut=True,
-        )
-
-    return {V1_PATH: endpoint("v1_wire", "capture_v1"), V1_AI_PATH: endpoint("wire", "capture_v1", "ai_lane")}
-
-
-def remote_config_endpoint(world: World) -> Endpoint:
-    """The endpoint of the payloads of single flags."""
-
-    def handle(request: Request, settings: Settings, *_: object) -> Outcome:
-        return remote_config(request, settings, world.source.current(), world.rate_limiter.admit)
-
-    return Endpoint(handle, usual=REMOTE_CONFIG_ANSWERS)
 
 
 def create_app(world: World, allowed_hosts: Collection[str] = ()) -> ASGIApp:
@@ -160,8 +60,7 @@ class Door:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._remote_config = remote_config_endpoint(world)
-        self._endpoints = {**ENDPOINTS, **v1_endpoints(world), **flag_endpoints(world)}
+        self._endpoints = Endpoints(world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         world = self._world
@@ -169,7 +68,7 @@ class Door:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin-1")
         record = world.arrive(scope["method"], path, query, kept_headers(headers))
-        endpoint = self._endpoint(path)
+        endpoint = self._endpoints.find(path)
         body, interrupted = await self._read(record, receive, getattr(world.limits, endpoint.wire))
         if body is None:
             world.abandon(record)
@@ -183,6 +82,7 @@ class Door:
             body=body,
             arrived_at=record.arrived_at,
             now=world.server_clock(),
+            client=(scope.get("client") or ("",))[0],
             interrupted=interrupted,
         )
         if interrupted is not None and not endpoint.reads_cut:
@@ -190,12 +90,6 @@ class Door:
         else:
             outcome = endpoint.handle(request, world.settings, world.limits, world.random)
         await self._finish(record, endpoint, outcome, scope, send)
-
-    def _endpoint(self, path: str) -> Endpoint:
-        if is_remote_config(path):
-            return self._remote_config
-        endpoint = self._endpoints.get(path.removesuffix("/") or "/", _NOWHERE)
-        return endpoint if endpoint.exists(self._world.settings) else _NOWHERE
 
     async def _read(self, record: ReceivedRequest, receive: Receive, limit: int) -> tuple[bytes | None, Interrupted]:
         """The whole body, or None if the client went away; and whether it was too large or stalled."""
@@ -244,10 +138,14 @@ class Door:
             scope["extensions"][CUT]()
             return
         answer = (None if fault is None else fault.answer(endpoint.usual)) or outcome.answer
-        world.answer(record, answer, counted_as=endpoint.counted_as)
-        await respond(
-            answer, send, {**_echoed(record, endpoint), "date": formatdate(world.server_clock(), usegmt=True)}
-        )
+        usual = {
+            **cors_headers(scope),
+            **_echoed(record, endpoint),
+            "date": formatdate(world.server_clock(), usegmt=True),
+        }
+        headers = response_headers(answer, usual)
+        world.answer(record, answer, headers, counted_as=endpoint.counted_as)
+        await respond(answer, headers, send)
 
 
 def _cut_short(interrupted: Interrupted, limit: int) -> EmulatorResponse:
@@ -271,14 +169,18 @@ def kept_headers(headers: dict[str, str]) -> dict[str, str]:
     }
 
 
-async def respond(answer: EmulatorResponse, send: Send, usual: Mapping[str, str]) -> None:
-    """Sends an answer. Its own headers have precedence over the usual ones."""
-    own = dict(answer.headers)
-    pairs = [*((name, value) for name, value in usual.items() if name not in own), *answer.headers]
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+def response_headers(answer: EmulatorResponse, usual: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer; its own have precedence over the usual ones."""
+    headers = {**usual, **dict(answer.headers)}
     if answer.content_type is not None:
-        headers.append((b"content-type", answer.content_type.encode("latin-1")))
+        headers["content-type"] = answer.content_type
     if answer.status not in (204, 304):
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        headers["content-length"] = str(len(answer.body))
+    return headers
+
+
+async def respond(answer: EmulatorResponse, headers: Mapping[str, str], send: Send) -> None:
+    """Sends an answer."""
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
     await send({"type": "http.response.body", "body": answer.body})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -12,9 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hogbox.emulator.definition import read_definitions
+from hogbox.emulator.event_result import ScriptedResult
 from hogbox.emulator.fault import Fault
 from hogbox.emulator.record import ReceivedEvent
-from hogbox.emulator.script import ScriptedResult
+from hogbox.emulator.script import Script
 from hogbox.emulator.setting import Settings
 from hogbox.emulator.world import EventFilter, RequestFilter, World
 from hogbox.errors import DefinitionsError
@@ -55,9 +56,9 @@ def control_routes(world: World) -> list[Route]:
         Route("/settings", control.settings, methods=["GET", "PATCH", "PUT"]),
         Route("/flags", control.flags, methods=["GET", "PUT", "DELETE"]),
         Route("/faults", control.faults, methods=["GET", "POST", "DELETE"]),
-        Route("/faults/{fault_id:int}", control.fault, methods=["DELETE"]),
+        Route("/faults/{id:int}", control.fault, methods=["DELETE"]),
         Route("/results", control.results, methods=["GET", "POST", "DELETE"]),
-        Route("/results/{result_id:int}", control.result, methods=["DELETE"]),
+        Route("/results/{id:int}", control.result, methods=["DELETE"]),
         Route("/{path:path}", control.unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
 
@@ -112,33 +113,26 @@ class Control:
         return _json(self._world.source.describe())
 
     async def faults(self, request: Request) -> Response:
-        if request.method == "POST":
-            return _json(
-                self._world.faults.add(read_fault(await _object(request, self._world.limits.wire))), status=201
-            )
-        if request.method == "DELETE":
-            self._world.faults.clear()
-        return _json({"faults": list(self._world.faults)})
+        return await self._script(request, "faults", self._world.faults, read_fault)
 
     async def fault(self, request: Request) -> Response:
-        fault_id = request.path_params["fault_id"]
-        if not self._world.faults.remove(fault_id):
-            return _json({"error": f"there is no fault {fault_id}: GET /_emulator/faults lists them"}, status=404)
-        return Response(status_code=204)
+        return _remove(request, "fault", self._world.faults)
 
     async def results(self, request: Request) -> Response:
-        if request.method == "POST":
-            fields = await _object(request, self._world.limits.wire)
-            return _json(self._world.results.add(read_result(fields)), status=201)
-        if request.method == "DELETE":
-            self._world.results.clear()
-        return _json({"results": list(self._world.results)})
+        return await self._script(request, "results", self._world.results, read_result)
 
     async def result(self, request: Request) -> Response:
-        result_id = request.path_params["result_id"]
-        if not self._world.results.remove(result_id):
-            return _json({"error": f"there is no result {result_id}: GET /_emulator/results lists them"}, status=404)
-        return Response(status_code=204)
+        return _remove(request, "result", self._world.results)
+
+    async def _script(
+        self, request: Request, name: str, script: Script[Scripted], read: Callable[[dict[str, Any]], Scripted]
+    ) -> Response:
+        """Lists what is scripted, adds to it, or removes it all."""
+        if request.method == "POST":
+            return _json(script.add(read(await _object(request, self._world.limits.wire))), status=201)
+        if request.method == "DELETE":
+            script.clear()
+        return _json({name: list(script)})
 
 
 class _StrictEventFilter(EventFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,6 +141,13 @@ class _StrictEventFilter(EventFilter, frozen=True, kw_only=True, forbid_unknown_
 
 class _StrictRequestFilter(RequestFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request filter out of a query string."""
+
+
+def _remove(request: Request, name: str, script: Script[Any]) -> Response:
+    number = request.path_params["id"]
+    if script.remove(number):
+        return Response(status_code=204)
+    return _json({"error": f"there is no {name} {number}: GET /_emulator/{name}s lists them"}, status=404)
 
 
 def read_fault(fields: dict[str, Any]) -> Fault:

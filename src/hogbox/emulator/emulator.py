@@ -15,9 +15,9 @@ import msgspec
 
 from hogbox.emulator.app import create_app
 from hogbox.emulator.control import ControlError, read_fault, read_result
+from hogbox.emulator.event_result import ScriptedResult
 from hogbox.emulator.fault import Fault
 from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
-from hogbox.emulator.script import ScriptedResult
 from hogbox.emulator.server import Server, bind, create_server
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.source import FlagsLike, read_flags
@@ -138,10 +138,7 @@ class Emulator:
 
     def fault(self, **fields: Any) -> Fault:
         """Adds a fault: see `Fault` for the fields. Returns it with its id. Raises UsageError for an invalid one."""
-        try:
-            fault = read_fault(fields)
-        except (ControlError, msgspec.ValidationError) as error:
-            raise UsageError(f"This fault is invalid: {error}.") from None
+        fault = _read("fault", read_fault, fields)
         return self._ask(lambda world: world.faults.add(fault))
 
     def faults(self) -> list[Fault]:
@@ -153,11 +150,8 @@ class Emulator:
         self._ask(lambda world: world.faults.clear())
 
     def result(self, **fields: Any) -> ScriptedResult:
-        """Scripts results of capture v1: see `ScriptedResult`. Returns it with its id. Raises UsageError if invalid."""
-        try:
-            result = read_result(fields)
-        except (ControlError, msgspec.ValidationError) as error:
-            raise UsageError(f"This result is invalid: {error}.") from None
+        """Scripts results of capture v1: see `ScriptedResult`. Returns it with its id; raises UsageError if invalid."""
+        result = _read("result", read_result, fields)
         return self._ask(lambda world: world.results.add(result))
 
     def results(self) -> list[ScriptedResult]:
@@ -249,3 +243,11 @@ class Emulator:
         with self._changed:
             self._changes += 1
             self._changed.notify_all()
+
+
+def _read(name: str, read: Callable[[dict[str, Any]], T], fields: dict[str, Any]) -> T:
+    """What the fields script; raises `UsageError` for invalid ones."""
+    try:
+        return read(fields)
+    except (ControlError, msgspec.ValidationError) as error:
+        raise UsageError(f"This {name} is invalid: {error}.") from None

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from random import Random
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from hogbox.emulator.answer import JSON, TEXT, EmulatorResponse
 from hogbox.emulator.record import ReceivedEvent
+from hogbox.emulator.script import Count, Rate, Script
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?|")
 
 Status = Annotated[int, msgspec.Meta(ge=200, le=599)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
-Rate = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -101,28 +99,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return EmulatorResponse(self.status, body, None if "content-type" in given else content_type, headers)
 
 
-class Faults:
-    """The faults in order of their addition: the first one that matches and is due affects the request."""
-
-    def __init__(self, random: Random) -> None:
-        self._random = random
-        self._faults: dict[int, Fault] = {}
-        self._added = 0
-
-    def __iter__(self) -> Iterator[Fault]:
-        return iter(self._faults.values())
-
-    def add(self, fault: Fault) -> Fault:
-        self._added += 1
-        added = msgspec.structs.replace(fault, id=self._added, fired=0)
-        self._faults[added.id] = added
-        return added
-
-    def remove(self, fault_id: int) -> bool:
-        return self._faults.pop(fault_id, None) is not None
-
-    def clear(self) -> None:
-        self._faults.clear()
+class Faults(Script[Fault]):
+    """The faults in order of their addition."""
 
     def choose(
         self,
@@ -133,21 +111,14 @@ class Faults:
         events: Sequence[ReceivedEvent],
         method: str = "POST",
     ) -> Fault | None:
-        for fault in self._faults.values():
-            if (
+        """The fault for a request, which counts as fired."""
+        return self.use(
+            lambda fault: (
                 _matches_path(fault, path, is_capture)
                 and fault.method in (None, method)
                 and _matches_events(fault, token, events)
-                and self._due(fault)
-            ):
-                fault.fired += 1
-                return fault
-        return None
-
-    def _due(self, fault: Fault) -> bool:
-        if fault.times is not None and fault.fired >= fault.times:
-            return False
-        return fault.rate is None or self._random.random() < fault.rate
+            )
+        )
 
 
 def _matches_path(fault: Fault, path: str, is_capture: bool) -> bool:

@@ -53,3 +53,5 @@ class ReceivedRequest(msgspec.Struct, kw_only=True):
     fault: int | None = None
     error: str | None = None
     body: str | None = None
+    response_headers: dict[str, str] = {}
+    response_body: str | None = None

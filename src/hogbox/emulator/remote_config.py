@@ -17,12 +17,10 @@ from hogbox.emulator.flag_answer import (
     is_known,
     other_methods,
 )
+from hogbox.emulator.flag_detail import ENCRYPTED
 from hogbox.emulator.payload import parse_query
 from hogbox.emulator.polling import Admit, bearer, credential_fault
 from hogbox.emulator.setting import Settings
-
-ENCRYPTED = '"********* (encrypted)"'
-"""What stands in the place of an encrypted payload. The quotes are part of it."""
 
 _PATH = re.compile(r"/api/projects/([^/]+)/feature_flags/([^/]+)/remote_config")
 _OTHER_METHODS = other_methods("GET, OPTIONS, HEAD")

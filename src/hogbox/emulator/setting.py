@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -42,20 +42,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     remote_config_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 600
     """Requests for remote config per personal key and minute before a 429."""
 
+    typed_records: bool = True
+    """Whether `/flags` responds with typed records to `v=3` and above; if not, as to `v=2`."""
+
+    flag_records: dict[str, Any] = {}
+    """Records by flag, which `/flags` returns as they are, in place of its own; not to `v=1`."""
+
+    flags_rate_limit: Literal["off", "warn", "enforce"] = "off"
+    """Whether `/flags` warns of its rate limits, and refuses requests beyond them with 429."""
+
+    flags_burst: Annotated[int, msgspec.Meta(ge=1)] = 625
+    """Requests for flags per project at once; 10 more per second. For a client's address twice as many, and 50."""
+
     failed_flags: tuple[str, ...] = ()
     """Flags that `/flags` fails to evaluate."""
 
     flag_errors: bool = False
     """Whether `/flags` returns `errorsWhileComputingFlags` although no flag has failed."""
 
-    clock_offset: float = 0.0
+    clock_offset: Annotated[float, msgspec.Meta(ge=-1e10, le=1e10)] = 0.0
     """Seconds by which the server's clock is ahead of this machine's."""
 
     body_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
     """Seconds that a client may pause within a body before it gets 408."""
 
     keep_bodies: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Bytes of each decompressed body to keep with its request. 0: none."""
+    """Bytes of each body to keep with its request, decompressed, and of its response. 0: none."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from hogbox.emulator.flag_request import FlagRequest
@@ -68,9 +68,13 @@ def _runs_in(flag: Flag, runtime: str | None) -> bool:
     return runtime == "all" or not isinstance(own, str) or _known_runtime(own) in ("all", runtime)
 
 
-def _belongs_to(flag: Flag, contexts: Iterable[str] | None) -> bool:
+def _belongs_to(flag: Flag, contexts: Collection[str] | None) -> bool:
     own = next((flag[name] for name in _CONTEXTS if flag.get(name)), None)
-    return not own or not contexts or not isinstance(own, list) or any(context in own for context in contexts)
+    if not own or not contexts or not isinstance(own, list):
+        return True
+    if flag.get("evaluation_contexts_match_mode") == "all":
+        return all(context in contexts for context in own)
+    return any(context in own for context in contexts)
 
 
 def depends_on(flag: Flag) -> Iterator[str]:

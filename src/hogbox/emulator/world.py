@@ -13,11 +13,11 @@ import msgspec
 
 from hogbox.emulator.answer import EmulatorResponse, Outcome
 from hogbox.emulator.definition import Definitions
+from hogbox.emulator.event_result import ScriptedResults
 from hogbox.emulator.fault import Fault, Faults
 from hogbox.emulator.profile import Profiles
 from hogbox.emulator.rate import RateLimiter
 from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
-from hogbox.emulator.script import ScriptedResults
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.source import Source, WatchedFile
 
@@ -149,7 +149,8 @@ class World:
         """Completes a request's record with what was read from it."""
         record.token = outcome.token
         if outcome.payload is not None and self.settings.keep_bodies:
-            self._keep_body(record, outcome.payload)
+            record.body = self._cut(outcome.payload.encode())
+            self._count_body(record, record.body)
         if fault is not None:
             record.fault = fault.id
             self.faults_fired += 1
@@ -166,9 +167,20 @@ class World:
             self.profiles.learn(event)
             record.events += 1
 
-    def answer(self, record: ReceivedRequest, answer: EmulatorResponse, *, counted_as: str | None = None) -> None:
+    def answer(
+        self,
+        record: ReceivedRequest,
+        answer: EmulatorResponse,
+        headers: dict[str, str] | None = None,
+        *,
+        counted_as: str | None = None,
+    ) -> None:
         """Writes down how a request was answered. `counted_as` says which of `flag_statuses` counts it too."""
         record.status = answer.status
+        record.response_headers = headers or {}
+        if self.settings.keep_bodies:
+            record.response_body = self._cut(answer.body)
+            self._count_body(record, record.response_body)
         if answer.status >= 400:
             record.error = answer.body.decode(errors="replace")
         if self._settle(record):
@@ -205,14 +217,17 @@ class World:
         self._in_flight.discard(id(record))
         return known
 
-    def _keep_body(self, record: ReceivedRequest, payload: str) -> None:
-        record.body = payload.encode()[: self.settings.keep_bodies].decode(errors="ignore")
+    def _cut(self, body: bytes) -> str:
+        return body[: self.settings.keep_bodies].decode(errors="ignore")
+
+    def _count_body(self, record: ReceivedRequest, text: str) -> None:
+        """Counts a body that is kept, and forgets the oldest ones if there is no room."""
         self._bodies.append(record)
-        self._body_bytes += len(record.body)
+        self._body_bytes += len(text)
         while self._body_bytes > self.limits.kept_body_bytes:
             oldest = self._bodies.popleft()
-            self._body_bytes -= len(oldest.body or "")
-            oldest.body = None
+            self._body_bytes -= len(oldest.body or "") + len(oldest.response_body or "")
+            oldest.body = oldest.response_body = None
 
 
 def _by_status(statuses: Counter[int]) -> dict[str, int]:

@@ -7,10 +7,11 @@ batch, uuids, every event in turn, and quota.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from hogbox.emulator.answer import NOT_ALLOWED, OK, EmulatorResponse, Outcome, Request
+from hogbox.emulator.event_result import ABSENT, ScriptedResults
 from hogbox.emulator.record import ReceivedEvent
-from hogbox.emulator.script import ABSENT, ScriptedResults
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.v1.answer import V1Refusal, results
 from hogbox.emulator.v1.body import read_batch, read_text, read_uuids
@@ -43,6 +44,7 @@ def capture_v1(request: Request, settings: Settings, limits: Limits, scripted: S
             historical_migration=batch.historical_migration,
             ai_only=ai_only,
             size=len(payload),
+            now=datetime.fromtimestamp(request.now, UTC),
         )
         verdicts = [judge(event, uuid, context) for event, uuid in zip(batch.batch, uuids, strict=True)]
         _check_quota(verdicts)

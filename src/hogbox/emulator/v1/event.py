@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -60,6 +60,7 @@ class V1RequestContext(msgspec.Struct, frozen=True, kw_only=True):
     historical_migration: bool
     ai_only: bool
     size: int
+    now: datetime
 
 
 class V1Verdict(msgspec.Struct, kw_only=True):
@@ -86,13 +87,13 @@ def judge(event: RawV1Event, uuid: UUID, context: V1RequestContext) -> V1Verdict
     if context.ai_only and event.event not in AI_EVENTS:
         return _drop(uuid, "misrouted_event")
     raw = RawEvent(
+        token=None,
         event=event.event,
         uuid=str(uuid),
         distinct_id=distinct_id,
         timestamp=event.timestamp,
         properties=_written_back(properties, options, event, context.headers),
     )
-    raw.settle()
     stored = _store(raw, time, context)
     if (details := _refusal(raw, stored, properties, context)) is not None:
         return _drop(uuid, details)
@@ -129,7 +130,6 @@ def _written_back(
 
 
 def _store(raw: RawEvent, time: datetime, context: V1RequestContext) -> ReceivedEvent:
-    now = datetime.fromtimestamp(context.request.now, UTC)
     uncorrected = raw.properties.get("$ignore_sent_at") is True
     return ReceivedEvent(
         request=context.request.sequence,
@@ -140,7 +140,7 @@ def _store(raw: RawEvent, time: datetime, context: V1RequestContext) -> Received
         event=str(raw.event),
         distinct_id=raw.distinct_id,
         timestamp=raw.timestamp,
-        time=(time if uncorrected else correct_skew(time, context.headers.sent_at, now)).isoformat(),
+        time=(time if uncorrected else correct_skew(time, context.headers.sent_at, context.now)).isoformat(),
         properties=raw.properties,
         historical_migration=context.historical_migration,
         sent_at=context.headers.sent_at_text,

@@ -159,3 +159,16 @@ def test_invalid_results_are_refused(
     assert (answer.status_code, problem in answer.json()["error"]) == (400, True)
     with pytest.raises(UsageError, match="This result is invalid"):
         emulator.result(**fields)
+
+
+def test_results_in_the_order_of_the_events(emulator: Emulator, client: httpx2.Client) -> None:
+    words = ["ok", "retry", "drop", "limited"]
+    for word in words:
+        emulator.result(result=word, times=1)
+    emulator.configure(keep_bodies=10_000)
+    answer = post(client, batch(*(event(number) for number in range(5))))
+    assert [result for result, _ in results(answer)] == [*words, "ok"]
+    [request] = emulator.requests()
+    assert request.response_body == answer.text
+    assert request.response_headers == dict(answer.headers)
+    assert request.response_headers["posthog-request-id"] == request.headers["posthog-request-id"]
