@@ -101,6 +101,7 @@ MODULES = {
         "LeasesChanged",
         "Refreshed",
         "RequestDone",
+        "ResultsStated",
         "Telemetry",
         "TelemetryEvent",
     },
