@@ -67,7 +67,7 @@ def test_a_name_that_the_ai_endpoint_refuses_is_a_dead_letter(posthog: PostHog, 
     assert posthog.capture_ai(None, "paid", distinct_id="u-1", uuid=UUID) == UUID
     ((lane, reason),) = dead(database)
     assert (lane, database.events()) == ("ai", [])
-    assert reason.startswith("the event's name does not begin with $ai_")
+    assert reason.startswith("PostHog's AI endpoint does not accept events of this name")
 
 
 @pytest.mark.parametrize(("of_client", "of_call"), [(True, False), (False, True), (True, True)])

@@ -15,9 +15,7 @@ from hogbox._events.value import MAX_TEXT, class_name
 MAX_AI_EVENT_BYTES: Final = 8 * 1024 * 1024
 """The largest event of the AI lane, encoded."""
 
-NAME_PREFIX: Final = "$ai_"
-
-KNOWN_NAMES: Final = frozenset(
+AI_NAMES: Final = frozenset(
     (
         "$ai_generation",
         "$ai_embedding",
@@ -33,7 +31,7 @@ KNOWN_NAMES: Final = frozenset(
         "$ai_generation_clusters",
     )
 )
-"""The names that PostHog's AI endpoint accepts wherever it runs."""
+"""The names of the events that PostHog's AI endpoint accepts."""
 
 CONTENT: Final = ("$ai_input", "$ai_output_choices", "$ai_instructions", "$ai_input_state", "$ai_output_state")
 """The properties that contain what a model was given and what it answered."""
