@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from hogbox._events.bulk import is_bulky
 from hogbox._events.event import Event
@@ -53,9 +53,9 @@ def ai_properties(given: Mapping[str, Any], *, private: bool, whole: bool) -> di
         properties.update((name, None) for name in CONTENT if name in properties)
         if _ERROR in properties:
             # A text may contain the prompt: only an exception has parts that don't.
-            properties[_ERROR] = error_summary(error) if isinstance(error, BaseException) else None
+            properties[_ERROR] = error_summary(error) if _is_exception(error) else None
         return properties
-    if isinstance(error, BaseException):
+    if _is_exception(error):
         properties[_ERROR] = _error_text(error)
     if whole:
         return properties
@@ -81,8 +81,20 @@ def _read_content(properties: Mapping[str, Any], most: int | None) -> tuple[dict
     return {name: reader.read(properties[name], name) for name in CONTENT if name in properties}, reader.characters
 
 
+def _is_exception(error: object) -> TypeGuard[BaseException]:
+    # Asked of the type: an object may claim another class.
+    return issubclass(type(error), BaseException)
+
+
 def error_summary(error: BaseException) -> str:
     """An exception without its message: its class, and the codes by which a provider names what went wrong."""
+    try:
+        return _summarize(error)
+    except Exception:
+        return _class(error)
+
+
+def _summarize(error: BaseException) -> str:
     body = _field(error, "body")
     inner = _field(body, "error")
     sources = (error, inner if isinstance(inner, dict) else body)
