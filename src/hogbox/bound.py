@@ -55,6 +55,7 @@ class BoundPostHog:
     is_feature_enabled = _bound(PostHog.is_feature_enabled)
     get_feature_flag_payload = _bound(PostHog.get_feature_flag_payload)
     get_feature_flag_result = _bound(PostHog.get_feature_flag_result)
+    get_remote_config_payload = _bound(PostHog.get_remote_config_payload)
     get_all_flags = _bound(PostHog.get_all_flags)
     get_all_flags_and_payloads = _bound(PostHog.get_all_flags_and_payloads)
     flags = _bound(PostHog.flags)

@@ -218,7 +218,8 @@ class PostHog(FlagMethods):
         """Capture an event about a language model, such as `$ai_generation`, for PostHog's AI endpoint.
 
         It may have 8 MiB instead of 900 KiB. Events of this method arrive in order per person, but in no order with
-        those of the other methods. Names that do not begin with `$ai_` become dead letters.
+        those of the other methods. An event with a name that the endpoint refuses
+        becomes a dead letter.
 
         Media in `$ai_input`, `$ai_output_choices`, `$ai_instructions`, `$ai_input_state` and `$ai_output_state` is
         replaced by a placeholder; in an event that is too large, their texts over 5,000 characters are cut. A client

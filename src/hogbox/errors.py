@@ -114,8 +114,8 @@ class RemoteEvaluationError(HogboxError):
     def __init__(self, message: str | None = None, *, reason: str = "unknown_error") -> None:
         super().__init__(message)
         self.reason = reason
-        """`timeout`, `connection_error`, `api_error_<status>`, `quota_limited`, `errors_while_computing_flags` or
-        `unknown_error`."""
+        """`timeout`, `connection_error`, `api_error_<status>`, `quota_limited`, `errors_while_computing_flags`,
+        `unknown_error`; for remote config also `encrypted` and `no_key`."""
 
 
 class DefinitionsError(HogboxError, ValueError):

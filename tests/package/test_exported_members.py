@@ -83,6 +83,7 @@ MODULES = {
     "integrations.opentelemetry": {"Instrumentation", "instrument"},
     "integrations.prometheus": {"HogboxCollector"},
     "integrations.starlette": {"FindDistinctId", "HogboxMiddleware", "posthog_lifespan"},
+    "integrations.tracing": {"TracingHeaders"},
     "redaction": {"CARD", "EMAIL", "PATTERNS", "SECRET_NAMES", "TOKEN", "Redactor", "TextPattern"},
     "schema": {"check_tables", "create_tables", "migration_sql", "migration_sql_from"},
     "settings": {"DeliverySettings"},

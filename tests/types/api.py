@@ -56,6 +56,8 @@ async def ask(ctx: Any) -> str | None:
 def capturing(posthog: PostHog, session: Session, moment: datetime) -> None:
     assert_type(posthog.capture(session, "paid", distinct_id="u1", properties={"total": 3}), str | None)
     posthog.capture(None, "paid", distinct_id=7, groups={"company": "c-19"}, timestamp=moment, uuid=UUID(int=1))
+    assert_type(posthog.capture_ai(session, "$ai_span", distinct_id="u1", privacy_mode=True), str | None)
+    posthog.capture_ai(None, "$ai_span", privacy_mode="yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(posthog.identify(session, distinct_id="u1", properties={"$set": {}}), str | None)
     assert_type(posthog.group_identify(session, "company", 19), str | None)
     assert_type(posthog.alias(session, "anon", distinct_id="u1"), str | None)

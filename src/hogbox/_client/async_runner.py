@@ -55,7 +55,7 @@ class AsyncRunner:
             case Write(ctx, statement, values):
                 return await self.write(ctx, statement, values)
             case Ask(request):
-                return await self._transport.post(request)
+                return await self._transport.send(request)
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
             case _:

@@ -165,6 +165,17 @@ class FlagMethods:
         payload = None if result is None else result.payload
         return default if payload is None else payload
 
+    def get_remote_config_payload(self, ctx: Any, key: str, *, default: Any = None) -> Any:
+        """The payload of a remote config flag, decoded; the default if it has none.
+
+        It is read from the stored definitions if they contain it. PostHog is asked, with the client's
+        `personal_api_key`, for a flag that they don't contain, such as one with an encrypted payload, which PostHog
+        decrypts for a personal key only. Raises RemoteEvaluationError if PostHog does not return it.
+        """
+        self._require_handle(ctx)
+        payload = self._runner.run(self._reader.remote_config(ctx, key))
+        return default if payload is None else payload
+
     def get_all_flags(
         self,
         ctx: Any,

@@ -14,6 +14,7 @@ from hogbox._client.flag_cache import Sight
 from hogbox._client.flag_source import STAND_IN, FlagSource, ProjectFlags
 from hogbox._client.local_flags import KnownFlags
 from hogbox._client.remote import facts_of, result_of, results_of
+from hogbox._client.remote_config import RemoteConfigReader
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
 from hogbox._delivery.condition import Condition
 from hogbox._events.value import shown
@@ -77,6 +78,7 @@ class FlagReader:
         usual: Usual,
         telemetry: Telemetry,
     ) -> None:
+        self._remote_config = RemoteConfigReader(settings, telemetry)
         self._disabled = settings.disabled
         self._own = source
         self._cache = source.cache
@@ -163,6 +165,12 @@ class FlagReader:
             raise UsageError(f"match_value is True, False or the key of a variant, not {shown(match_value)}")
         local = (yield from self._see(ctx, fallback)).flags
         return None if local is None else local.payload(key, match_value)
+
+    def remote_config(self, ctx: Any, key: str) -> Flow[Any]:
+        """The payload of a remote config flag; None if it has none. Raises RemoteEvaluationError."""
+        _require_key(key)
+        sight = yield from self._source.see(ctx, None, None)
+        return (yield from self._remote_config.read(sight, key))
 
     def view(self, ctx: Any, person: Person | None) -> Flow[View]:
         """The person's flags as they are now."""

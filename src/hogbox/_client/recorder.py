@@ -16,7 +16,7 @@ from uuid import UUID
 from hogbox._client.source_file import source_lines, working_directory
 from hogbox._client.system import system_properties
 from hogbox._events import builder
-from hogbox._events.ai import KNOWN_NAMES, ai_properties, cut_event, without_media
+from hogbox._events.ai import ai_properties, cut_event, without_media
 from hogbox._events.bulk import is_bulky
 from hogbox._events.event import AI, ANALYTICS, EXPOSURES, HISTORICAL, Event, Row, to_row
 from hogbox._events.exception import bare_properties, exception_properties, merge_properties
@@ -325,8 +325,6 @@ class Recorder:
 
     def _fitting(self, event: Event, row: Row) -> Row:
         """The row of an AI event, with its long texts cut if it is too large otherwise and the client permits that."""
-        if event["event"] not in KNOWN_NAMES:
-            log.debug("event %s: PostHog's AI endpoint may refuse its name", event["uuid"])
         if self._full_ai_capture or not is_oversized(row.payload):
             return row
         log.warning(

@@ -57,7 +57,7 @@ class Runner:
                 with self._database.begin() as connection:
                     return self.run(flow(connection))
             case Ask(request):
-                return self._transport.post(request)
+                return self._transport.send(request)
             case Pause(seconds):
                 return time.sleep(seconds)
             case Compute(function):

@@ -1,4 +1,4 @@
-"""Flags requests, which have PostHog evaluate one person's flags."""
+"""Flags requests, which have PostHog evaluate one person's flags, or return one flag's payload."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 class FlagsTransport:
-    """Requests flags from one host. Its connections stay open, and are not shared with child processes."""
+    """Requests flags from one host. Its connections stay open, and are not shared with child processes.
+
+    Never follows a redirect: a key is for this host only.
+    """
 
     def __init__(self, host: str, timeout: float) -> None:
         self._host = host
@@ -23,10 +26,10 @@ class FlagsTransport:
         self._client = HttpClient(host)
         self._process = os.getpid()
 
-    def post(self, request: FlagsRequest) -> tuple[int, bytes]:
+    def send(self, request: FlagsRequest) -> tuple[int, bytes]:
         """The status and the complete body of the response. Raises NoReply if there is none in time."""
         response = self._connected().exchange(
-            "POST", request.path, request.headers, request.body, seconds=self._timeout, limit=_MAX_BYTES
+            request.method, request.path, request.headers, request.body or None, seconds=self._timeout, limit=_MAX_BYTES
         )
         return response.status, response.whole_body()
 
@@ -50,10 +53,10 @@ class AsyncFlagsTransport:
         self._timeout = timeout
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncHttpClient] = WeakKeyDictionary()
 
-    async def post(self, request: FlagsRequest) -> tuple[int, bytes]:
+    async def send(self, request: FlagsRequest) -> tuple[int, bytes]:
         """The status and the complete body of the response. Raises NoReply if there is none in time."""
         response = await self._connected().exchange(
-            "POST", request.path, request.headers, request.body, seconds=self._timeout, limit=_MAX_BYTES
+            request.method, request.path, request.headers, request.body or None, seconds=self._timeout, limit=_MAX_BYTES
         )
         return response.status, response.whole_body()
 

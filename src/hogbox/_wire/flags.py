@@ -27,11 +27,12 @@ _EXCERPT: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class FlagsRequest:
-    """A request to send: path under the host, body, headers."""
+    """A request to send: path under the host, body, headers, which may contain a key."""
 
     path: str
     body: bytes
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)

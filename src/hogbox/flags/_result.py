@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 FlagValue: TypeAlias = bool | str | int | float | dict[str, Any] | None
 """What a flag can be: True, False or the key of a variant; a flag with rules also any text, number or object, or None,
 which is no value of its own.
 """
+
+_WITHHELD: Final = "********* (encrypted)"
 
 
 class FlagResult:
@@ -203,10 +205,15 @@ def _text(payload: Any) -> Any:
         return payload
 
 
+def is_withheld(payload: object) -> bool:
+    """Whether this is what PostHog sends in place of an encrypted payload, with its quotes or without."""
+    return isinstance(payload, str) and payload.strip('"') == _WITHHELD
+
+
 def _decode(payload: Any) -> Any:
     if not isinstance(payload, str):
         return payload
-    if not payload:
+    if not payload or is_withheld(payload):
         return None
     try:
         return json.loads(payload, parse_constant=_refuse_constant)
