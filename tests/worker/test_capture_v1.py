@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from hogbox import PostHog
+from hogbox._operations.status import read_status
+from hogbox._store.connections.database import Database
 from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import ResultsStated, TelemetryEvent
@@ -179,3 +181,14 @@ def test_a_backfill_says_so_in_both_modes(emulator: Emulator, database: TestData
         capture(posthog, database, "a")
         assert posthog.deliver() == (1, 0, 0)
     assert [json.loads(request.body or "")["historical_migration"] for request in emulator.requests()] == [True, True]
+
+
+def test_events_over_a_quota_are_dead_letters_and_a_finding_of_the_status(
+    client: Client, emulator: Emulator, database: TestDatabase
+) -> None:
+    posthog = client()
+    uuids = capture(posthog, database, "a", "b")
+    emulator.result(result="drop", details="exceptions_over_quota", uuid=uuids[0])
+    assert posthog.deliver() == (1, 1, 0)
+    status = read_status(Database(database.engine, "posthog_"), lease=30.0)
+    assert "over_quota" in [finding.name for finding in status.findings]
