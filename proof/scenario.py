@@ -153,6 +153,23 @@ def set_clocks_wrong(stage: Stage) -> int:
     return _disturb(stage, {"status": 503, "rate": 0.15}, workers=1) + 2
 
 
+def ask_again(stage: Stage) -> int:
+    """Two workers speak capture v1, one v0. PostHog asks for the events of one person after another again, by turns."""
+    for _ in range(2):
+        stage.start_worker(POSTHOG_CAPTURE_MODE="v1")
+    stage.begin(workers=1)
+    asked = 0
+    for count in stage.every(0.5):
+        asked += sum(result.fired for result in stage.emulator.results())
+        stage.emulator.clear_results()
+        persons = sorted({event.distinct_id for event in stage.emulator.events()})
+        for person in persons[count % 3 :: 3]:
+            stage.emulator.result(result="retry", distinct_id=person)
+    asked += sum(result.fired for result in stage.emulator.results())
+    stage.emulator.clear_results()
+    return asked
+
+
 def cut_connections(stage: Stage) -> int:
     """The connections between one of two workers and the database are reset, or hang for longer than a lease."""
     proxy = stage.ground.lever
@@ -315,6 +332,7 @@ SCENARIOS: Final = (
     Scenario("wrong-key", "wrong key: 401", refuse_key),
     Scenario("ten-workers", "ten workers, coming and going", run_ten_workers),
     Scenario("wrong-clock", "workers' clocks an hour wrong", set_clocks_wrong),
+    Scenario("asked-again", "capture v1: retry for some events", ask_again),
     Scenario("connection-cut", "connection to the database cut", cut_connections, behind_proxy),
     Scenario("connection-lost", "database's connections black-holed", lose_connections, behind_proxy, CUT_AGAIN),
     Scenario("database-restarted", "database killed and restarted", restart_database, on_own_server),

@@ -129,8 +129,22 @@ def test_p8_a_prefix_that_cannot_begin_a_name_is_refused(prefix: str) -> None:
 
 
 def test_every_delivery_setting_is_in_the_table() -> None:
-    fields = [field.name for field in dataclasses.fields(DeliverySettings) if field.name != "capture_compression"]
+    fields = [field.name for field in dataclasses.fields(DeliverySettings) if not field.name.startswith("capture_")]
     assert [name for name, _, _ in VALUES] == fields
+
+
+@pytest.mark.parametrize(("text", "mode"), [("V1", "v1"), ("legacy", "v0"), ("auto", "auto"), ("analytics_v1", "v1")])
+def test_the_capture_mode_is_read_from_the_variable_of_the_official_clients(text: str, mode: str) -> None:
+    assert DeliverySettings.load({"POSTHOG_CAPTURE_MODE": text}).capture_mode == mode
+
+
+def test_an_unknown_capture_mode_is_refused_as_an_argument_and_ignored_in_the_environment(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(ConfigurationError, match="capture_mode 'v2' is unknown"):
+        DeliverySettings(capture_mode="v2")
+    assert DeliverySettings.load({"POSTHOG_CAPTURE_MODE": "v2"}).capture_mode == "v0"
+    assert "POSTHOG_CAPTURE_MODE='v2' is ignored, and v0 is used" in caplog.text
 
 
 @pytest.mark.parametrize(("name", "text", "value"), VALUES)

@@ -67,6 +67,8 @@ class AsyncPostHog(AsyncFlagMethods):
         properties_complete: bool = False,
         track_exposures: bool = False,
         exception_locals: bool = False,
+        capture_mode: str | None = None,
+        historical_migration: bool = False,
         privacy_mode: bool = False,
         enable_full_ai_capture: bool = False,
     ) -> None:
@@ -86,6 +88,8 @@ class AsyncPostHog(AsyncFlagMethods):
             properties_complete=properties_complete,
             track_exposures=track_exposures,
             exception_locals=exception_locals,
+            capture_mode=capture_mode,
+            historical_migration=historical_migration,
             privacy_mode=privacy_mode,
             enable_full_ai_capture=enable_full_ai_capture,
         )

@@ -62,6 +62,9 @@ class PostHog(FlagMethods):
             text. A variable with a name or value that looks like a secret is `[redacted]`.
         privacy_mode: `capture_ai` captures neither what a model was given nor what it answered.
         enable_full_ai_capture: `capture_ai` captures media too, and texts of any length.
+        capture_mode: PostHog's protocol for the deliveries of this client: `v0`, `v1`, or `auto`, which is v1 where the
+            host speaks it; default: `delivery`, `POSTHOG_CAPTURE_MODE`, or `v0`.
+        historical_migration: Events are sent as a backfill, as those of `hogbox import`.
         keep_stale_definitions: Keep the last flag definitions for as long as PostHog's cache of them is cold, instead
             of dropping them after 5 minutes; default: `HOGBOX_KEEP_STALE_DEFINITIONS`.
 
@@ -88,6 +91,8 @@ class PostHog(FlagMethods):
         properties_complete: bool = False,
         track_exposures: bool = False,
         exception_locals: bool = False,
+        capture_mode: str | None = None,
+        historical_migration: bool = False,
         privacy_mode: bool = False,
         enable_full_ai_capture: bool = False,
     ) -> None:
@@ -107,6 +112,8 @@ class PostHog(FlagMethods):
             properties_complete=properties_complete,
             track_exposures=track_exposures,
             exception_locals=exception_locals,
+            capture_mode=capture_mode,
+            historical_migration=historical_migration,
             privacy_mode=privacy_mode,
             enable_full_ai_capture=enable_full_ai_capture,
         )
@@ -211,7 +218,8 @@ class PostHog(FlagMethods):
         """Capture an event about a language model, such as `$ai_generation`, for PostHog's AI endpoint.
 
         It may have 8 MiB instead of 900 KiB. Events of this method arrive in order per person, but in no order with
-        those of the other methods. Names that do not begin with `$ai_` become dead letters.
+        those of the other methods. An event with a name that the endpoint refuses
+        becomes a dead letter.
 
         Media in `$ai_input`, `$ai_output_choices`, `$ai_instructions`, `$ai_input_state` and `$ai_output_state` is
         replaced by a placeholder; in an event that is too large, their texts over 5,000 characters are cut. A client

@@ -81,3 +81,28 @@ def test_what_is_no_uuid_is_a_wrong_argument(hogbox: Hogbox, sqlite_database: Te
     done = hogbox("event", "17", "-d", sqlite_database.url)
     assert done.returncode == 2
     assert "is not a valid uuid" in done.stderr
+
+
+def test_an_ai_event_waits_behind_those_of_its_lane_only(hogbox: Hogbox, database: TestDatabase) -> None:
+    posthog = PostHog(database.url, project_token=TOKEN)
+    capture(database, "u1", "u1")
+    uuids = [str(posthog.capture_ai(None, "$ai_span", distinct_id="u1")) for _ in range(2)]
+    waiting = look(hogbox, database, uuids[1])["waiting"]
+    assert (waiting["lane"], waiting["ahead_of_person"], waiting["ahead_is_exact"]) == ("ai", 1, True)
+    assert ", lane ai" in hogbox("event", uuids[1], "-d", database.url).stdout
+    (ordinary,) = capture(database, "u1")
+    assert look(hogbox, database, ordinary)["waiting"]["ahead_of_person"] == 2
+    posthog.shutdown()
+
+
+def test_a_dead_ai_event_is_requeued_in_its_lane_and_forgotten_with_its_person(
+    hogbox: Hogbox, database: TestDatabase
+) -> None:
+    posthog = PostHog(database.url, project_token=TOKEN)
+    posthog.capture_ai(None, "$ai_span", distinct_id="undefined")
+    posthog.capture_ai(None, "$ai_new", distinct_id="u1")
+    assert hogbox("dead", "retry", "--all", "--force", "-d", database.url).returncode == 0
+    assert [(row["lane"], row["project"]) for row in database.rows("posthog_outbox")] == [("ai", TOKEN)] * 2
+    assert hogbox("forget", "u1", "--yes", "-d", database.url).returncode == 0
+    assert [event["distinct_id"] for event in database.events()] == ["undefined"]
+    posthog.shutdown()

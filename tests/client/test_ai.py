@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hogbox import PostHog
+from hogbox._encryption import new_key
 from hogbox.context import new_context, tag
 from hogbox.errors import InvalidEvent
 from tests.client.conftest import TOKEN, Client, Only
@@ -67,7 +68,7 @@ def test_a_name_that_the_ai_endpoint_refuses_is_a_dead_letter(posthog: PostHog, 
     assert posthog.capture_ai(None, "paid", distinct_id="u-1", uuid=UUID) == UUID
     ((lane, reason),) = dead(database)
     assert (lane, database.events()) == ("ai", [])
-    assert reason.startswith("the event's name does not begin with $ai_")
+    assert reason.startswith("PostHog's AI endpoint does not accept events of this name")
 
 
 @pytest.mark.parametrize(("of_client", "of_call"), [(True, False), (False, True), (True, True)])
@@ -113,6 +114,19 @@ def test_large_events_are_stored_whole_or_cut_on_every_database(any_database: Te
     assert stored[:2] == [{"role": name, "content": texts[name]} for name in ("quotes", "plain")]
     assert stored[2] == {"role": "too long", "content": "é" * 5000 + "... [truncated]"}
     client.shutdown()
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+def test_the_largest_events_and_dead_letters_fit_into_every_database(
+    any_database: TestDatabase, monkeypatch: pytest.MonkeyPatch, encrypted: bool
+) -> None:
+    if encrypted:
+        monkeypatch.setenv("HOGBOX_ENCRYPTION_KEYS", new_key())
+    client = PostHog(any_database.url, project_token=TOKEN, enable_full_ai_capture=True)
+    for size in (8 * MEGABYTE - 2000, 11 * MEGABYTE - 2000):
+        client.capture_ai(None, "$ai_span", distinct_id="u-1", properties={"$ai_input_state": "x" * size})
+    client.shutdown()
+    assert (any_database.count("posthog_outbox"), any_database.count("posthog_dead_letters")) == (1, 1)
 
 
 def test_an_event_that_stays_too_large_is_a_dead_letter(client: Client, database: TestDatabase) -> None:

@@ -39,6 +39,7 @@ Method = Callable[[PostHog, Any], Any]
 
 METHODS: dict[str, Method] = {
     "capture": lambda posthog, ctx: posthog.capture(ctx, "paid", distinct_id="u1"),
+    "capture_ai": lambda posthog, ctx: posthog.capture_ai(ctx, "$ai_span", distinct_id="u1"),
     "identify": lambda posthog, ctx: posthog.identify(ctx, distinct_id="u1"),
     "group_identify": lambda posthog, ctx: posthog.group_identify(ctx, "company", "c-19"),
     "alias": lambda posthog, ctx: posthog.alias(ctx, "anon", distinct_id="u1"),
@@ -48,6 +49,7 @@ METHODS: dict[str, Method] = {
     "get_feature_flag_result": lambda posthog, ctx: posthog.get_feature_flag_result(ctx, "colour", distinct_id="u1"),
     "get_feature_flag_payload": lambda posthog, ctx: posthog.get_feature_flag_payload(ctx, "colour", distinct_id="u1"),
     "payload by value": lambda posthog, ctx: posthog.get_feature_flag_payload(ctx, "colour", match_value=True),
+    "get_remote_config_payload": lambda posthog, ctx: posthog.get_remote_config_payload(ctx, "colour"),
     "get_all_flags": lambda posthog, ctx: posthog.get_all_flags(ctx, distinct_id="u1"),
     "get_all_flags_and_payloads": lambda posthog, ctx: posthog.get_all_flags_and_payloads(ctx, distinct_id="u1"),
     "flags": lambda posthog, ctx: posthog.flags(ctx, distinct_id="u1"),

@@ -102,6 +102,7 @@ MODULES = {
         "LeasesChanged",
         "Refreshed",
         "RequestDone",
+        "ResultsStated",
         "Telemetry",
         "TelemetryEvent",
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hogbox._wire.mode import CaptureMode, Endpoint
+from hogbox._wire.mode import CaptureEndpoint, CaptureMode
 from hogbox.errors import ConfigurationError
 
 
@@ -29,4 +29,4 @@ def test_another_word_is_refused_with_those_that_exist(word: str) -> None:
 
 
 def test_only_v1_states_results() -> None:
-    assert [one for one in Endpoint if one.states_results] == [Endpoint.ANALYTICS]
+    assert [one for one in CaptureEndpoint if one.states_results] == [CaptureEndpoint.ANALYTICS]

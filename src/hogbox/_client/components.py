@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +43,15 @@ class Components:
         database: Any,
         before_send: BeforeSend | Iterable[BeforeSend] | None,
         delivery: DeliverySettings | None,
+        capture_mode: str | None = None,
         **arguments: Any,
     ) -> None:
         """`arguments` are the client's arguments that are settings. Raises ConfigurationError."""
         url = database if isinstance(database, str) else None
         self.settings = settings = ClientSettings.load(os.environ, database_url=url, **arguments)
         self._delivery = delivery or DeliverySettings.load(os.environ)
+        if capture_mode is not None:
+            self._delivery = replace(self._delivery, capture_mode=capture_mode)
         source = settings.database_url if database is None or isinstance(database, str) else database
         self.database = Database(source, settings.table_prefix)
         self.telemetry = Telemetry()

@@ -16,9 +16,9 @@ from uuid import UUID
 from hogbox._client.source_file import source_lines, working_directory
 from hogbox._client.system import system_properties
 from hogbox._events import builder
-from hogbox._events.ai import KNOWN_NAMES, ai_properties, cut_event, without_media
+from hogbox._events.ai import ai_properties, cut_event, without_media
 from hogbox._events.bulk import is_bulky
-from hogbox._events.event import AI, ANALYTICS, EXPOSURES, Event, Row, to_row
+from hogbox._events.event import AI, ANALYTICS, EXPOSURES, HISTORICAL, Event, Row, to_row
 from hogbox._events.exception import bare_properties, exception_properties, merge_properties
 from hogbox._events.exposure import EXPOSURE, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
@@ -120,6 +120,7 @@ class Recorder:
         self._disabled = settings.disabled
         self._hooks = hook_chain(before_send)
         self._exception_locals = settings.exception_locals
+        self._historical = settings.historical_migration
         self._privacy_mode = settings.privacy_mode
         self._full_ai_capture = settings.enable_full_ai_capture
         self._root = working_directory("")
@@ -310,6 +311,8 @@ class Recorder:
         return self._entry(event, lane)
 
     def _entry(self, event: Event, lane: str) -> Entry:
+        if self._historical and lane == ANALYTICS:
+            lane = HISTORICAL
         row = to_row(event, self._project, lane)
         if lane == AI:
             row = self._fitting(event, row)
@@ -322,8 +325,6 @@ class Recorder:
 
     def _fitting(self, event: Event, row: Row) -> Row:
         """The row of an AI event, with its long texts cut if it is too large otherwise and the client permits that."""
-        if event["event"] not in KNOWN_NAMES:
-            log.debug("event %s: PostHog's AI endpoint may refuse its name", event["uuid"])
         if self._full_ai_capture or not is_oversized(row.payload):
             return row
         log.warning(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from hogbox._events.event import AI
-from hogbox._wire.mode import CaptureMode, Endpoint
+from hogbox._wire.mode import CaptureEndpoint, CaptureMode
 from hogbox._wire.verdict import Answer
 
 REMEMBERED_SECONDS: Final = 3600.0
@@ -25,15 +25,15 @@ class Endpoints:
 
     def __init__(self, mode: CaptureMode) -> None:
         self._mode = mode
-        self._proven: set[Endpoint] = set()
-        self._missing_until: dict[Endpoint, float] = {}
+        self._proven: set[CaptureEndpoint] = set()
+        self._missing_until: dict[CaptureEndpoint, float] = {}
 
-    def choose(self, lane: str, now: float) -> Endpoint:
+    def choose(self, lane: str, now: float) -> CaptureEndpoint:
         """Where to send events of this lane now."""
         wanted = self._wanted(lane)
-        return Endpoint.BATCH if self._missing_until.get(wanted, 0.0) > now else wanted
+        return CaptureEndpoint.BATCH if self._missing_until.get(wanted, 0.0) > now else wanted
 
-    def is_missing(self, endpoint: Endpoint, answer: Answer) -> bool:
+    def is_missing(self, endpoint: CaptureEndpoint, answer: Answer) -> bool:
         """Whether the host may not know this endpoint by its answer, so that the same events are to go to `/batch/`.
 
         Until the endpoint has once answered in its own words, an error of the server counts as well: some proxies
@@ -57,10 +57,12 @@ class Endpoints:
         self._proven.discard(endpoint)
         return news
 
-    def _wanted(self, lane: str) -> Endpoint:
+    def _wanted(self, lane: str) -> CaptureEndpoint:
         if lane == AI:
-            return Endpoint.AI
-        return Endpoint.BATCH if self._mode is CaptureMode.V0 else Endpoint.ANALYTICS
+            return CaptureEndpoint.AI
+        return CaptureEndpoint.BATCH if self._mode is CaptureMode.V0 else CaptureEndpoint.ANALYTICS
 
-    def _has_fallback(self, endpoint: Endpoint) -> bool:
-        return endpoint is Endpoint.AI or (endpoint is Endpoint.ANALYTICS and self._mode is CaptureMode.AUTO)
+    def _has_fallback(self, endpoint: CaptureEndpoint) -> bool:
+        return endpoint is CaptureEndpoint.AI or (
+            endpoint is CaptureEndpoint.ANALYTICS and self._mode is CaptureMode.AUTO
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from hogbox._events.bulk import is_bulky
 from hogbox._events.event import Event
@@ -15,9 +15,7 @@ from hogbox._events.value import MAX_TEXT, class_name
 MAX_AI_EVENT_BYTES: Final = 8 * 1024 * 1024
 """The largest event of the AI lane, encoded."""
 
-NAME_PREFIX: Final = "$ai_"
-
-KNOWN_NAMES: Final = frozenset(
+AI_NAMES: Final = frozenset(
     (
         "$ai_generation",
         "$ai_embedding",
@@ -33,7 +31,7 @@ KNOWN_NAMES: Final = frozenset(
         "$ai_generation_clusters",
     )
 )
-"""The names that PostHog's AI endpoint accepts wherever it runs."""
+"""The names of the events that PostHog's AI endpoint accepts."""
 
 CONTENT: Final = ("$ai_input", "$ai_output_choices", "$ai_instructions", "$ai_input_state", "$ai_output_state")
 """The properties that contain what a model was given and what it answered."""
@@ -55,9 +53,9 @@ def ai_properties(given: Mapping[str, Any], *, private: bool, whole: bool) -> di
         properties.update((name, None) for name in CONTENT if name in properties)
         if _ERROR in properties:
             # A text may contain the prompt: only an exception has parts that don't.
-            properties[_ERROR] = error_summary(error) if isinstance(error, BaseException) else None
+            properties[_ERROR] = error_summary(error) if _is_exception(error) else None
         return properties
-    if isinstance(error, BaseException):
+    if _is_exception(error):
         properties[_ERROR] = _error_text(error)
     if whole:
         return properties
@@ -83,8 +81,20 @@ def _read_content(properties: Mapping[str, Any], most: int | None) -> tuple[dict
     return {name: reader.read(properties[name], name) for name in CONTENT if name in properties}, reader.characters
 
 
+def _is_exception(error: object) -> TypeGuard[BaseException]:
+    # Asked of the type: an object may claim another class.
+    return issubclass(type(error), BaseException)
+
+
 def error_summary(error: BaseException) -> str:
     """An exception without its message: its class, and the codes by which a provider names what went wrong."""
+    try:
+        return _summarize(error)
+    except Exception:
+        return _class(error)
+
+
+def _summarize(error: BaseException) -> str:
     body = _field(error, "body")
     inner = _field(body, "error")
     sources = (error, inner if isinstance(inner, dict) else body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hogbox._events.ai import MAX_AI_EVENT_BYTES, NAME_PREFIX
+from hogbox._events.ai import AI_NAMES, MAX_AI_EVENT_BYTES
 from hogbox._events.escape import escape
 from hogbox._events.event import AI, ANALYTICS
 from hogbox._events.identity import garbled
@@ -78,9 +78,9 @@ def _fits_packet(payload: str, stored: int) -> bool:
 
 def _no_ai_event(event: Mapping[str, Any]) -> str | None:
     """PostHog's AI endpoint refuses the whole request for an event of another name."""
-    if str(event.get("event")).startswith(NAME_PREFIX):
+    if event.get("event") in AI_NAMES:
         return None
-    return f"the event's name does not begin with {NAME_PREFIX}, which PostHog's AI endpoint requires: use capture"
+    return "PostHog's AI endpoint does not accept events of this name: use capture"
 
 
 def illegal_partner(anonymous_id: object) -> str | None:

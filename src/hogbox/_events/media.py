@@ -20,7 +20,7 @@ _BASE64_BEGINS: Final = ";base64,"
 _SHORTEST: Final = 200
 """The length from which a text of base64 characters is media: an id or a word may look like base64 too."""
 
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]++={0,2}")
 _URL_KEYS: Final = frozenset(("image_url", "imageUrl", "video_url", "videoUrl"))
 _DATA_KEYS: Final = _URL_KEYS | {
     *("data", "audio", "audio_data", "audioData"),

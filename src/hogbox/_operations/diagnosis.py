@@ -10,6 +10,7 @@ from hogbox._operations.page import Page
 from hogbox._store.connections.surroundings import Cluster, Surroundings
 from hogbox._store.inspection.snapshot import DefinitionsRow, HoldRow, ShardRow, StatusSnapshot, WorkerRow
 from hogbox._wire.host import shorten
+from hogbox._wire.result import is_over_quota
 from hogbox._wire.verdict import what_is_refused
 
 _OLD: Final = 600.0
@@ -33,6 +34,9 @@ _UNATTENDED: Final = 120.0
 _MANY_ATTEMPTS: Final = 10
 """With the usual settings ten attempts take five minutes."""
 
+_OF_LATE: Final = 900.0
+"""Seconds for which a drop because of a quota is taken for the state of things."""
+
 _OVERDUE_INTERVALS: Final = 3.0
 _WELL: Final = ("updated", "unchanged")
 
@@ -53,6 +57,7 @@ def judge(standing: StatusSnapshot, *, lease: float, key_given: bool) -> tuple[F
         *_held(standing),
         *_retries(standing),
         *_late(standing, lease),
+        *_over_quota(standing),
         *_dead(standing),
         *(finding for one in standing.definitions for finding in _definitions(one)),
         *surroundings(standing.surroundings),
@@ -207,6 +212,18 @@ def _dead(standing: StatusSnapshot) -> Iterator[Finding]:
             f"{count} events are dead letters, most of them because: {why}",
             page=Page.DEAD_LETTERS,
         )
+
+
+def _over_quota(standing: StatusSnapshot) -> Iterator[Finding]:
+    """Events that PostHog drops because a quota is used up, of late: over by itself once such events pass again."""
+    recent = [one for one in standing.dead if is_over_quota(one.reason) and one.since <= _OF_LATE]
+    if recent:
+        events = sum(one.events for one in recent)
+        text = (
+            f"PostHog drops events because a quota of their project is used up: {events} are dead letters, the last "
+            f"one since {min(one.since for one in recent):.0f} s; raise the quota, then hogbox dead retry"
+        )
+        yield Finding("over_quota", Severity.BROKEN, text, page=Page.DEAD_LETTERS)
 
 
 def _definitions(one: DefinitionsRow) -> Iterator[Finding]:

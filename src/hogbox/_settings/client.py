@@ -83,6 +83,7 @@ class ClientSettings:
     properties_complete: bool = setting(False, BOOLEAN)
     track_exposures: bool = setting(False, BOOLEAN)
     exception_locals: bool = setting(False, BOOLEAN)
+    historical_migration: bool = setting(False, BOOLEAN)
     privacy_mode: bool = setting(False, BOOLEAN)
     enable_full_ai_capture: bool = setting(False, BOOLEAN)
 

@@ -48,7 +48,7 @@ def _require_mode(label: str, word: Any) -> str:
     return CaptureMode.read(word).value
 
 
-_MODE: Final = CaptureMode.AUTO
+_MODE: Final = CaptureMode.V0
 _COMPRESSION: Final = ValueType("text", (str,), _read_compression, _require_compression)
 _CAPTURE_MODE: Final = ValueType("`auto`, `v0` or `v1`", (str,), _read_mode, _require_mode)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hogbox._wire.batch import CaptureRequest, RequestIdentity, quoted
 from hogbox._wire.compression import Encoder
 from hogbox._wire.conversion import to_v1
-from hogbox._wire.mode import Endpoint
+from hogbox._wire.mode import CaptureEndpoint
 
 
 def analytics_request(
@@ -34,4 +34,4 @@ def analytics_request(
         "PostHog-Request-Id": identity.request_id,
         "PostHog-Request-Timestamp": sent_at,
     }
-    return CaptureRequest(Endpoint.ANALYTICS.value, {**headers, **encoding}, body)
+    return CaptureRequest(CaptureEndpoint.ANALYTICS.value, {**headers, **encoding}, body)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from hogbox._wire.compression import AUTOMATIC, Encoder, v0_encoder
-from hogbox._wire.mode import Endpoint
+from hogbox._wire.mode import CaptureEndpoint
 
 
 class RequestIdentity(NamedTuple):
@@ -25,7 +25,7 @@ class OutgoingBatch(NamedTuple):
 
     project: str
     payloads: Sequence[str]
-    endpoint: Endpoint = Endpoint.BATCH
+    endpoint: CaptureEndpoint = CaptureEndpoint.BATCH
     historical: bool = False
     identity: RequestIdentity | None = None
     """For capture v1, which requires one."""
@@ -47,7 +47,7 @@ def batch_request(
     user_agent: str,
     historical: bool = False,
     encoder: Encoder | None = None,
-    endpoint: Endpoint = Endpoint.BATCH,
+    endpoint: CaptureEndpoint = CaptureEndpoint.BATCH,
 ) -> CaptureRequest:
     """The request that delivers these encoded events, in this order.
 

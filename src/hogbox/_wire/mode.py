@@ -35,7 +35,7 @@ class CaptureMode(Enum):
 _OFFICIAL: Final = {"legacy": "v0", "analytics_v1": "v1"}
 
 
-class Endpoint(Enum):
+class CaptureEndpoint(Enum):
     """Where requests with events go; the value is the path."""
 
     BATCH = "/batch/"
@@ -50,4 +50,4 @@ class Endpoint(Enum):
     @property
     def states_results(self) -> bool:
         """Whether its answers have a result for each event."""
-        return self is Endpoint.ANALYTICS
+        return self is CaptureEndpoint.ANALYTICS

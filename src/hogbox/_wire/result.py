@@ -13,6 +13,7 @@ RETRY: Final = "retry"
 
 _REMARKS: Final = ("warning", "limited")
 _LONGEST: Final = 100
+_DROPPED: Final = "dropped by PostHog: "
 
 _UNKNOWN: Final = "unknown"
 _KNOWN: Final = ("ok", *_REMARKS, DROP, RETRY)
@@ -36,6 +37,12 @@ _MEANINGS: Final = {
     "event_too_big": "it is too large",
     "ai_event_too_big": "it is too large",
 }
+
+
+def is_over_quota(reason: str) -> bool:
+    """Whether the reason of a dead letter is that a quota is used up."""
+    details = reason.removeprefix(_DROPPED).partition(" ")[0]
+    return reason.startswith(_DROPPED) and (details == "billing_limit_exceeded" or details.endswith("over_quota"))
 
 
 class EventResult(NamedTuple):
@@ -62,7 +69,7 @@ class EventResult(NamedTuple):
     @property
     def over_quota(self) -> bool:
         """Whether the event is dropped because a quota is used up."""
-        return self.dropped and (self.details == "billing_limit_exceeded" or self.details.endswith("over_quota"))
+        return self.dropped and is_over_quota(self.reason)
 
     @property
     def reason(self) -> str:

@@ -13,7 +13,7 @@ from hogbox._events.event import HISTORICAL
 from hogbox._events.timestamp import utc_text
 from hogbox._http.capture import CaptureTransport
 from hogbox._wire.batch import OutgoingBatch, RequestIdentity
-from hogbox._wire.mode import Endpoint
+from hogbox._wire.mode import CaptureEndpoint
 from hogbox._wire.verdict import Answer, Verdict
 from hogbox._worker.turn import Shared
 
@@ -35,7 +35,7 @@ class Requests:
         """
         lane = rows[0].lane
         with self._shared.lock:
-            endpoint = Endpoint.BATCH if instead else self._shared.endpoints.choose(lane, time.monotonic())
+            endpoint = CaptureEndpoint.BATCH if instead else self._shared.endpoints.choose(lane, time.monotonic())
             identity = self._shared.attempts.begin(rows, _new_identity) if endpoint.states_results else None
         payloads = [row.payload for row in rows]
         batch = OutgoingBatch(rows[0].project, payloads, endpoint, lane == HISTORICAL, identity)

@@ -123,4 +123,5 @@ def test_the_awaited_client_has_every_method_of_the_bound_one() -> None:
         return {name for name in dir(kind) if not name.startswith("_")}
 
     assert public(AsyncDjangoPostHog) == public(DjangoPostHog)
+    assert {name for name in vars(BoundPostHog) if name[0] != "_"} - {"current_ctx"} <= set(dir(AsyncDjangoPostHog))
     assert inspect.signature(AsyncDjangoPostHog.capture) == inspect.signature(BoundPostHog.capture)

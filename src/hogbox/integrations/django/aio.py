@@ -49,6 +49,7 @@ class AsyncDjangoPostHog:
         return AsyncDjangoPostHog(self.bound.using(database))
 
     capture = _awaited(BoundPostHog.capture)
+    capture_ai = _awaited(BoundPostHog.capture_ai)
     identify = _awaited(BoundPostHog.identify)
     group_identify = _awaited(BoundPostHog.group_identify)
     alias = _awaited(BoundPostHog.alias)
@@ -57,6 +58,7 @@ class AsyncDjangoPostHog:
     is_feature_enabled = _awaited(BoundPostHog.is_feature_enabled)
     get_feature_flag_payload = _awaited(BoundPostHog.get_feature_flag_payload)
     get_feature_flag_result = _awaited(BoundPostHog.get_feature_flag_result)
+    get_remote_config_payload = _awaited(BoundPostHog.get_remote_config_payload)
     get_all_flags = _awaited(BoundPostHog.get_all_flags)
     get_all_flags_and_payloads = _awaited(BoundPostHog.get_all_flags_and_payloads)
     flags = _awaited(BoundPostHog.flags)
