@@ -21,6 +21,12 @@ HISTORICAL: Final = "historical"
 EXPOSURES: Final = "exposure"
 """The lane of `$feature_flag_called`: sent with ordinary events, unless the same exposure was sent before."""
 
+FLAGGED: Final = "flags"
+"""The lane of events that are to tell of their person's flags: PostHog is asked for these before they are sent."""
+
+BEFORE_ANALYTICS: Final = frozenset({EXPOSURES, FLAGGED})
+"""The lanes whose events become ordinary ones when they are delivered."""
+
 
 class Event(TypedDict):
     """A complete event. A `before_send` hook may change every value, but must keep the types of the fields."""

@@ -60,7 +60,7 @@ class Configuration:
 
     def settings(self) -> ClientSettings:
         """The settings for a worker or a command, which need no project token. Raises ConfigurationError."""
-        known = {row.argument for row in rows(ClientSettings)}
+        known = {*(row.argument for row in rows(ClientSettings)), "personal_api_key"}
         given = {name: value for name, value in self.arguments.items() if name in known}
         return ClientSettings.load(os.environ, token_needed=False, **given)
 
