@@ -23,10 +23,14 @@ class FlagsTransport:
         self._client = HttpClient(host)
         self._process = os.getpid()
 
-    def post(self, request: FlagsRequest) -> tuple[int, bytes]:
-        """The status and the complete body of the response. Raises NoReply if there is none in time."""
+    def post(self, request: FlagsRequest, within: float = float("inf")) -> tuple[int, bytes]:
+        """The status and the complete body of the response. Raises NoReply if there is none in time.
+
+        The time is at most `within` seconds.
+        """
+        seconds = min(self._timeout, within)
         response = self._connected().exchange(
-            "POST", request.path, request.headers, request.body, seconds=self._timeout, limit=_MAX_BYTES
+            "POST", request.path, request.headers, request.body, seconds=seconds, limit=_MAX_BYTES
         )
         return response.status, response.whole_body()
 

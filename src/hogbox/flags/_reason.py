@@ -56,6 +56,10 @@ def stronger(one: Reason | None, other: Reason | None) -> Reason | None:
     return one if _ORDER[one] <= _ORDER[other] else other
 
 
+class MalformedError(Exception):
+    """What is wrong with a flag's definition."""
+
+
 Outcome: TypeAlias = bool | Reason
 
 

@@ -37,7 +37,7 @@ class RolloutExplanation:
 
 @dataclass(frozen=True, slots=True)
 class ConditionExplanation:
-    """One condition."""
+    """One condition, or one rule."""
 
     index: int
     """From 0, as in `FlagResult.condition_index`."""
@@ -46,7 +46,10 @@ class ConditionExplanation:
     """ "person", or the type of the group that the condition is for."""
 
     outcome: str
-    """ "match", "no match", "unknown", "out of rollout", or "skipped" (its group was not passed)."""
+    """ "match", "no match", "unknown", "out of rollout", or "skipped" (its group was not passed).
+
+    A rule may also be "held out" or "paused".
+    """
 
     decisive: bool
     """Whether this condition gave the flag its value."""
@@ -56,7 +59,7 @@ class ConditionExplanation:
 
     filters: tuple[FilterExplanation, ...]
     rollout: RolloutExplanation
-    values: tuple[bool | str, ...]
+    values: tuple[FlagValue, ...]
     """The values that the condition can give; empty if it certainly gives none."""
 
     sentence: str
@@ -94,7 +97,7 @@ def explain_unknown(key: str) -> Explanation:
 
 
 def explain_flag(flag: Flag, person: EvaluatedPerson) -> Explanation:
-    """The explanation of a flag; the person has the values of its prerequisites already."""
+    """The explanation of a flag with conditions; the person has the values of its prerequisites already."""
     findings = tuple(flag.examine(person))
     decision = flag.decide(person, findings)
     result = flag.result(decision)
