@@ -31,7 +31,7 @@ log = logging.getLogger("hogbox.delivery")
 _TIMEOUT: Final = 3.0
 """Seconds for one request."""
 
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = 2.0
 """Seconds of requests for the events of one read; the events after them are read again."""
 
 _PAUSE: Final = 5.0
@@ -99,7 +99,7 @@ class FlaggedEvents:
                     return complete, True
                 known[event.subject] = self._ask(event.subject)
             if event is not None:
-                row = _with_flags(row, event, known[event.subject])  # noqa: PLW2901 - the same event
+                row = _with_flags(row, event, known[event.subject])
             complete.append(row._replace(lane=ANALYTICS) if row.lane == FLAGGED else row)
         return complete, False
 
@@ -168,7 +168,7 @@ def _taken_apart(row: Waiting) -> _Event | None:
 
 
 def _with_flags(row: Waiting, event: _Event, flags: Mapping[str, Any]) -> Waiting:
-    """The event with these properties, but for those that it has, and not where PostHog would refuse it for its size."""
+    """The event with these properties, but for those that it has; without, where PostHog would refuse its size."""
     if not flags:
         return row
     properties = {**{name: _raw(value) for name, value in flags.items()}, **event.properties}

@@ -24,8 +24,8 @@ from hogbox._wire.backoff import delay
 from hogbox._wire.verdict import Answer, Verdict
 from hogbox._worker.decryption import open_events
 from hogbox._worker.exposure import ExposureClaims
-from hogbox._worker.flagged import FlaggedEvents
 from hogbox._worker.failure import Failures
+from hogbox._worker.flagged import FlaggedEvents
 from hogbox._worker.lease import Leases
 from hogbox._worker.settlement import Settlement
 from hogbox._worker.turn import Shared, Turn

@@ -232,7 +232,9 @@ class Worker:
             claims = ClaimStore(self._database, settings.exposure_seconds)
             exposures = ExposureClaims(self._store, claims, self._telemetry)
             flagged = stack.enter_context(FlaggedEvents(self._host, self._telemetry, ends))
-            sender = Sender(self._store, transport, settings, shared, leases, stopping, self._cipher, exposures, flagged)
+            sender = Sender(
+                self._store, transport, settings, shared, leases, stopping, self._cipher, exposures, flagged
+            )
             stack.enter_context(beside)
             place = {"worker": self.id, "host": without_password(self._host)}
             log.info("worker %s started, delivering to %s", *place.values(), extra=place)
