@@ -21,7 +21,7 @@ from hogbox._settings.setting import Setting
 from hogbox._settings.setting import rows as settings
 from hogbox._store.schema.table import Tables
 from hogbox.cli.app import build_app
-from hogbox.emulator import Emulator, Fault, ReceivedEvent, ReceivedRequest
+from hogbox.emulator import Emulator, Fault, ReceivedEvent, ReceivedRequest, ScriptedResult
 from hogbox.emulator import Settings as EmulatorSettings
 from hogbox.emulator.control import _INDEX as CONTROLS
 from hogbox.emulator.setting import Limits
@@ -217,7 +217,9 @@ def test_the_controls_of_the_emulator_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "struct"), [("Settings", EmulatorSettings), ("Faults", Fault), ("Limits", Limits)], ids=str
+    ("heading", "struct"),
+    [("Settings", EmulatorSettings), ("Faults", Fault), ("Results", ScriptedResult), ("Limits", Limits)],
+    ids=str,
 )
 def test_the_fields_of_the_emulator_are_listed_with_their_defaults(heading: str, struct: type) -> None:
     listed = {code(row[0]): code(row[1]) for row in rows(reference("emulator").section(heading))}

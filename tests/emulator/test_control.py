@@ -79,6 +79,7 @@ def test_events_have_everything_or_the_fields_asked_for(client: httpx2.Client) -
         "set_once": None,
         "historical_migration": False,
         "sent_at": None,
+        "person_processing": True,
     }
     assert get(client, "events", limit=1, fields="uuid, distinct_id")["events"] == [
         {"uuid": UUIDS[0], "distinct_id": "u1"}
@@ -149,7 +150,14 @@ def test_settings_are_read_changed_and_replaced(client: httpx2.Client) -> None:
         "quota": [],
         "secret_keys": None,
         "definitions_per_minute": 600,
+        "capture_v1": True,
+        "ai_lane": True,
         "cold_cache": False,
+        "mixed_feed": True,
+        "remote_config_per_minute": 600,
+        "typed_records": True,
+        "flags_rate_limit": "off",
+        "flags_burst": 625,
         "failed_flags": [],
         "flag_errors": False,
         "clock_offset": 0.0,

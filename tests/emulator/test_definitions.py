@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from hogbox.emulator import Emulator
-from tests.emulator.flag_case import definitions, flag
+from tests.emulator.flag_case import definitions, flag, on, where
 
 PATHS = ["/flags/definitions", "/flags/definitions/", "/api/feature_flag/local_evaluation/"]
 KEY = {"Authorization": "Bearer phs_secret"}
@@ -242,3 +242,74 @@ def test_a_fault_can_answer_with_definitions_that_nobody_can_read(emulator: Emul
     emulator.fault(status=200, path="/flags/definitions", body={"flags": None}, headers={"ETag": 'W/"x"'})
     answer = ask(client)
     assert (answer.json(), answer.headers["etag"]) == ({"flags": None}, 'W/"x"')
+
+
+RULES = {"version": 2, "return_type": "boolean", "default_value": False, "rules": []}
+MIXED = definitions(
+    flag("plain", where("33", 33, "in", "cohort")),
+    {"id": 5, "key": "rules", "active": True, "filters": RULES},
+    {"id": 6, "key": "rules-2.0", "active": True, "filters": {**RULES, "version": 2.0}},
+    {"id": 7, "key": "newer", "active": True, "filters": {"version": 3}},
+    {"id": 8, "key": "text", "active": True, "filters": {"version": "1"}},
+    flag("depends", on("rules")),
+    flag("depends-further", on("depends"), where("35", 35, "in", "cohort")),
+    flag("on-plain", on("plain")),
+    flag("one", filters={"version": 1.0}),
+    flag("gone", deleted=True),
+    flag("hidden", has_encrypted_payloads=True),
+    flag("inactive", active=False),
+    cohorts={
+        "33": {"type": "OR", "values": [{"key": "id", "type": "cohort", "value": 34, "operator": "in"}]},
+        "34": {},
+        "35": {},
+    },
+)
+OLDER = ["plain", "on-plain", "one", "inactive"]
+ALL = ["plain", "rules", "rules-2.0", "newer", "text", "depends", "depends-further", *OLDER[1:]]
+
+
+@pytest.mark.parametrize(
+    ("query", "mixed_feed", "keys", "cohorts"),
+    [
+        ({}, True, OLDER, ["33", "34"]),
+        ({"v": "1"}, True, OLDER, ["33", "34"]),
+        ({"v": "2"}, False, OLDER, ["33", "34"]),
+        ({"v": "2"}, True, ALL, ["33", "34", "35"]),
+    ],
+)
+def test_rules_flags_are_in_the_mixed_feed_only(
+    emulator: Emulator,
+    client: httpx2.Client,
+    query: dict[str, str],
+    mixed_feed: bool,
+    keys: list[str],
+    cohorts: list[str],
+) -> None:
+    emulator.set_flags(MIXED)
+    emulator.configure(mixed_feed=mixed_feed)
+    answer = ask(client, params={**TOKEN, **query}).json()
+    assert [flag["key"] for flag in answer["flags"]] == keys
+    assert list(answer["cohorts"]) == cohorts
+
+
+def test_the_feeds_have_their_own_etags(emulator: Emulator, client: httpx2.Client) -> None:
+    emulator.set_flags(MIXED)
+    older, mixed = (ask(client, params={**TOKEN, **query}).headers["etag"] for query in ({}, {"v": "2"}))
+    assert older != mixed
+    assert ask(client, etag=mixed).status_code == 200
+    assert ask(client, etag=mixed, params={**TOKEN, "v": "2"}).status_code == 304
+
+
+def test_a_change_of_a_rules_flag_does_not_change_the_older_feed(emulator: Emulator, client: httpx2.Client) -> None:
+    emulator.set_flags(MIXED)
+    held = ask(client).headers["etag"]
+    changed = [{**flag, "version": 9} if flag["key"] == "rules" else flag for flag in MIXED["flags"]]
+    emulator.set_flags({**MIXED, "flags": changed})
+    assert ask(client, etag=held).status_code == 304
+
+
+def test_flags_are_served_as_they_were_written(emulator: Emulator, client: httpx2.Client) -> None:
+    written = '{"id": 5, "key": "rules", "active": true, "filters": {"version":2, "version":2.0,  "x": 33.330}}'
+    emulator.set_flags(f'{{"flags": [{written}]}}')
+    assert written in ask(client, params={**TOKEN, "v": "2"}).text
+    assert written in client.get("/_emulator/flags").text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -49,6 +51,20 @@ def test_a_gzipped_batch_arrives(emulator: Emulator, client: httpx2.Client, batc
 @pytest.mark.parametrize(("path", "status"), [("/", 200), ("/_readiness", 200), ("/_liveness", 200), ("/flags2", 404)])
 def test_other_paths(client: httpx2.Client, path: str, status: int) -> None:
     assert client.get(path).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/", "/_readiness", "/_liveness"])
+def test_the_status_is_only_read(client: httpx2.Client, path: str) -> None:
+    assert client.head(path).status_code == 200
+    assert client.post(path).status_code == 405
+
+
+@pytest.mark.parametrize("offset", [0, -86_400 * 365])
+def test_every_answer_has_the_servers_date(emulator: Emulator, client: httpx2.Client, offset: int) -> None:
+    emulator.configure(clock_offset=offset)
+    for answer in (client.get("/"), client.post("/batch/"), client.get("/flags/definitions"), client.get("/nowhere")):
+        [date] = answer.headers.get_list("date")
+        assert abs(parsedate_to_datetime(date).timestamp() - offset - time.time()) < 60
 
 
 def test_one_bad_event_rejects_the_whole_batch(

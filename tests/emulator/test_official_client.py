@@ -45,3 +45,47 @@ def test_it_asks_where_it_cannot_decide(emulator: Emulator, official: posthog.Po
     known = official.evaluate_flags("u1")
     assert (known.get_flag("team"), known.get_flag_payload("team")) == (True, {"limit": 5})
     assert emulator.summary()["flags"] == {"200": 21}
+
+
+@pytest.mark.parametrize(
+    ("mode", "compression", "paths"),
+    [
+        ("v0", "none", ["/batch/", "/i/v0/ai/batch/"]),
+        ("v1", "none", ["/i/v1/analytics/events", "/i/v0/ai/batch/"]),
+        ("v1", "gzip", ["/i/v1/analytics/events", "/i/v0/ai/batch/"]),
+        ("v1", "deflate", ["/i/v1/analytics/events", "/i/v0/ai/batch/"]),
+        ("v1", "zstd", ["/i/v1/analytics/events", "/i/v0/ai/batch/"]),
+    ],
+)
+def test_it_sends_events(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, mode: str, compression: str, paths: list[str]
+) -> None:
+    monkeypatch.setenv("POSTHOG_CAPTURE_MODE", mode)
+    monkeypatch.setenv("POSTHOG_CAPTURE_COMPRESSION", compression)
+    refused: list[Exception] = []
+    client = posthog.Posthog("phc_t", host=emulator.url, on_error=lambda error, _: refused.append(error))
+    emulator.result(event="no", result="drop")
+    client.capture("paid", distinct_id="u1", properties={"total": 41.5, "$process_person_profile": False})
+    client.capture("no", distinct_id="u1")
+    client.capture_ai("$ai_span", distinct_id="u1")
+    client.shutdown()
+    requests = emulator.requests()
+    assert [(request.path, request.status) for request in requests] == [(path, 200) for path in paths]
+    assert requests[0].headers.get("content-encoding", "none") == compression
+    paid = emulator.events()[0]
+    assert (paid.properties["total"], paid.properties["$lib"]) == (41.5, "posthog-python")
+    assert paid.properties["$process_person_profile"] is False
+    stored = [event.event for event in emulator.events()]
+    assert stored == (["paid", "no", "$ai_span"] if mode == "v0" else ["paid", "$ai_span"])
+    assert len(refused) == (mode == "v1")
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_it_reads_rules_flags(emulator: Emulator, official: posthog.Posthog, typed: bool) -> None:
+    rules = {"version": 2, "return_type": "object", "default_value": {"seats": 40}, "rules": []}
+    emulator.set_flags(definitions({"id": 5, "key": "limits", "active": True, "filters": rules}))
+    emulator.configure(typed_records=typed)
+    flags = official.evaluate_flags("u1")
+    assert (flags.get_flag("limits"), flags.get_flag_payload("limits")) == (True, {"seats": 40})
+    called = [event for event in emulator.events() if event.event == "$feature_flag_called"]
+    assert [event.properties.get("$feature_flag_config_version") for event in called] == [2 if typed else None]

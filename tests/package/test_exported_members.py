@@ -52,7 +52,7 @@ MODULES = {
         "tag",
         "use_context",
     },
-    "emulator": {"Emulator", "Fault", "ReceivedEvent", "ReceivedRequest", "Settings"},
+    "emulator": {"Emulator", "ScriptedResult", "Fault", "ReceivedEvent", "ReceivedRequest", "Settings"},
     "encryption": {"move_payload", "open_payload"},
     "errors": {one.__name__ for one in vars(errors).values() if isinstance(one, type)},
     "flags": {

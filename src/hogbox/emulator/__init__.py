@@ -14,6 +14,7 @@ from __future__ import annotations
 from hogbox.emulator.emulator import Emulator
 from hogbox.emulator.fault import Fault
 from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
+from hogbox.emulator.script import ScriptedResult
 from hogbox.emulator.setting import Settings
 
-__all__ = ["Emulator", "Fault", "ReceivedEvent", "ReceivedRequest", "Settings"]
+__all__ = ["Emulator", "Fault", "ReceivedEvent", "ReceivedRequest", "ScriptedResult", "Settings"]

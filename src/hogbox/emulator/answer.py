@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import msgspec
 
 from hogbox.emulator.record import ReceivedEvent
@@ -11,7 +14,7 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole request, read to its end. `now` is the server's clock, in seconds since the epoch."""
+    """A request, read to its end unless it was `interrupted`. `now` is the server's clock, in epoch seconds."""
 
     sequence: int
     method: str
@@ -21,6 +24,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     arrived_at: float
     now: float
+    client: str = ""
+    interrupted: Literal["too large", "stalled"] | None = None
 
 
 class EmulatorResponse(msgspec.Struct, frozen=True):
@@ -31,12 +36,16 @@ class EmulatorResponse(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request comes to: the answer, and the events that are stored if nothing gets in between."""
+    """What a request comes to: the answer, and the events that are stored if nothing gets in between.
+
+    `settle` makes decisions that count as used, so it is called only if no fault takes the place of the answer.
+    """
 
     answer: EmulatorResponse
     token: str | None = None
     events: tuple[ReceivedEvent, ...] = ()
     payload: str | None = None
+    settle: Callable[[], Outcome] | None = None
 
 
 class Refusal(Exception):
@@ -53,6 +62,7 @@ ALIVE = EmulatorResponse(200, b"ok")
 NOT_FOUND = EmulatorResponse(404)
 NOT_ALLOWED = EmulatorResponse(405)
 
+NO_AI_EVENT = "event submitted to the AI endpoint is not an AI event"
 NO_EVENT = "request holds no event"
 NO_PAYLOAD = "request missing data payload"
 NO_EVENT_NAME = "event submitted with an empty event name"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from email.utils import formatdate
 from random import Random
+from typing import Literal, TypeAlias
 
 import msgspec
 from starlette.applications import Starlette
@@ -16,27 +18,32 @@ from hogbox.emulator.answer import (
     ALIVE,
     CAPTURE_ANSWERS,
     CLIENT_STOPPED,
+    NOT_ALLOWED,
     NOT_FOUND,
     EmulatorResponse,
     Outcome,
-    Refusal,
     Request,
     too_large,
 )
-from hogbox.emulator.capture import PATHS, capture
+from hogbox.emulator.capture import AI_PATH, PATHS, capture
 from hogbox.emulator.control import ControlError, control_routes, refuse
 from hogbox.emulator.evaluation import PATHS as FLAGS_PATHS
 from hogbox.emulator.evaluation import Project, evaluate
-from hogbox.emulator.flag_answer import DEFINITIONS_ANSWERS, FLAGS_ANSWERS
+from hogbox.emulator.flag_answer import DEFINITIONS_ANSWERS, FLAGS_ANSWERS, REMOTE_CONFIG_ANSWERS
 from hogbox.emulator.guard import Guard
 from hogbox.emulator.polling import PATHS as DEFINITIONS_PATHS
 from hogbox.emulator.polling import poll
 from hogbox.emulator.record import ReceivedRequest
+from hogbox.emulator.remote_config import is_remote_config, remote_config
 from hogbox.emulator.setting import Limits, Settings
+from hogbox.emulator.v1.answer import V1_ANSWERS
+from hogbox.emulator.v1.capture import V1_AI_PATH, V1_PATH, capture_v1
+from hogbox.emulator.v1.header import REQUEST_ID
 from hogbox.emulator.world import World
 
 CUT = "hogbox.cut"  # the scope's extension that cuts the connection
 
+Interrupted: TypeAlias = Literal["too large", "stalled"] | None
 Handler = Callable[[Request, Settings, Limits, Random], Outcome]
 
 _HEADERS_KEPT = frozenset(
@@ -54,17 +61,27 @@ _HEADERS_KEPT = frozenset(
 class Endpoint(msgspec.Struct, frozen=True):
     """What answers a path, and whether faults without a path are meant for it.
 
-    `usual` are the answers of faults that name only a status; `counted_as` is its place in the summary.
+    `usual` are the answers of faults that name only a status; `counted_as` is its place in the summary; `wire` names
+    the limit of a body, `switches` the settings without which the server has no such path, and `echoes` the header
+    that every answer repeats. `reads_cut` endpoints answer requests whose body did not arrive as a whole themselves.
     """
 
     handle: Handler
     is_capture: bool = False
     usual: Mapping[int, EmulatorResponse] = msgspec.field(default_factory=lambda: CAPTURE_ANSWERS)
     counted_as: str | None = None
+    wire: str = "wire"
+    switches: tuple[str, ...] = ()
+    echoes: str | None = None
+    reads_cut: bool = False
+
+    def exists(self, settings: Settings) -> bool:
+        """Whether the server has it."""
+        return all(getattr(settings, switch) for switch in self.switches)
 
 
-def _alive(*_: object) -> Outcome:
-    return Outcome(answer=ALIVE)
+def _alive(request: Request, *_: object) -> Outcome:
+    return Outcome(answer=ALIVE if request.method in ("GET", "HEAD") else NOT_ALLOWED)
 
 
 def _not_found(*_: object) -> Outcome:
@@ -73,6 +90,7 @@ def _not_found(*_: object) -> Outcome:
 
 ENDPOINTS: dict[str, Endpoint] = {
     **{path: Endpoint(capture, is_capture=True) for path in PATHS},
+    AI_PATH: Endpoint(capture, is_capture=True, switches=("ai_lane",)),
     **{path: Endpoint(_alive) for path in ("/", "/_readiness", "/_liveness")},
 }
 """By path without its trailing slash: PostHog's endpoints answer with and without one."""
@@ -87,11 +105,41 @@ def flag_endpoints(world: World) -> dict[str, Endpoint]:
         return poll(request, settings, world.source.current(), world.rate_limiter.admit)
 
     def flags(request: Request, settings: Settings, limits: Limits, random: Random) -> Outcome:
-        return evaluate(request, settings, limits, Project(world.source.current(), world.profiles), random)
+        project = Project(world.source.current(), world.profiles, world.rate_limiter)
+        return evaluate(request, settings, limits, project, random)
 
     polled = Endpoint(definitions, usual=DEFINITIONS_ANSWERS, counted_as="definitions")
     evaluated = Endpoint(flags, usual=FLAGS_ANSWERS, counted_as="flags")
     return {**dict.fromkeys(DEFINITIONS_PATHS, polled), **dict.fromkeys(FLAGS_PATHS, evaluated)}
+
+
+def v1_endpoints(world: World) -> dict[str, Endpoint]:
+    """The endpoints of capture v1, which answer for each event, and by the world's scripted results."""
+
+    def handle(request: Request, settings: Settings, limits: Limits, _: Random) -> Outcome:
+        return capture_v1(request, settings, limits, world.results)
+
+    def endpoint(wire: str, *switches: str) -> Endpoint:
+        return Endpoint(
+            handle,
+            is_capture=True,
+            usual=V1_ANSWERS,
+            wire=wire,
+            switches=switches,
+            echoes=REQUEST_ID,
+            reads_cut=True,
+        )
+
+    return {V1_PATH: endpoint("v1_wire", "capture_v1"), V1_AI_PATH: endpoint("wire", "capture_v1", "ai_lane")}
+
+
+def remote_config_endpoint(world: World) -> Endpoint:
+    """The endpoint of the payloads of single flags."""
+
+    def handle(request: Request, settings: Settings, *_: object) -> Outcome:
+        return remote_config(request, settings, world.source.current(), world.rate_limiter.admit)
+
+    return Endpoint(handle, usual=REMOTE_CONFIG_ANSWERS)
 
 
 def create_app(world: World, allowed_hosts: Collection[str] = ()) -> ASGIApp:
@@ -114,7 +162,8 @@ class Door:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._endpoints = {**ENDPOINTS, **flag_endpoints(world)}
+        self._remote_config = remote_config_endpoint(world)
+        self._endpoints = {**ENDPOINTS, **v1_endpoints(world), **flag_endpoints(world)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         world = self._world
@@ -122,50 +171,58 @@ class Door:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin-1")
         record = world.arrive(scope["method"], path, query, kept_headers(headers))
-        endpoint = self._endpoints.get(path.removesuffix("/") or "/", _NOWHERE)
-        try:
-            body = await self._read(record, receive)
-        except Refusal as refusal:
-            outcome = Outcome(answer=refusal.answer)
+        endpoint = self._endpoint(path)
+        body, interrupted = await self._read(record, receive, getattr(world.limits, endpoint.wire))
+        if body is None:
+            world.abandon(record)
+            return
+        request = Request(
+            sequence=record.sequence,
+            method=record.method,
+            path=path,
+            query=query,
+            headers=headers,
+            body=body,
+            arrived_at=record.arrived_at,
+            now=world.server_clock(),
+            client=(scope.get("client") or ("",))[0],
+            interrupted=interrupted,
+        )
+        if interrupted is not None and not endpoint.reads_cut:
+            outcome = Outcome(answer=_cut_short(interrupted, world.limits.wire))
         else:
-            if body is None:
-                world.abandon(record)
-                return
-            request = Request(
-                sequence=record.sequence,
-                method=record.method,
-                path=path,
-                query=query,
-                headers=headers,
-                body=body,
-                arrived_at=record.arrived_at,
-                now=world.server_clock(),
-            )
             outcome = endpoint.handle(request, world.settings, world.limits, world.random)
         await self._finish(record, endpoint, outcome, scope, send)
 
-    async def _read(self, record: ReceivedRequest, receive: Receive) -> bytes | None:
-        """The whole body, or None if the client went away; raises `Refusal` if it is too large or stalls."""
-        limit = self._world.limits.wire
+    def _endpoint(self, path: str) -> Endpoint:
+        if is_remote_config(path):
+            return self._remote_config
+        endpoint = self._endpoints.get(path.removesuffix("/") or "/", _NOWHERE)
+        return endpoint if endpoint.exists(self._world.settings) else _NOWHERE
+
+    async def _read(self, record: ReceivedRequest, receive: Receive, limit: int) -> tuple[bytes | None, Interrupted]:
+        """The whole body, or None if the client went away; and whether it was too large or stalled."""
         chunks: list[bytes] = []
         more = True
         while more:
             message = await self._chunk(receive)
+            if message is None:
+                return b"", "stalled"
             if message["type"] == "http.disconnect":
-                return None
+                return None, None
             chunks.append(message.get("body", b""))
             record.body_size += len(chunks[-1])
             if record.body_size > limit:
-                raise too_large(f"request body exceeds {limit} bytes")
+                return b"", "too large"
             more = message.get("more_body", False)
-        return b"".join(chunks)
+        return b"".join(chunks), None
 
-    async def _chunk(self, receive: Receive) -> Message:
+    async def _chunk(self, receive: Receive) -> Message | None:
         try:
             async with asyncio.timeout(self._world.settings.body_timeout):
                 return await receive()
         except TimeoutError:
-            raise Refusal(408, CLIENT_STOPPED) from None
+            return None
 
     async def _finish(
         self, record: ReceivedRequest, endpoint: Endpoint, outcome: Outcome, scope: Scope, send: Send
@@ -181,6 +238,8 @@ class Door:
         world.note(record, outcome, fault)
         if fault is not None and fault.delay:
             await asyncio.sleep(fault.delay)
+        if outcome.settle is not None and (fault is None or fault.leaves_answer()):
+            outcome = outcome.settle()
         if fault is None or fault.stores():
             world.store(record, outcome.events)
         if fault is not None and fault.drop is not None:
@@ -189,7 +248,21 @@ class Door:
             return
         answer = (None if fault is None else fault.answer(endpoint.usual)) or outcome.answer
         world.answer(record, answer, counted_as=endpoint.counted_as)
-        await respond(answer, send)
+        await respond(
+            answer, send, {**_echoed(record, endpoint), "date": formatdate(world.server_clock(), usegmt=True)}
+        )
+
+
+def _cut_short(interrupted: Interrupted, limit: int) -> EmulatorResponse:
+    """What older endpoints answer to a body that did not arrive as a whole."""
+    if interrupted == "too large":
+        return too_large(f"request body exceeds {limit} bytes").answer
+    return EmulatorResponse(408, CLIENT_STOPPED.encode())
+
+
+def _echoed(record: ReceivedRequest, endpoint: Endpoint) -> dict[str, str]:
+    name = endpoint.echoes
+    return {name: record.headers[name]} if name is not None and name in record.headers else {}
 
 
 def kept_headers(headers: dict[str, str]) -> dict[str, str]:
@@ -201,9 +274,11 @@ def kept_headers(headers: dict[str, str]) -> dict[str, str]:
     }
 
 
-async def respond(answer: EmulatorResponse, send: Send) -> None:
-    """Sends an answer."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+async def respond(answer: EmulatorResponse, send: Send, usual: Mapping[str, str]) -> None:
+    """Sends an answer. Its own headers have precedence over the usual ones."""
+    own = dict(answer.headers)
+    pairs = [*((name, value) for name, value in usual.items() if name not in own), *answer.headers]
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
     if answer.content_type is not None:
         headers.append((b"content-type", answer.content_type.encode("latin-1")))
     if answer.status not in (204, 304):

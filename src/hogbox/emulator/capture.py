@@ -1,4 +1,4 @@
-"""PostHog's v0 capture rules (`/batch/` and its siblings): a request in, an answer and stored events out.
+"""PostHog's v0 capture rules (`/batch/`, its siblings and the AI lane): a request in, an answer and stored events out.
 
 Nothing here waits, reads a clock or touches the world. The order of the checks is the server's, because the
 first one that fails decides the answer: payload, JSON, emptiness, key, quota, then every event in turn.
@@ -14,9 +14,11 @@ from uuid import UUID
 
 import msgspec
 
+from hogbox.emulator.ai_event import AI_EVENTS
 from hogbox.emulator.answer import (
     BAD_COOKIELESS_MODE,
     MIXED_TOKENS,
+    NO_AI_EVENT,
     NO_CONTENT,
     NO_DISTINCT_ID,
     NO_EVENT,
@@ -38,6 +40,7 @@ from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.timestamp import event_time, parse_query_sent_at, parse_sent_at
 
 PATHS = ("/batch", "/i/v0/e", "/e", "/capture", "/track", "/engage")
+AI_PATH = "/i/v0/ai/batch"
 
 _LONGEST_TOKEN = 64
 _LONGEST_DISTINCT_ID = 200
@@ -92,6 +95,9 @@ def _take(
     if not raws:
         return None, (), None
     token = read_token(document.token, raws, settings.known_tokens)
+    ai_only = request.path.startswith(AI_PATH)
+    if ai_only and any(raw.event not in AI_EVENTS for raw in raws):
+        raise Refusal(400, NO_AI_EVENT)
     raws = [raw for raw in raws if not over_quota(raw, settings.quota)]
     context = _Context(
         request=request,
@@ -103,9 +109,18 @@ def _take(
         random=random,
     )
     events = tuple(read_event(raw, context) for raw in raws)
+    if ai_only:
+        _check_ai_sizes(raws, limits.ai_event, payload_size)
+        return token, events, None
     fitting = len(events) if payload_size < limits.message // 8 else _fitting(raws, events, limits.message)
     refusal = None if fitting == len(events) else too_large("Event rejected by kafka during send").answer
     return token, events[:fitting], refusal
+
+
+def _check_ai_sizes(raws: Sequence[RawEvent], limit: int, payload_size: int) -> None:
+    """Raises `Refusal` if any AI event is too large."""
+    if payload_size > limit and any(len(_encode(raw.properties)) > limit for raw in raws):
+        raise too_large(f"AI event exceeds {limit} bytes")
 
 
 def read_token(envelope_token: str | None, raws: Sequence[RawEvent], known: Sequence[str] | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from starlette.routing import Route
 from hogbox.emulator.definition import read_definitions
 from hogbox.emulator.fault import Fault
 from hogbox.emulator.record import ReceivedEvent
+from hogbox.emulator.script import ScriptedResult
 from hogbox.emulator.setting import Settings
 from hogbox.emulator.world import EventFilter, RequestFilter, World
 from hogbox.errors import DefinitionsError
@@ -22,12 +23,17 @@ _INDEX = {
     "GET /_emulator/summary": "counts of requests, events, statuses and faults",
     "GET /_emulator/events": "event, distinct_id, uuid, token, since, limit, unique=true, fields=uuid,...",
     "GET /_emulator/requests": "path, method, since, limit",
-    "POST /_emulator/reset": "drop all data, remove the faults, restore the initial settings and flags",
+    "POST /_emulator/reset": "drop all data, remove the faults and results, restore the initial settings and flags",
     "GET, PATCH, PUT /_emulator/settings": ", ".join(Settings.__struct_fields__),
     "GET, PUT, DELETE /_emulator/flags": "flag definitions, as GET /flags/definitions returns them",
     "GET, POST, DELETE /_emulator/faults": ", ".join(Fault.__struct_fields__),
     "DELETE /_emulator/faults/{id}": "remove one fault",
+    "GET, POST, DELETE /_emulator/results": ", ".join(ScriptedResult.__struct_fields__),
+    "DELETE /_emulator/results/{id}": "remove one scripted result",
 }
+
+
+Scripted = TypeVar("Scripted", Fault, ScriptedResult)
 
 
 class ControlError(Exception):
@@ -50,6 +56,8 @@ def control_routes(world: World) -> list[Route]:
         Route("/flags", control.flags, methods=["GET", "PUT", "DELETE"]),
         Route("/faults", control.faults, methods=["GET", "POST", "DELETE"]),
         Route("/faults/{fault_id:int}", control.fault, methods=["DELETE"]),
+        Route("/results", control.results, methods=["GET", "POST", "DELETE"]),
+        Route("/results/{result_id:int}", control.result, methods=["DELETE"]),
         Route("/{path:path}", control.unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
 
@@ -118,6 +126,20 @@ class Control:
             return _json({"error": f"there is no fault {fault_id}: GET /_emulator/faults lists them"}, status=404)
         return Response(status_code=204)
 
+    async def results(self, request: Request) -> Response:
+        if request.method == "POST":
+            fields = await _object(request, self._world.limits.wire)
+            return _json(self._world.results.add(read_result(fields)), status=201)
+        if request.method == "DELETE":
+            self._world.results.clear()
+        return _json({"results": list(self._world.results)})
+
+    async def result(self, request: Request) -> Response:
+        result_id = request.path_params["result_id"]
+        if not self._world.results.remove(result_id):
+            return _json({"error": f"there is no result {result_id}: GET /_emulator/results lists them"}, status=404)
+        return Response(status_code=204)
+
 
 class _StrictEventFilter(EventFilter, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An event filter out of a query string."""
@@ -129,13 +151,22 @@ class _StrictRequestFilter(RequestFilter, frozen=True, kw_only=True, forbid_unkn
 
 def read_fault(fields: dict[str, Any]) -> Fault:
     """A valid fault; raises `ControlError` for an invalid one."""
+    return _read_scripted(fields, Fault)
+
+
+def read_result(fields: dict[str, Any]) -> ScriptedResult:
+    """A valid scripted result; raises `ControlError` for an invalid one."""
+    return _read_scripted(fields, ScriptedResult)
+
+
+def _read_scripted(fields: dict[str, Any], kind: type[Scripted]) -> Scripted:
     for own in ("id", "fired"):
         if own in fields:
             raise ControlError(f"`{own}` is assigned by the emulator: leave it out")
-    fault = msgspec.convert(fields, Fault)
-    if problem := fault.problem():
+    scripted = msgspec.convert(fields, kind)
+    if problem := scripted.problem():
         raise ControlError(problem)
-    return fault
+    return scripted
 
 
 def _pick(events: Sequence[ReceivedEvent], fields: str | None) -> Sequence[Any]:

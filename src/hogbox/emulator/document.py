@@ -45,10 +45,11 @@ class RawEvent(msgspec.Struct, kw_only=True):
         self.distinct_id = _only("distinct_id", self.distinct_id, self.dollar_distinct_id)
         if not self.uuid:
             self.uuid = None
-        elif _UUID.fullmatch(self.uuid):
-            self.uuid = str(UUID(self.uuid))
-        else:
+            return
+        uuid = read_uuid(self.uuid)
+        if uuid is None:
             raise unparsable(f"{_NOT_A_FORM} (`uuid` is not a UUID: {self.uuid[:50]!r})")
+        self.uuid = str(uuid)
 
     def own_token(self) -> str | None:
         token = self.properties.get("token") if self.token is None else self.token
@@ -132,6 +133,11 @@ def _name_events(document: Document, nameless_event: str | None) -> None:
             if nameless_event is None or document.token is not None or len(document.events) > 1:
                 raise unparsable(f"{_NOT_A_FORM} (missing field `event`)")
             raw.event = nameless_event
+
+
+def read_uuid(text: str) -> UUID | None:
+    """The UUID in one of the forms that PostHog reads: simple, hyphenated, in braces, or as a URN."""
+    return UUID(text) if _UUID.fullmatch(text) else None
 
 
 def _only(field: str, *spellings: Any) -> Any:

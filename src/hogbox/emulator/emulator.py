@@ -14,9 +14,10 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from hogbox.emulator.app import create_app
-from hogbox.emulator.control import ControlError, read_fault
+from hogbox.emulator.control import ControlError, read_fault, read_result
 from hogbox.emulator.fault import Fault
 from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
+from hogbox.emulator.script import ScriptedResult
 from hogbox.emulator.server import Server, bind, create_server
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.source import FlagsLike, read_flags
@@ -31,7 +32,7 @@ class Emulator:
 
     Arguments:
         host, port: The address to listen on; port 0 chooses a free one.
-        seed: Determines which requests a fault with a `rate` affects.
+        seed: Determines which requests a fault with a `rate` affects, and which events a scripted result.
         settings: See `Settings`.
         limits: Sizes in bytes, and how much is kept.
         flags: Flag definitions in PostHog's format, decoded or as JSON, or the path of a file, which is read again
@@ -151,6 +152,22 @@ class Emulator:
         """Removes every fault."""
         self._ask(lambda world: world.faults.clear())
 
+    def result(self, **fields: Any) -> ScriptedResult:
+        """Scripts results of capture v1: see `ScriptedResult`. Returns it with its id. Raises UsageError if invalid."""
+        try:
+            result = read_result(fields)
+        except (ControlError, msgspec.ValidationError) as error:
+            raise UsageError(f"This result is invalid: {error}.") from None
+        return self._ask(lambda world: world.results.add(result))
+
+    def results(self) -> list[ScriptedResult]:
+        """The scripted results, with how many events each has affected."""
+        return self._ask(lambda world: [msgspec.structs.replace(result) for result in world.results])
+
+    def clear_results(self) -> None:
+        """Removes every scripted result."""
+        self._ask(lambda world: world.results.clear())
+
     def configure(self, **changes: Any) -> Settings:
         """Changes settings while it runs: see `Settings` for the fields. Returns them all."""
 
@@ -175,7 +192,7 @@ class Emulator:
         return None if current is None else msgspec.json.decode(current.body, type=dict[str, Any])
 
     def reset(self) -> None:
-        """Drops all received data, removes the faults, and restores the initial settings and flags."""
+        """Drops all received data, removes faults and scripted results, and restores the initial settings and flags."""
         self._ask(World.reset)
 
     def wait_for(self, condition: Callable[[Emulator], bool], timeout: float = 10.0) -> None:

@@ -18,15 +18,18 @@ from hogbox.emulator.definition import Definitions
 from hogbox.emulator.flag_answer import (
     NO_DISTINCT_ID,
     NO_TOKEN,
+    RATE_LIMITED,
     UNKNOWN_TOKEN,
     FlagRefusal,
     is_known,
     other_methods,
 )
-from hogbox.emulator.flag_detail import describe, legacy
+from hogbox.emulator.flag_detail import Describe, describe_typed, legacy
+from hogbox.emulator.flag_detail import describe as describe_plain
 from hogbox.emulator.flag_request import FlagRequest, read_flag_request, read_text
 from hogbox.emulator.payload import parse_query
 from hogbox.emulator.profile import Profiles
+from hogbox.emulator.rate import RateLimiter
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.visibility import visible
 from hogbox.flags import FlagResult
@@ -36,6 +39,8 @@ PATHS = ("/flags",)
 _OTHER_METHODS = other_methods("GET, POST, OPTIONS, HEAD")
 _CONFIG = {"supportedCompression": ["gzip", "gzip-js"], "sessionRecording": False, "isAuthenticated": False}
 _TRUE = ("true", "1")
+_WARNING = (("x-posthog-rate-limit-warning", "true"),)
+_WARNED_SHARE = 0.8
 
 
 class Project(NamedTuple):
@@ -43,6 +48,7 @@ class Project(NamedTuple):
 
     definitions: Definitions | None
     profiles: Profiles
+    rate_limiter: RateLimiter
 
 
 def evaluate(request: Request, settings: Settings, limits: Limits, project: Project, random: Random) -> Outcome:
@@ -54,18 +60,21 @@ def evaluate(request: Request, settings: Settings, limits: Limits, project: Proj
     if request.method == "GET":
         return Outcome(answer=_encode(body | _CONFIG, _version(query)))
     payload = token = None
+    version = _version(query, 2)
+    describe = describe_typed if version > 2 and settings.typed_records else describe_plain
     try:
         payload = read_text(request, query, limits)
         asked = read_flag_request(payload)
         token = read_token(asked, settings)
+        warned = check_rate(request, token, settings, project.rate_limiter)
         person = read_person(asked)
     except Refusal as refusal:
         return Outcome(answer=refusal.answer, token=token, payload=payload)
     if person is not None:
         known = Profiles(0) if query.get("only_use_override_person_properties") in _TRUE else project.profiles
-        body |= _Evaluation(request, asked, token, person, known).flags(settings, project.definitions)
+        body |= _Evaluation(request, asked, token, person, known).flags(settings, project.definitions, describe)
     body |= _config(query, token, project.definitions)
-    return Outcome(answer=_encode(body, _version(query, 2)), token=token, payload=payload)
+    return Outcome(answer=_encode(body, version, _WARNING if warned else ()), token=token, payload=payload)
 
 
 def read_token(asked: FlagRequest, settings: Settings) -> str:
@@ -75,6 +84,20 @@ def read_token(asked: FlagRequest, settings: Settings) -> str:
     if not is_known(asked.token, settings):
         raise FlagRefusal(UNKNOWN_TOKEN)
     return asked.token
+
+
+def check_rate(request: Request, token: str, settings: Settings, limiter: RateLimiter) -> bool:
+    """Whether the client is to be warned of the rate limits; raises `Refusal` beyond them."""
+    if settings.flags_rate_limit == "off":
+        return False
+    burst = settings.flags_burst
+    warned = False
+    for key, limit, per_second in ((("flags", token), burst, 10.0), (("client", request.client), 2 * burst, 50.0)):
+        used = limiter.take(key, limit, per_second, request.arrived_at)
+        if used is None and settings.flags_rate_limit == "enforce":
+            raise FlagRefusal(RATE_LIMITED)
+        warned |= used is None or used >= _WARNED_SHARE * limit
+    return warned
 
 
 def read_person(asked: FlagRequest) -> str | None:
@@ -96,7 +119,7 @@ class _Evaluation:
         self._person = person
         self._profiles = profiles
 
-    def flags(self, settings: Settings, definitions: Definitions | None) -> dict[str, Any]:
+    def flags(self, settings: Settings, definitions: Definitions | None, describe: Describe) -> dict[str, Any]:
         """The content of the response, without its envelope."""
         if "feature_flags" in settings.quota:
             return {"quotaLimited": ["feature_flags"]}
@@ -168,6 +191,6 @@ def _config(query: Mapping[str, str], token: str, definitions: Definitions | Non
     return {**_CONFIG, "hasFeatureFlags": bool(definitions and definitions.flags), "token": token}
 
 
-def _encode(body: Mapping[str, Any], version: int) -> EmulatorResponse:
+def _encode(body: Mapping[str, Any], version: int, headers: tuple[tuple[str, str], ...] = ()) -> EmulatorResponse:
     shaped = body if version >= 2 else legacy(body)
-    return EmulatorResponse(200, json.dumps(shaped, ensure_ascii=False, separators=(",", ":")).encode(), JSON)
+    return EmulatorResponse(200, json.dumps(shaped, ensure_ascii=False, separators=(",", ":")).encode(), JSON, headers)

@@ -79,6 +79,10 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             return self.drop == "after"
         return self.status is None or self.store
 
+    def leaves_answer(self) -> bool:
+        """Whether PostHog gets to answer, even if the answer does not arrive."""
+        return self.status is None and self.drop != "before"
+
     def answer(self, usual: Mapping[int, EmulatorResponse]) -> EmulatorResponse | None:
         """The response in place of PostHog's, if the fault has one; `usual` are the default bodies."""
         if self.status is None:
@@ -87,13 +91,14 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if self.status in (204, 304):
             return EmulatorResponse(self.status, b"", None, headers)
         own = usual.get(self.status) or EmulatorResponse(self.status)
+        given = {name for name, _ in headers}
+        headers += tuple((name, value) for name, value in own.headers if name not in given)
         body, content_type = own.body, own.content_type
         if isinstance(self.body, str):
             body, content_type = self.body.encode(), TEXT
         elif self.body is not None:
             body, content_type = msgspec.json.encode(self.body), JSON
-        given = any(name == "content-type" for name, _ in headers)
-        return EmulatorResponse(self.status, body, None if given else content_type, headers)
+        return EmulatorResponse(self.status, body, None if "content-type" in given else content_type, headers)
 
 
 class Faults:

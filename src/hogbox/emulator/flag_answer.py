@@ -1,4 +1,4 @@
-"""The refusals of `/flags` and `/flags/definitions`, with PostHog's exact texts."""
+"""The refusals of `/flags`, `/flags/definitions` and remote config, with PostHog's exact texts."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ NO_SCOPE = _json(
 )
 RATE_LIMITED = _json(429, "validation_error", "rate_limit_exceeded", "Rate limit exceeded")
 COLD_CACHE = _text(503, _COLD)
+UNKNOWN_PROJECT = EmulatorResponse(401, b"", None)
+NO_SUCH_PROJECT = _json(404, "invalid_request", "not_found", "Project not found.")
+NO_SUCH_FLAG = _json(404, "invalid_request", "not_found", "Feature flag not found.")
+_NOT_DECRYPTED = _json(500, "server_error", "remote_config_decrypt_failed", "Failed to decrypt the payload.")
 
 # What a fault that names only a status says.
 DEFINITIONS_ANSWERS = {
@@ -55,6 +59,7 @@ DEFINITIONS_ANSWERS = {
         _text(504, _BUSY),
     )
 }
+REMOTE_CONFIG_ANSWERS = {**DEFINITIONS_ANSWERS, 404: NO_SUCH_FLAG, 500: _NOT_DECRYPTED}
 FLAGS_ANSWERS = {
     **DEFINITIONS_ANSWERS,
     400: NO_DISTINCT_ID,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import zlib
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from hogbox.emulator.answer import NO_PAYLOAD, Refusal, Request, too_large, undecodable
+from hogbox.emulator.compression import GZIP, BrokenData, DataTooLarge, inflate
 from hogbox.emulator.setting import Limits
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -80,17 +80,13 @@ def _decompress(data: bytes, compression: str | None, limit: int) -> str:
 
 
 def gunzip(data: bytes, limit: int, broken: Callable[[str], Refusal]) -> bytes:
-    """Inflates at most one byte more than `limit`, so that a bomb costs no more than a legal body."""
-    inflater = zlib.decompressobj(wbits=31)
+    """Unpacks gzip; raises `Refusal` for broken or too large data."""
     try:
-        inflated = inflater.decompress(data, limit + 1)
-    except zlib.error:
+        return inflate(data, GZIP, limit)
+    except DataTooLarge:
+        raise too_large(f"Decompressed payload would exceed {limit} bytes") from None
+    except BrokenData:
         raise broken("invalid GZIP data") from None
-    if len(inflated) > limit:
-        raise too_large(f"Decompressed payload would exceed {limit} bytes")
-    if not inflater.eof:
-        raise broken("invalid GZIP data")
-    return inflated
 
 
 def _text(data: bytes, why: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from hogbox.emulator.answer import JSON, EmulatorResponse, Outcome, Request
@@ -24,7 +24,7 @@ from hogbox.emulator.setting import Settings
 
 PATHS = ("/flags/definitions", "/api/feature_flag/local_evaluation")
 
-Admit: TypeAlias = Callable[[tuple[str, bool], int, float], bool]
+Admit: TypeAlias = Callable[[tuple[str, bool | str], int, float], bool]
 """Asks the rate limiter: a key, requests a minute, and the time."""
 
 _BEARER = "Bearer "
@@ -42,12 +42,15 @@ def poll(request: Request, settings: Settings, definitions: Definitions | None, 
     if not is_known(token, settings):
         return Outcome(answer=UNKNOWN_TOKEN)
     held = fingerprint(request.headers.get("if-none-match", ""))
-    refusal = _credential_fault(request.headers.get("authorization", ""), settings)
+    refusal = credential_fault(request.headers, settings)
     if refusal is None and not _is_admitted(token, held, request, settings, admit):
         refusal = RATE_LIMITED
     if refusal is None and "feature_flags" in settings.quota:
         refusal = OVER_QUOTA
-    return Outcome(answer=refusal or _serve(held, None if settings.cold_cache else definitions), token=token)
+    if refusal is not None:
+        return Outcome(answer=refusal, token=token)
+    mixed = settings.mixed_feed and parse_query(request.query).get("v") == "2"
+    return Outcome(answer=_serve(held, None if settings.cold_cache else definitions, mixed), token=token)
 
 
 def fingerprint(etag: str) -> str:
@@ -56,8 +59,15 @@ def fingerprint(etag: str) -> str:
     return etag.removeprefix("W/").strip('"') if etag.startswith('W/"') else etag.strip('"')
 
 
-def _credential_fault(authorization: str, settings: Settings) -> EmulatorResponse | None:
-    key = authorization.removeprefix(_BEARER).strip() if authorization.startswith(_BEARER) else ""
+def bearer(headers: Mapping[str, str]) -> str:
+    """The key in the headers; empty without one."""
+    authorization = headers.get("authorization", "")
+    return authorization.removeprefix(_BEARER).strip() if authorization.startswith(_BEARER) else ""
+
+
+def credential_fault(headers: Mapping[str, str], settings: Settings) -> EmulatorResponse | None:
+    """Why the key in the headers may not read definitions and payloads, if so."""
+    key = bearer(headers)
     if not key:
         return NO_CREDENTIAL
     known = settings.secret_keys
@@ -72,10 +82,11 @@ def _is_admitted(token: str, held: str, request: Request, settings: Settings, ad
     return admit((token, conditional), per_minute, request.arrived_at)
 
 
-def _serve(held: str, definitions: Definitions | None) -> EmulatorResponse:
+def _serve(held: str, definitions: Definitions | None, mixed: bool) -> EmulatorResponse:
     if definitions is None:
         return COLD_CACHE
-    headers = (("etag", definitions.etag), ("cache-control", "private, must-revalidate"))
-    if held == definitions.fingerprint:
+    feed = definitions.mixed if mixed else definitions.legacy
+    headers = (("etag", feed.etag), ("cache-control", "private, must-revalidate"))
+    if held == feed.fingerprint:
         return EmulatorResponse(304, b"", None, headers)
-    return EmulatorResponse(200, definitions.body, JSON, headers)
+    return EmulatorResponse(200, feed.body, JSON, headers)

@@ -50,7 +50,7 @@ class Profiles:
     def learn(self, event: ReceivedEvent) -> None:
         """Applies an event's properties to its person, or to a group."""
         properties = event.properties
-        if properties.get("$process_person_profile") is False:
+        if properties.get("$process_person_profile") is False or not event.person_processing:
             return
         if event.event == "$groupidentify":
             self._learn_group(event.token, properties)

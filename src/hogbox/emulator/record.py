@@ -25,11 +25,15 @@ class ReceivedEvent(msgspec.Struct, gc=False, kw_only=True):
     set_once: dict[str, Any] | None = None
     historical_migration: bool = False
     sent_at: str | None = None
+    person_processing: bool = True
 
     @property
     def identity(self) -> tuple[str | None, str, str, str]:
-        """PostHog merges two events in which all of these are equal."""
-        return (self.timestamp, self.distinct_id, self.event, self.uuid)
+        """PostHog merges two events in which all of these are equal; capture v0 and v1 may spell UTC differently."""
+        timestamp = self.timestamp
+        if timestamp is not None and timestamp.endswith("+00:00"):
+            timestamp = timestamp[:-6] + "Z"
+        return (timestamp, self.distinct_id, self.event, self.uuid)
 
 
 class ReceivedRequest(msgspec.Struct, kw_only=True):

@@ -108,6 +108,7 @@ def create_server(app: ASGIApp, on_start: Callable[[int], None]) -> Server:
         log_level="error",
         access_log=False,
         server_header=False,
+        date_header=False,  # the emulated PostHog's clock may differ from this machine's
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )

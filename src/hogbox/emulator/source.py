@@ -109,7 +109,7 @@ class Source:
         file = self._set if isinstance(self._set, WatchedFile) else None
         return {
             "definitions": current and msgspec.Raw(current.body),
-            "etag": current and current.etag,
+            "etag": current and current.legacy.etag,
             "file": file and str(file.path),
             "problem": file and file.problem,
         }

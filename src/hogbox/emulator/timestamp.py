@@ -10,6 +10,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FURTHEST_FUTURE = timedelta(hours=23)
 
 _EPOCH_DIGITS = {10: 1, 13: 1_000, 16: 1_000_000, 19: 1_000_000_000}
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _SLASHED = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(.*)")
 _SLASHED_AMERICAN = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(.*)")
 
@@ -51,6 +52,25 @@ def parse_time(text: str) -> datetime | None:
             continue
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     return None
+
+
+def parse_rfc3339(text: str) -> datetime | None:
+    """RFC 3339 with an offset, in UTC; None for anything else."""
+    if not _RFC3339.fullmatch(text):
+        return None
+    try:
+        return _read_iso(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def correct_skew(time: datetime, sent_at: datetime, now: datetime) -> datetime:
+    """The time of an event of capture v1, by the server's clock."""
+    try:
+        corrected = now + (time - sent_at)
+    except OverflowError:
+        return now if time > sent_at else EPOCH
+    return now if corrected - now > FURTHEST_FUTURE else corrected
 
 
 def _read_iso(text: str) -> datetime:

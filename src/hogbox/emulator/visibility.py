@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from hogbox.emulator.flag_request import FlagRequest
@@ -41,7 +41,7 @@ def with_dependencies(keys: Iterable[str], flags: Mapping[str, Flag]) -> set[str
         key = pending.pop()
         if key not in found:
             found.add(key)
-            pending.extend(other for other in _depends_on(flags[key]) if other in flags)
+            pending.extend(other for other in depends_on(flags[key]) if other in flags)
     return found
 
 
@@ -68,12 +68,16 @@ def _runs_in(flag: Flag, runtime: str | None) -> bool:
     return runtime == "all" or not isinstance(own, str) or _known_runtime(own) in ("all", runtime)
 
 
-def _belongs_to(flag: Flag, contexts: Iterable[str] | None) -> bool:
+def _belongs_to(flag: Flag, contexts: Collection[str] | None) -> bool:
     own = next((flag[name] for name in _CONTEXTS if flag.get(name)), None)
-    return not own or not contexts or not isinstance(own, list) or any(context in own for context in contexts)
+    if not own or not contexts or not isinstance(own, list):
+        return True
+    if flag.get("evaluation_contexts_match_mode") == "all":
+        return all(context in contexts for context in own)
+    return any(context in own for context in contexts)
 
 
-def _depends_on(flag: Flag) -> Iterator[str]:
+def depends_on(flag: Flag) -> Iterator[str]:
     """The keys of the flags in a flag's conditions; none for an invalid flag."""
     filters = flag.get("filters")
     for condition in _objects(filters, "groups"):

@@ -17,6 +17,7 @@ from hogbox.emulator.fault import Fault, Faults
 from hogbox.emulator.profile import Profiles
 from hogbox.emulator.rate import RateLimiter
 from hogbox.emulator.record import ReceivedEvent, ReceivedRequest
+from hogbox.emulator.script import ScriptedResults
 from hogbox.emulator.setting import Limits, Settings
 from hogbox.emulator.source import Source, WatchedFile
 
@@ -101,6 +102,7 @@ class World:
         self.rate_limiter = RateLimiter()
         self.random = Random(self._seed)  # noqa: S311 - reproducible on purpose
         self.faults = Faults(self.random)
+        self.results = ScriptedResults(self.random)
         self.events: deque[ReceivedEvent] = deque(maxlen=self.limits.kept_events)
         self.requests: deque[ReceivedRequest] = deque(maxlen=self.limits.kept_requests)
         self.events_received = 0
