@@ -232,7 +232,7 @@ def test_the_fallback_needs_no_definitions(posthog: PostHog) -> None:
     assert isinstance(result, FlagResult)
     assert (result.variant, result.enabled, result.conclusive, result.payload) == ("blue", True, True, None)
     assert (result.reason, result.condition_index, type(result.reason)) == (Reason.CONDITION_MATCH, 0, str)
-    assert (result.description, result.has_experiment) == ("Matched condition set 1", False)
+    assert (result.description, result.has_experiment) == ("Matched condition set 1", None)
     assert isinstance(result.id, int)
     assert isinstance(result.version, int)
 

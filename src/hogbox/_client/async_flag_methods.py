@@ -10,7 +10,7 @@ from uuid import UUID
 from hogbox._client.argument import GivenPerson
 from hogbox._client.async_runner import AsyncRunner
 from hogbox._client.exposure import Exposure
-from hogbox._client.flag_reader import Asking, FlagReader, FlagValues
+from hogbox._client.flag_reader import Asking, FlagReader, FlagValues, StoredFlagDefinitions
 from hogbox._client.snapshot import AsyncFlags, two_valued
 from hogbox.flags import FlagResult
 from hogbox.flags._person import Person
@@ -268,6 +268,11 @@ class AsyncFlagMethods:
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
         person = await self._person(ctx, given)
         return await self._runner.run(self._reader.ask_all(person, flag_keys, disable_geoip))
+
+    async def get_flag_definitions(self, ctx: Any) -> StoredFlagDefinitions:
+        """The stored flag definitions: `data`, `fetched_at`, `etag`, `revision`; whether this client is `configured`."""
+        self._require_handle(ctx)
+        return await self._runner.run(self._reader.definitions(ctx))
 
     def _require_handle(self, ctx: Any) -> None:
         raise NotImplementedError

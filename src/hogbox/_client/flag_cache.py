@@ -24,7 +24,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from hogbox._client.effect import Compute, Flow, Read
 from hogbox._client.local_flags import KnownFlags, LocalFlags
 from hogbox._store.definition import PROJECT, DefinitionStatements
-from hogbox._store.handles.portable import Portable
+from hogbox._store.handles.portable import Portable, Rows
 from hogbox._store.schema.table import Tables
 from hogbox.errors import DefinitionsError
 from hogbox.flags import FlagSet
@@ -134,6 +134,11 @@ class FlagCache:
     def flags(self) -> LocalFlags | None:
         """The flags that all share, as far as they are known."""
         return None if self._current is None else self._current.flags
+
+    def stored(self, handle: Any) -> Flow[Rows]:
+        """The row of the definitions that this handle's transaction sees; none where nothing is stored."""
+        rows: Rows = yield Read(handle, self._read_text, self._project)
+        return rows
 
     def view(self, handle: Any) -> Flow[Sight[LocalFlags]]:
         """What this handle's transaction (None: a committed one) sees, or saw at most a max age ago.

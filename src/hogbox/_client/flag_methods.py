@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hogbox._client.argument import GivenPerson
 from hogbox._client.exposure import Exposure
-from hogbox._client.flag_reader import Asking, FlagReader, FlagValues
+from hogbox._client.flag_reader import Asking, FlagReader, FlagValues, StoredFlagDefinitions
 from hogbox._client.runner import Runner
 from hogbox._client.snapshot import Flags, two_valued
 from hogbox.flags import FlagResult
@@ -308,6 +308,14 @@ class FlagMethods:
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
         person = self._person(ctx, given)
         return self._runner.run(self._reader.ask_all(person, flag_keys, disable_geoip))
+
+    def get_flag_definitions(self, ctx: Any) -> StoredFlagDefinitions:
+        """The stored flag definitions: `data`, `fetched_at`, `etag`, `revision`; whether this client is `configured`.
+
+        They are read anew, and are those that the transaction sees.
+        """
+        self._require_handle(ctx)
+        return self._runner.run(self._reader.definitions(ctx))
 
     def _require_handle(self, ctx: Any) -> None:
         raise NotImplementedError

@@ -61,6 +61,24 @@ AT_DELIVERY: Final[Mapping[str, Any]] = {}
 NO_VALUES: Final = FlagValues({}, {}, False)
 
 
+class StoredFlagDefinitions(NamedTuple):
+    """What a transaction sees of the project's flag definitions."""
+
+    data: str | None
+    """The document that PostHog served, as JSON; None where none is stored."""
+    fetched_at: datetime | None
+    """When it was stored."""
+    etag: str | None
+    """PostHog's ETag of it."""
+    revision: int | None
+    """Counts its changes, from 1."""
+    configured: bool
+    """Whether this client could refresh it: it has a token and a secret key, and is not disabled."""
+
+
+StoredFlagDefinitions.__module__ = "hogbox"
+
+
 class Usual(NamedTuple):
     """What holds for the reads of a client, unless a call says otherwise."""
 
@@ -96,6 +114,7 @@ class FlagReader:
         self.disabled = settings.disabled
         self._own = source
         self._cache = source.cache
+        self._configured = settings.definitions_key is not None
         self._exposures = exposures
         self._kinds = kinds
         self.usual = usual
@@ -280,6 +299,16 @@ class FlagReader:
             return NO_VALUES
         values = _values(results_of(answer))
         return values._replace(complete=values.complete and not answer.errors)
+
+    def definitions(self, ctx: Any) -> Flow[StoredFlagDefinitions]:
+        """The stored definitions, read anew."""
+        rows = () if self.disabled else (yield from self._cache.stored(ctx))
+        if not rows:
+            return StoredFlagDefinitions(None, None, None, None, self._configured)
+        revision, fetched_at, etag, data = rows[0]
+        text = data.decode() if isinstance(data, bytes) else data
+        stored = datetime.fromtimestamp(fetched_at / 1000, UTC)
+        return StoredFlagDefinitions(text, stored, etag, revision, self._configured)
 
     def note(self, ctx: Any, exposure: Exposure) -> Flow[None]:
         """Capture an exposure of a snapshot, unless it is known."""

@@ -47,7 +47,7 @@ class _Subject(NamedTuple):
     disable_geoip: bool
 
 
-class _Event(NamedTuple):
+class _FlaggedEvent(NamedTuple):
     """A payload taken apart. What is not understood stays as it is written."""
 
     fields: dict[str, msgspec.Raw]
@@ -152,7 +152,7 @@ def _old_value(record: FlagRecord) -> bool | str:
     return value if isinstance(value, bool | str) else value is not None
 
 
-def _taken_apart(row: Waiting) -> _Event | None:
+def _taken_apart(row: Waiting) -> _FlaggedEvent | None:
     """None for an event that can't be read: it is sent as it is, for PostHog to judge."""
     try:
         fields = _FIELDS.decode(row.payload)
@@ -164,10 +164,12 @@ def _taken_apart(row: Waiting) -> _Event | None:
         return None
     known = groups if isinstance(groups, dict) else {}
     disabled = geoip is not None and bytes(geoip) == b"true"
-    return _Event(fields, properties, _Subject(row.project, distinct_id, json.dumps(known, sort_keys=True), disabled))
+    return _FlaggedEvent(
+        fields, properties, _Subject(row.project, distinct_id, json.dumps(known, sort_keys=True), disabled)
+    )
 
 
-def _with_flags(row: Waiting, event: _Event, flags: Mapping[str, Any]) -> Waiting:
+def _with_flags(row: Waiting, event: _FlaggedEvent, flags: Mapping[str, Any]) -> Waiting:
     """The event with these properties, but for those that it has; without, where PostHog would refuse its size."""
     if not flags:
         return row

@@ -81,7 +81,12 @@ def to_result(key: str, override: Override) -> FlagResult:
 def to_record(key: str, override: Override) -> FlagRecord:
     """What a read that asks PostHog comes to."""
     return FlagRecord(
-        key, override.value, str(_reason(override.value)), description=BY_A_TEST, payload=override.payload
+        key,
+        override.value,
+        str(_reason(override.value)),
+        description=BY_A_TEST,
+        payload=override.payload,
+        failed=override.value is None,
     )
 
 
