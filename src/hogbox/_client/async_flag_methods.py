@@ -270,7 +270,7 @@ class AsyncFlagMethods:
         return await self._runner.run(self._reader.ask_all(person, flag_keys, disable_geoip))
 
     async def get_flag_definitions(self, ctx: Any) -> StoredFlagDefinitions:
-        """The stored flag definitions: `data`, `fetched_at`, `etag`, `revision`; whether this client is `configured`."""
+        """The stored flag definitions: `data`, `fetched_at`, `etag`, `revision`, `configured`."""
         self._require_handle(ctx)
         return await self._runner.run(self._reader.definitions(ctx))
 

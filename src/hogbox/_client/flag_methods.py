@@ -310,9 +310,9 @@ class FlagMethods:
         return self._runner.run(self._reader.ask_all(person, flag_keys, disable_geoip))
 
     def get_flag_definitions(self, ctx: Any) -> StoredFlagDefinitions:
-        """The stored flag definitions: `data`, `fetched_at`, `etag`, `revision`; whether this client is `configured`.
+        """The stored flag definitions: `data`, `fetched_at`, `etag`, `revision`, `configured`.
 
-        They are read anew, and are those that the transaction sees.
+        The last is whether this client could refresh them. They are read anew, and are those that the transaction sees.
         """
         self._require_handle(ctx)
         return self._runner.run(self._reader.definitions(ctx))
