@@ -10,7 +10,7 @@ from uuid import UUID
 from hogbox._client.argument import GivenPerson
 from hogbox._client.async_runner import AsyncRunner
 from hogbox._client.exposure import Exposure
-from hogbox._client.flag_reader import Asking, FlagReader, FlagValues, StoredFlagDefinitions
+from hogbox._client.flag_reader import FlagReader, FlagValues, StoredFlagDefinitions, asking_of
 from hogbox._client.snapshot import AsyncFlags, two_valued
 from hogbox.flags import FlagResult
 from hogbox.flags._person import Person
@@ -48,19 +48,18 @@ class AsyncFlagMethods:
         track_exposures: bool | str | None = None,
     ) -> Any:
         """True, False or the key of a variant; the default where the flag is inconclusive or unknown."""
-        result: FlagResult | None = None
         # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
         alone = groups is None and group_properties is None and device_id is None and fallback is None
         if self._plain and alone and not track_exposures:
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
-        if result is None:
-            given = GivenPerson(
-                distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-            )
-            person = await self._person(ctx, given)
-            result = await self._runner.run(
-                self._reader.read(ctx, key, person, Asking(fallback, disable_geoip), track_exposures)
-            )
+            if result is not None:
+                value = result.value
+                return value if value.__class__ is bool else self._reader.old_view(result, default)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = await self._person(ctx, given)
+        result = await self._runner.run(
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track_exposures)
+        )
         return two_valued(result, default)
 
     async def is_feature_enabled(
@@ -115,7 +114,7 @@ class AsyncFlagMethods:
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = await self._person(ctx, given)
         result = await self._runner.run(
-            self._reader.read(ctx, key, person, Asking(fallback, disable_geoip), track_exposures)
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track_exposures)
         )
         return None if result is None or not result.conclusive else result
 
@@ -143,7 +142,7 @@ class AsyncFlagMethods:
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = await self._person(ctx, given)
         result = await self._runner.run(
-            self._reader.read(ctx, key, person, Asking(fallback, disable_geoip), track=False)
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track=False)
         )
         payload = None if result is None else result.payload
         return default if payload is None else payload
@@ -166,7 +165,7 @@ class AsyncFlagMethods:
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = await self._person(ctx, given)
         return (
-            await self._runner.run(self._reader.read_all(ctx, person, flag_keys, Asking(fallback, disable_geoip)))
+            await self._runner.run(self._reader.read_all(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
         ).flags
 
     async def get_all_flags_and_payloads(
@@ -186,7 +185,7 @@ class AsyncFlagMethods:
         """`flags` and `payloads` of all flags, or of those with these keys, and whether they are `complete`."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = await self._person(ctx, given)
-        return await self._runner.run(self._reader.read_all(ctx, person, flag_keys, Asking(fallback, disable_geoip)))
+        return await self._runner.run(self._reader.read_all(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
 
     async def flags(
         self,
@@ -207,7 +206,7 @@ class AsyncFlagMethods:
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         tracking = self._reader.tracking(track_exposures)
         person = await self._person(ctx, given)
-        view = await self._runner.run(self._reader.view(ctx, person, flag_keys, Asking(fallback, disable_geoip)))
+        view = await self._runner.run(self._reader.view(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
         return AsyncFlags(view, None if self._reader.disabled else partial(self._note, ctx), tracking)
 
     async def evaluate_flag(

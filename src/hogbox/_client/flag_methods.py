@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hogbox._client.argument import GivenPerson
 from hogbox._client.exposure import Exposure
-from hogbox._client.flag_reader import Asking, FlagReader, FlagValues, StoredFlagDefinitions
+from hogbox._client.flag_reader import FlagReader, FlagValues, StoredFlagDefinitions, asking_of
 from hogbox._client.runner import Runner
 from hogbox._client.snapshot import Flags, two_valued
 from hogbox.flags import FlagResult
@@ -67,19 +67,18 @@ class FlagMethods:
         With `track_exposures` (default: the client's) a `$feature_flag_called` is captured in the same transaction,
         once per person, flag, answer and groups in the whole fleet.
         """
-        result: FlagResult | None = None
         # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
         alone = groups is None and group_properties is None and device_id is None and fallback is None
         if self._plain and alone and not track_exposures:
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
-        if result is None:
-            given = GivenPerson(
-                distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-            )
-            person = self._person(ctx, given)
-            result = self._runner.run(
-                self._reader.read(ctx, key, person, Asking(fallback, disable_geoip), track_exposures)
-            )
+            if result is not None:
+                value = result.value
+                return value if value.__class__ is bool else self._reader.old_view(result, default)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = self._person(ctx, given)
+        result = self._runner.run(
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track_exposures)
+        )
         return two_valued(result, default)
 
     def is_feature_enabled(
@@ -139,7 +138,9 @@ class FlagMethods:
         """
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = self._person(ctx, given)
-        result = self._runner.run(self._reader.read(ctx, key, person, Asking(fallback, disable_geoip), track_exposures))
+        result = self._runner.run(
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track_exposures)
+        )
         return None if result is None or not result.conclusive else result
 
     def get_feature_flag_payload(
@@ -169,7 +170,7 @@ class FlagMethods:
             return default if payload is None else payload
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = self._person(ctx, given)
-        result = self._runner.run(self._reader.read(ctx, key, person, Asking(fallback, disable_geoip), track=False))
+        result = self._runner.run(self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track=False))
         payload = None if result is None else result.payload
         return default if payload is None else payload
 
@@ -190,7 +191,7 @@ class FlagMethods:
         """The values of all flags, or of these keys; flags without a value are left out. Never an exposure."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = self._person(ctx, given)
-        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, Asking(fallback, disable_geoip))).flags
+        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, asking_of(fallback, disable_geoip))).flags
 
     def get_all_flags_and_payloads(
         self,
@@ -212,7 +213,7 @@ class FlagMethods:
         """
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = self._person(ctx, given)
-        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, Asking(fallback, disable_geoip)))
+        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
 
     def flags(
         self,
@@ -237,7 +238,7 @@ class FlagMethods:
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         tracking = self._reader.tracking(track_exposures)
         person = self._person(ctx, given)
-        view = self._runner.run(self._reader.view(ctx, person, flag_keys, Asking(fallback, disable_geoip)))
+        view = self._runner.run(self._reader.view(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
         return Flags(view, None if self._reader.disabled else partial(self._note, ctx), tracking)
 
     def evaluate_flag(

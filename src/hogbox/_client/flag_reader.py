@@ -14,7 +14,7 @@ from hogbox._client.flag_cache import Sight
 from hogbox._client.flag_source import STAND_IN, FlagSource, ProjectFlags
 from hogbox._client.local_flags import KnownFlags
 from hogbox._client.remote import Filling, facts_of, failed_facts, result_of, results_of
-from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
+from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, two_valued, undecided
 from hogbox._client.unresolved import Undecidable
 from hogbox._delivery.condition import Condition
 from hogbox._events.value import shown
@@ -96,6 +96,11 @@ class Asking(NamedTuple):
 NOT_ASKING: Final = Asking()
 
 
+def asking_of(fallback: str | None, disable_geoip: bool | None) -> Asking:
+    """How the arguments of a call say it; the same object where they say nothing, as nearly always."""
+    return NOT_ASKING if fallback is None and disable_geoip is None else Asking(fallback, disable_geoip)
+
+
 class FlagReader:
     """The reads of one project's flags, as flows. Safe to share between threads and across a fork.
 
@@ -118,6 +123,7 @@ class FlagReader:
         self._exposures = exposures
         self._kinds = kinds
         self.usual = usual
+        self._usual_tracking = NO_TRACKING if settings.disabled else tracking_of(usual.track_exposures)
         self._telemetry = telemetry
         self._handlers = telemetry.handlers
         self._project = shorten(settings.project_token)
@@ -152,9 +158,13 @@ class FlagReader:
         )
         if self._handlers and result is not None:
             self._telemetry.emit(self._one_local if result.conclusive else self._one_inconclusive)
-        if result is not None and not result.conclusive:
-            self._undecidable.tell(result, self._cache.flags)
         return result
+
+    def old_view(self, result: FlagResult, default: Any) -> Any:
+        """What the caller of a plain read is given."""
+        if not result.conclusive:
+            self._undecidable.tell(result, self._cache.flags)
+        return two_valued(result, default)
 
     def read(
         self, ctx: Any, key: str, person: Person | None, asking: Asking, track: bool | str | None
@@ -316,7 +326,9 @@ class FlagReader:
 
     def tracking(self, choice: bool | str | None) -> Tracking:
         """Which reads are exposures: as the call says, else as is usual. None where the client is disabled."""
-        tracking = tracking_of(self.usual.track_exposures if choice is None else choice)
+        if choice is None:
+            return self._usual_tracking
+        tracking = tracking_of(choice)
         return NO_TRACKING if self.disabled else tracking
 
     @property

@@ -291,6 +291,9 @@ def undecided(key: str, reason: Reason) -> FlagResult:
     return FlagResult(key, None, reason)
 
 
+_OLD: Final = (bool, str)
+
+
 def two_valued(result: FlagResult | None, default: Any) -> Any:
     """The value for code that knows True, False and texts only; the default where there is no value.
 
@@ -300,7 +303,7 @@ def two_valued(result: FlagResult | None, default: Any) -> Any:
         return default
     value = result.value
     if value is not None:
-        return value if isinstance(value, bool | str) else True
+        return value if isinstance(value, _OLD) else True
     return False if default is None and result.conclusive else default
 
 
