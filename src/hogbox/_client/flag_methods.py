@@ -73,7 +73,7 @@ class FlagMethods:
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
             if result is not None:
                 value = result.value
-                return value if value.__class__ is bool else self._reader.old_view(result, default)
+                return value if value is True or value is False else self._reader.old_view(result, default)
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = self._person(ctx, given)
         result = self._runner.run(
