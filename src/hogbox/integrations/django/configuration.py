@@ -120,7 +120,7 @@ def _types(key: str) -> tuple[type, ...]:
     return next((row.kind.types for row in rows(ClientSettings) if row.argument.upper() == key), (str,))
 
 
-_WORDS: Final = {bool: "True or False", str: "text", int: "a number"}
+_WORDS: Final = {bool: "True or False", str: "text", int: "a number", tuple: "a list of texts"}
 
 
 def _callables(key: str, value: Any) -> Any:
