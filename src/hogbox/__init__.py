@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hogbox._client.flag_reader import FlagValues as FlagValues
+    from hogbox._client.flag_reader import StoredFlagDefinitions as StoredFlagDefinitions
     from hogbox._client.recorder import Discarded as Discarded
     from hogbox._client.snapshot import AsyncFlags as AsyncFlags
     from hogbox._client.snapshot import Flags as Flags
@@ -44,6 +45,7 @@ _HOMES = {
     "PostHog": "hogbox.client",
     "Progress": "hogbox._worker.worker",
     "Refresh": "hogbox._worker.refresher",
+    "StoredFlagDefinitions": "hogbox._client.flag_reader",
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "PostHog",
     "Progress",
     "Refresh",
+    "StoredFlagDefinitions",
     "__version__",
 ]
 

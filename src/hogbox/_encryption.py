@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol, Self
 
 from hogbox._events.escape import escape
-from hogbox._events.event import ANALYTICS, EXPOSURES
+from hogbox._events.event import ANALYTICS, BEFORE_ANALYTICS
 from hogbox.errors import ConfigurationError, MisplacedPayload, MissingDependency, UndecryptablePayload
 
 if TYPE_CHECKING:
@@ -165,8 +165,8 @@ class Cipher:
 
 def _header(place: Place) -> str:
     """The place on one line; equal places give equal lines."""
-    # A dead letter of an exposure is stored in the lane of analytics: its payload must still decrypt there.
-    lane = ANALYTICS if place.lane == EXPOSURES else place.lane
+    # A dead letter of such an event is stored in the lane of analytics: its payload must still decrypt there.
+    lane = ANALYTICS if place.lane in BEFORE_ANALYTICS else place.lane
     return json.dumps([place.project, place.shard, lane])
 
 

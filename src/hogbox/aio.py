@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from inspect import isawaitable
 from types import TracebackType
@@ -15,9 +15,10 @@ from sqlalchemy import Engine
 from hogbox._client.async_flag_methods import AsyncFlagMethods
 from hogbox._client.async_runner import AsyncRunner
 from hogbox._client.components import Components
+from hogbox._client.flag_reader import AT_DELIVERY
 from hogbox._client.headroom import Headroom
 from hogbox._client.person import require_person, resolve_person
-from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
+from hogbox._client.recorder import Discarded, Entry, Options, asked_at_delivery, person_if_any, raised, unidentified
 from hogbox._client.snapshot import AsyncFlags, Flags
 from hogbox._events.hook import BeforeSend
 from hogbox._http.flags import AsyncFlagsTransport
@@ -54,6 +55,7 @@ class AsyncPostHog(AsyncFlagMethods):
         *,
         project_token: str | None = None,
         host: str | None = None,
+        secret_key: str | None = None,
         personal_api_key: str | None = None,
         identify: Callable[[Any], _DistinctId | Awaitable[_DistinctId]] | None = None,
         before_send: BeforeSend | Iterable[BeforeSend] | None = None,
@@ -65,7 +67,8 @@ class AsyncPostHog(AsyncFlagMethods):
         definitions_max_age: float | None = None,
         flags_timezone: str = "UTC",
         properties_complete: bool = False,
-        track_exposures: bool = False,
+        track_exposures: bool | str = False,
+        evaluation_contexts: Sequence[str] = (),
         exception_locals: bool = False,
         capture_mode: str | None = None,
         historical_migration: bool = False,
@@ -78,6 +81,7 @@ class AsyncPostHog(AsyncFlagMethods):
             delivery,
             project_token=project_token,
             host=host,
+            secret_key=secret_key,
             personal_api_key=personal_api_key,
             disabled=disabled,
             disable_geoip=disable_geoip,
@@ -87,6 +91,7 @@ class AsyncPostHog(AsyncFlagMethods):
             flags_timezone=flags_timezone,
             properties_complete=properties_complete,
             track_exposures=track_exposures,
+            evaluation_contexts=evaluation_contexts,
             exception_locals=exception_locals,
             capture_mode=capture_mode,
             historical_migration=historical_migration,
@@ -99,7 +104,7 @@ class AsyncPostHog(AsyncFlagMethods):
         self._transport = AsyncFlagsTransport(settings.host, settings.flags_timeout_seconds)
         self._runner = AsyncRunner(self._components.runner, self._transport)
         self._reader = self._components.reader(self._runner.writer.kinds)
-        self._plain = identify is None and not track_exposures and not settings.disabled
+        self._plain = identify is None and track_exposures is not True and not settings.disabled
 
     def __repr__(self) -> str:
         return f"AsyncPostHog({self._components.settings})"
@@ -131,7 +136,7 @@ class AsyncPostHog(AsyncFlagMethods):
         properties: Mapping[str, Any] | None = None,
         groups: Mapping[str, Any] | None = None,
         flags: Flags | None = None,
-        send_feature_flags: bool = False,
+        send_feature_flags: bool | str = False,
         timestamp: datetime | None = None,
         uuid: UUID | str | None = None,
         disable_geoip: bool | None = None,
@@ -150,7 +155,8 @@ class AsyncPostHog(AsyncFlagMethods):
         flag_values = None
         if flags is not None or send_feature_flags:
             flag_values = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
-        return await self._write(ctx, self._recorder.capture(event, person, properties, groups, options, flag_values))
+        entry = self._recorder.capture(event, person, properties, groups, options, flag_values)
+        return await self._write(ctx, asked_at_delivery(entry) if flag_values is AT_DELIVERY else entry)
 
     async def capture_ai(
         self,

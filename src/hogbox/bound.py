@@ -62,3 +62,4 @@ class BoundPostHog:
     evaluate_flag = _bound(PostHog.evaluate_flag)
     evaluate_flag_payload = _bound(PostHog.evaluate_flag_payload)
     evaluate_all_flags = _bound(PostHog.evaluate_all_flags)
+    get_flag_definitions = _bound(PostHog.get_flag_definitions)

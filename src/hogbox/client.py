@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from inspect import iscoroutinefunction
 from types import TracebackType
@@ -13,9 +13,10 @@ from sqlalchemy import Engine
 
 from hogbox._client.components import Components
 from hogbox._client.flag_methods import FlagMethods
+from hogbox._client.flag_reader import AT_DELIVERY
 from hogbox._client.headroom import Headroom
 from hogbox._client.person import require_person, resolve_person
-from hogbox._client.recorder import Discarded, Entry, Options, person_if_any, raised, unidentified
+from hogbox._client.recorder import Discarded, Entry, Options, asked_at_delivery, person_if_any, raised, unidentified
 from hogbox._client.snapshot import Flags
 from hogbox._events.hook import BeforeSend
 from hogbox._settings.delivery import DeliverySettings
@@ -44,8 +45,10 @@ class PostHog(FlagMethods):
             `HOGBOX_DATABASE_URL`. Required only for `ctx=None`, workers and `create_tables`.
         project_token: The project's public token, `phc_…`; default: `POSTHOG_PROJECT_TOKEN` or `POSTHOG_API_KEY`.
         host: The URL of PostHog; default: `POSTHOG_HOST`, else PostHog's US cloud.
-        personal_api_key: The secret key for flag definitions, `phs_…` (or a personal one, `phx_…`); default:
-            `POSTHOG_PERSONAL_API_KEY`. Required only in processes that refresh definitions. Never stored or shown.
+        secret_key: The secret key for flag definitions, `phs_…` (or a personal one, `phx_…`); default:
+            `POSTHOG_SECRET_KEY` or `POSTHOG_PERSONAL_API_KEY`. Required only in processes that refresh definitions.
+            Never stored or shown.
+        personal_api_key: The older name of `secret_key`, which has precedence.
         identify: Called with `ctx`; returns the distinct id, or None to use the argument of the call.
         before_send: A function or a list of functions that receive each event and return it, changed or not, or None to
             discard it. If one raises, the event is discarded.
@@ -57,7 +60,10 @@ class PostHog(FlagMethods):
             default: `HOGBOX_DEFINITIONS_MAX_AGE_SECONDS`, else 1.
         flags_timezone: The project's time zone, for dates without an offset in flag definitions; an IANA name.
         properties_complete: Calls pass all properties of a person: a property that is missing counts as not set.
-        track_exposures: Capture `$feature_flag_called` when flag values are read; each call can override it.
+        track_exposures: Capture `$feature_flag_called` when flag values are read; `"remote"`: only when PostHog is
+            asked for them. Each call can override it.
+        evaluation_contexts: The evaluation contexts of this application: flags of other contexts only are unknown, here
+            and to PostHog.
         exception_locals: Include the local variables of the application's own stack frames in captured exceptions, as
             text. A variable with a name or value that looks like a secret is `[redacted]`.
         privacy_mode: `capture_ai` captures neither what a model was given nor what it answered.
@@ -78,6 +84,7 @@ class PostHog(FlagMethods):
         *,
         project_token: str | None = None,
         host: str | None = None,
+        secret_key: str | None = None,
         personal_api_key: str | None = None,
         identify: Callable[[Any], str | int | UUID | None] | None = None,
         before_send: BeforeSend | Iterable[BeforeSend] | None = None,
@@ -89,7 +96,8 @@ class PostHog(FlagMethods):
         definitions_max_age: float | None = None,
         flags_timezone: str = "UTC",
         properties_complete: bool = False,
-        track_exposures: bool = False,
+        track_exposures: bool | str = False,
+        evaluation_contexts: Sequence[str] = (),
         exception_locals: bool = False,
         capture_mode: str | None = None,
         historical_migration: bool = False,
@@ -102,6 +110,7 @@ class PostHog(FlagMethods):
             delivery,
             project_token=project_token,
             host=host,
+            secret_key=secret_key,
             personal_api_key=personal_api_key,
             disabled=disabled,
             disable_geoip=disable_geoip,
@@ -111,6 +120,7 @@ class PostHog(FlagMethods):
             flags_timezone=flags_timezone,
             properties_complete=properties_complete,
             track_exposures=track_exposures,
+            evaluation_contexts=evaluation_contexts,
             exception_locals=exception_locals,
             capture_mode=capture_mode,
             historical_migration=historical_migration,
@@ -131,7 +141,7 @@ class PostHog(FlagMethods):
         )
         self._reader = self._components.reader(self._runner.writer.kinds)
         # Reads of flags take a shorter path then: there is no callback to call, and no exposure to write.
-        self._plain = identify is None and not track_exposures and not self._components.settings.disabled
+        self._plain = identify is None and track_exposures is not True and not self._components.settings.disabled
 
     def __repr__(self) -> str:
         return f"PostHog({self._components.settings})"
@@ -163,7 +173,7 @@ class PostHog(FlagMethods):
         properties: Mapping[str, Any] | None = None,
         groups: Mapping[str, Any] | None = None,
         flags: Flags | None = None,
-        send_feature_flags: bool = False,
+        send_feature_flags: bool | str = False,
         timestamp: datetime | None = None,
         uuid: UUID | str | None = None,
         disable_geoip: bool | None = None,
@@ -181,7 +191,8 @@ class PostHog(FlagMethods):
             flags: A snapshot from `PostHog.flags`: its values are added to the event as `$feature/<key>` and
                 `$active_feature_flags`. Entries of `properties` with these names have precedence.
             send_feature_flags: Evaluate the flags for this event and add their values in the same way. Flags that are
-                inconclusive with the distinct id and the groups alone are left out.
+                inconclusive with the distinct id and the groups alone are left out. With `"remote"`, the worker asks
+                PostHog for all of the person's flags when it delivers the event.
             timestamp: When the event happened; default: now. A naive datetime is local time.
             uuid: The event's id; default: a new one.
             disable_geoip: Overrides the client's `disable_geoip` for this event.
@@ -197,7 +208,8 @@ class PostHog(FlagMethods):
         flag_values = None
         if flags is not None or send_feature_flags:
             flag_values = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
-        return self._write(ctx, self._recorder.capture(event, person, properties, groups, options, flag_values))
+        entry = self._recorder.capture(event, person, properties, groups, options, flag_values)
+        return self._write(ctx, asked_at_delivery(entry) if flag_values is AT_DELIVERY else entry)
 
     def capture_ai(
         self,
@@ -397,7 +409,7 @@ class PostHog(FlagMethods):
     def start(self) -> None:
         """Start a worker thread in this process, which delivers until `shutdown`. Does nothing if it is running.
 
-        With a `personal_api_key`, another thread refreshes the flag definitions. After a fork, call it in the child.
+        With a `secret_key`, another thread refreshes the flag definitions. After a fork, call it in the child.
         Raises TablesError if the tables are missing or of another version, or the database's errors.
         """
         self._components.thread.start()

@@ -9,7 +9,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -121,9 +121,9 @@ def test_the_loop_goes_on_while_large_definitions_are_read(
 ) -> None:
     alive, parse = threading.Event(), LocalFlags.parse
 
-    def slow(text: str, timezone: str) -> LocalFlags:
+    def slow(text: str, timezone: str, contexts: Sequence[str] = ()) -> LocalFlags:
         assert alive.wait(IN_TIME)
-        return parse(text, timezone)
+        return parse(text, timezone, contexts)
 
     async def serve() -> None:
         async with opened(database) as posthog:

@@ -83,12 +83,37 @@ def test_what_is_no_exposure(tracking: PostHog, stored: TestDatabase) -> None:
     flags.payload("on")
     flags.all()
     flags.explain("on")
-    tracking.get_feature_flag(None, "pro", distinct_id="u1", default=True)
-    tracking.get_feature_flag(None, "no such flag", distinct_id="u1")
     with pytest.raises(MissingDistinctId):
         tracking.get_feature_flag(None, "on")
     assert stored.events() == []
     assert stored.count("posthog_exposures") == 0
+
+
+@pytest.mark.parametrize(("key", "error"), [("pro", "local_evaluation_inconclusive"), ("no such flag", "flag_missing")])
+def test_a_read_without_a_value_says_why(tracking: PostHog, stored: TestDatabase, key: str, error: str) -> None:
+    assert tracking.get_feature_flag(None, key, distinct_id="u1", default="default") == "default"
+    flags = tracking.flags(None, distinct_id="u1")
+    assert flags.get(key, "default") == "default"
+    write_exposures(tracking, flags)
+    (event,) = stored.events()
+    properties = event["properties"]
+    assert (properties["$feature_flag_error"], properties["$feature_flag_response"]) == (error, None)
+    assert properties["locally_evaluated"] is False
+    assert "$feature_flag_reason" not in properties
+
+
+def test_only_reads_that_posthog_is_asked_for(stored: TestDatabase, client: Client, emulator: Emulator) -> None:
+    emulator.set_flags(DOCUMENT)
+    posthog = client(host=emulator.url, track_exposures="remote")
+    posthog.get_feature_flag(None, "on", distinct_id="u1")
+    posthog.get_feature_flag(None, "pro", distinct_id="u1")
+    assert stored.events() == []
+    posthog.get_feature_flag(None, "pro", distinct_id="u1", fallback="remote")
+    posthog.evaluate_flag(None, "on", distinct_id="u1")
+    told = [
+        (event["properties"]["$feature_flag"], event["properties"]["locally_evaluated"]) for event in stored.events()
+    ]
+    assert told == [("pro", False), ("on", False)]
 
 
 def test_every_read_of_a_value_is_one(tracking: PostHog, stored: TestDatabase) -> None:

@@ -179,7 +179,8 @@ def test_nobody_listens(client: Client) -> None:
     [
         ('{"flags": {}, "quotaLimited": ["feature_flags"]}', "quota_limited"),
         ('{"flags": {}, "errorsWhileComputingFlags": true}', "errors_while_computing_flags"),
-        ('{"flags": {"on": {"enabled": false, "failed": true}}}', "errors_while_computing_flags"),
+        ('{"flags": {"on": {"enabled": false, "failed": true}}}', "evaluation_failed"),
+        ('{"flags": {"on": {"value": []}}}', "unknown_error"),
         ("<html>", "unknown_error"),
     ],
 )
@@ -231,7 +232,7 @@ def test_the_fallback_needs_no_definitions(posthog: PostHog) -> None:
     assert isinstance(result, FlagResult)
     assert (result.variant, result.enabled, result.conclusive, result.payload) == ("blue", True, True, None)
     assert (result.reason, result.condition_index, type(result.reason)) == (Reason.CONDITION_MATCH, 0, str)
-    assert (result.description, result.has_experiment) == ("Matched condition set 1", False)
+    assert (result.description, result.has_experiment) == ("Matched condition set 1", None)
     assert isinstance(result.id, int)
     assert isinstance(result.version, int)
 
@@ -281,9 +282,12 @@ def test_a_missing_flag_is_told(posthog: PostHog, database: TestDatabase) -> Non
     assert event["properties"]["$feature_flag_response"] is None
 
 
-def test_a_failed_read_leaves_nothing(client: Client, database: TestDatabase, emulator: Emulator) -> None:
+def test_a_failed_read_says_why(client: Client, database: TestDatabase, emulator: Emulator) -> None:
     emulator.fault(path="/flags", status=500)
-    with pytest.raises(RemoteEvaluationError):
-        client(host=emulator.url, track_exposures=True).evaluate_flag(None, "on", distinct_id="u1")
-    assert database.events() == []
-    assert database.count("posthog_exposures") == 0
+    for tracked in (False, True, True):
+        with pytest.raises(RemoteEvaluationError):
+            client(host=emulator.url, track_exposures=tracked).evaluate_flag(None, "on", distinct_id="u1")
+    (event,) = database.events()
+    properties = event["properties"]
+    assert (properties["$feature_flag_error"], properties["$feature_flag_response"]) == ("api_error_500", None)
+    assert database.count("posthog_exposures") == 1

@@ -35,6 +35,7 @@ PUBLIC = [
     "PostHog",
     "Progress",
     "Refresh",
+    "StoredFlagDefinitions",
     "__version__",
 ]
 

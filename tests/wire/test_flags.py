@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hogbox._client.remote import result_of
-from hogbox._wire.flags import FlagRecord, FlagsAnswer, FlagsFailure, flags_request, read_answer, worth_retrying
+from hogbox._wire.flag_record import FlagRecord
+from hogbox._wire.flags import FlagsAnswer, FlagsFailure, flags_request, read_answer, worth_retrying
 
 TOKEN = "phc_a_token"
 
@@ -28,7 +29,7 @@ def request(**changes: Any) -> dict[str, Any]:
         **changes,
     }
     made = flags_request(TOKEN, "u1", **arguments)
-    assert made.path == "/flags/?v=2"
+    assert made.path == "/flags/?v=4"
     assert made.headers == {"Content-Type": "application/json", "User-Agent": "hogbox/1"}
     body: dict[str, Any] = json.loads(made.body)
     return body
@@ -110,7 +111,8 @@ def test_the_newest_known_answer() -> None:
         1772619331004,
         True,
     )
-    assert set(answer.flags) == {"checkout", "old", "broken"}
+    assert set(answer.flags) == {"checkout", "old", "broken", "nonsense"}
+    assert (answer.flags["broken"].failed, answer.flags["nonsense"].malformed) == (True, True)
     checkout = result_of(answer.flags["checkout"])
     assert (checkout.value, checkout.enabled, checkout.variant, checkout.payload) == (
         "blue",
@@ -135,8 +137,9 @@ def test_the_newest_known_answer() -> None:
         ({"value": "blue"}, "blue", None),
         ({"value": True, "metadata": {"payload": "[1]"}}, True, [1]),
         ({"value": False}, False, None),
-        ({"value": 7}, True, 7),
-        ({"value": {"a": 1}}, True, {"a": 1}),
+        ({"value": 7}, 7, 7),
+        ({"value": {"a": 1}}, {"a": 1}, {"a": 1}),
+        ({"value": [1]}, None, None),
         ({"value": None, "failed": True}, None, None),
         ({"value": ""}, None, None),
         ({"value": "blue", "failed": True}, None, None),
@@ -182,7 +185,6 @@ def test_the_payloads_of_an_older_shape() -> None:
         (200, b"[]", "unknown_error", "not a JSON object"),
         (200, b"{}", "unknown_error", "no flags"),
         (200, b'{"flags": []}', "unknown_error", "no flags"),
-        (200, b'{"flags": {"a": NaN}}', "unknown_error", "not JSON"),
         (200, b'{"flags": {}, "quotaLimited": ["feature_flags"]}', "quota_limited", "quota"),
         (200, b"\xff", "unknown_error", "not JSON"),
     ],
@@ -234,5 +236,6 @@ def test_no_answer_whatever_makes_reading_it_raise(document: dict[str, Any]) -> 
     found = read_answer(200, json.dumps(document).encode())
     for flag in found.flags.values() if isinstance(found, FlagsAnswer) else ():
         assert isinstance(flag, FlagRecord)
-        assert flag.value is None or isinstance(flag.value, bool | str)
+        assert not isinstance(flag.value, list)
+        assert not (flag.malformed and flag.decided)
         repr(result_of(flag).payload)

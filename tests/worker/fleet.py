@@ -19,6 +19,7 @@ from hogbox._store.exposure import ClaimStore
 from hogbox._store.outbox import Ready
 from hogbox._wire.mode import CaptureMode
 from hogbox._worker.exposure import ExposureClaims
+from hogbox._worker.flagged import FlaggedEvents
 from hogbox._worker.lease import Leases
 from hogbox._worker.sender import Sender
 from hogbox._worker.turn import Shared
@@ -73,7 +74,15 @@ class Member:
         exposures = ExposureClaims(self.store, ClaimStore(database, settings.exposure_seconds), telemetry)
         cipher = Cipher.load({VARIABLE: KEY} if keys else {})
         self.sender = Sender(
-            self.store, transport, settings, self.shared, self.leases, lambda: False, cipher, exposures
+            self.store,
+            transport,
+            settings,
+            self.shared,
+            self.leases,
+            lambda: False,
+            cipher,
+            exposures,
+            FlaggedEvents("http://127.0.0.1:1", telemetry),
         )
         self.busy: set[int] = set()
         self._adopted = False

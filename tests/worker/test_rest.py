@@ -15,6 +15,7 @@ from hogbox._store.connections.database import Database
 from hogbox._store.exposure import ClaimStore
 from hogbox._store.outbox import Ready
 from hogbox._worker.exposure import ExposureClaims
+from hogbox._worker.flagged import FlaggedEvents
 from hogbox._worker.sender import Sender
 from hogbox._worker.worker import Worker
 from hogbox.settings import DeliverySettings
@@ -50,8 +51,9 @@ class Idle:
         settings, shared, telemetry = worker._settings, worker._shared, worker._telemetry
         exposures = ExposureClaims(worker._store, ClaimStore(worker._database, 60.0), telemetry)
         with CaptureTransport("http://127.0.0.1:1", 1.0, 1, telemetry) as transport:
+            cipher, flagged = worker._cipher, FlaggedEvents("http://127.0.0.1:1", telemetry)
             sender = Sender(
-                worker._store, transport, settings, shared, worker._leases, bool, worker._cipher, exposures, clock
+                worker._store, transport, settings, shared, worker._leases, bool, cipher, exposures, flagged, clock
             )
             return sender.deliver(worker._store.read_ready(), share=False)
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from hogbox._client.argument import GivenPerson
 from hogbox._client.async_runner import AsyncRunner
 from hogbox._client.exposure import Exposure
-from hogbox._client.flag_reader import FlagReader, FlagValues
-from hogbox._client.snapshot import AsyncFlags
+from hogbox._client.flag_reader import FlagReader, FlagValues, StoredFlagDefinitions, asking_of
+from hogbox._client.snapshot import AsyncFlags, two_valued
 from hogbox.flags import FlagResult
 from hogbox.flags._person import Person
 
@@ -44,21 +44,23 @@ class AsyncFlagMethods:
         properties_complete: bool | None = None,
         default: Any = None,
         fallback: str | None = None,
-        track_exposures: bool | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> Any:
         """True, False or the key of a variant; the default where the flag is inconclusive or unknown."""
-        result: FlagResult | None = None
         # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
         alone = groups is None and group_properties is None and device_id is None and fallback is None
         if self._plain and alone and not track_exposures:
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
-        if result is None:
-            given = GivenPerson(
-                distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-            )
-            person = await self._person(ctx, given)
-            result = await self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
-        return default if result is None or result.value is None else result.value
+            if result is not None:
+                value = result.value
+                return value if value is True or value is False else self._reader.old_view(result, default)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = await self._person(ctx, given)
+        result = await self._runner.run(
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track_exposures)
+        )
+        return two_valued(result, default)
 
     async def is_feature_enabled(
         self,
@@ -73,7 +75,8 @@ class AsyncFlagMethods:
         properties_complete: bool | None = None,
         default: bool | None = None,
         fallback: str | None = None,
-        track_exposures: bool | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> bool | None:
         """Whether the flag is on, in whatever variant; the default where it is inconclusive or unknown."""
         value = await self.get_feature_flag(
@@ -85,10 +88,12 @@ class AsyncFlagMethods:
             group_properties=group_properties,
             device_id=device_id,
             properties_complete=properties_complete,
+            default=default,
             fallback=fallback,
+            disable_geoip=disable_geoip,
             track_exposures=track_exposures,
         )
-        return default if value is None else value is not False
+        return value if value is None else value is not False
 
     async def get_feature_flag_result(
         self,
@@ -102,13 +107,16 @@ class AsyncFlagMethods:
         device_id: str | None = None,
         properties_complete: bool | None = None,
         fallback: str | None = None,
-        track_exposures: bool | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> FlagResult | None:
         """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = await self._person(ctx, given)
-        result = await self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
-        return None if result is None or result.value is None else result
+        result = await self._runner.run(
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track_exposures)
+        )
+        return None if result is None or not result.conclusive else result
 
     async def get_feature_flag_payload(
         self,
@@ -124,6 +132,7 @@ class AsyncFlagMethods:
         match_value: bool | str | None = None,
         default: Any = None,
         fallback: str | None = None,
+        disable_geoip: bool | None = None,
     ) -> Any:
         """The payload of the flag's value, decoded; the default where there is none, or the flag is inconclusive."""
         if match_value is not None:
@@ -132,7 +141,9 @@ class AsyncFlagMethods:
             return default if payload is None else payload
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = await self._person(ctx, given)
-        result = await self._runner.run(self._reader.read(ctx, key, person, fallback, track=False))
+        result = await self._runner.run(
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track=False)
+        )
         payload = None if result is None else result.payload
         return default if payload is None else payload
 
@@ -159,11 +170,14 @@ class AsyncFlagMethods:
         properties_complete: bool | None = None,
         flag_keys: Iterable[str] | None = None,
         fallback: str | None = None,
+        disable_geoip: bool | None = None,
     ) -> dict[str, bool | str]:
         """The values of all flags, or of these keys; flags without a value are left out. Never an exposure."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = await self._person(ctx, given)
-        return (await self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback))).flags
+        return (
+            await self._runner.run(self._reader.read_all(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
+        ).flags
 
     async def get_all_flags_and_payloads(
         self,
@@ -177,11 +191,12 @@ class AsyncFlagMethods:
         properties_complete: bool | None = None,
         flag_keys: Iterable[str] | None = None,
         fallback: str | None = None,
+        disable_geoip: bool | None = None,
     ) -> FlagValues:
         """`flags` and `payloads` of all flags, or of those with these keys, and whether they are `complete`."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = await self._person(ctx, given)
-        return await self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback))
+        return await self._runner.run(self._reader.read_all(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
 
     async def flags(
         self,
@@ -193,13 +208,17 @@ class AsyncFlagMethods:
         group_properties: Mapping[str, Mapping[str, Any]] | None = None,
         device_id: str | None = None,
         properties_complete: bool | None = None,
-        track_exposures: bool | None = None,
+        flag_keys: Iterable[str] | None = None,
+        fallback: str | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> AsyncFlags:
         """A snapshot of one person's flags: evaluated as they are asked for, and the same for as long as it is held."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        tracking = self._reader.tracking(track_exposures)
         person = await self._person(ctx, given)
-        view = await self._runner.run(self._reader.view(ctx, person))
-        return AsyncFlags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
+        view = await self._runner.run(self._reader.view(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
+        return AsyncFlags(view, None if self._reader.disabled else partial(self._note, ctx), tracking)
 
     async def evaluate_flag(
         self,
@@ -212,13 +231,15 @@ class AsyncFlagMethods:
         group_properties: Mapping[str, Mapping[str, Any]] | None = None,
         device_id: str | None = None,
         default: Any = None,
-        track_exposures: bool | None = None,
+        flag_keys: Iterable[str] | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> Any:
         """What PostHog says of a flag now: True, False or a variant's key; the default where it knows no such flag."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
         person = await self._person(ctx, given)
-        flag = await self._runner.run(self._reader.ask(ctx, key, person, track_exposures))
-        return default if flag is None or flag.value is None else flag.value
+        flag = await self._runner.run(self._reader.ask(ctx, key, person, track_exposures, flag_keys, disable_geoip))
+        return two_valued(flag, default)
 
     async def evaluate_flag_payload(
         self,
@@ -231,11 +252,13 @@ class AsyncFlagMethods:
         group_properties: Mapping[str, Mapping[str, Any]] | None = None,
         device_id: str | None = None,
         default: Any = None,
+        flag_keys: Iterable[str] | None = None,
+        disable_geoip: bool | None = None,
     ) -> Any:
         """The payload of the value that PostHog gives a flag now; the default where there is none."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
         person = await self._person(ctx, given)
-        flag = await self._runner.run(self._reader.ask(ctx, key, person, track=False))
+        flag = await self._runner.run(self._reader.ask(ctx, key, person, False, flag_keys, disable_geoip))
         payload = None if flag is None else flag.payload
         return default if payload is None else payload
 
@@ -249,11 +272,17 @@ class AsyncFlagMethods:
         group_properties: Mapping[str, Mapping[str, Any]] | None = None,
         device_id: str | None = None,
         flag_keys: Iterable[str] | None = None,
+        disable_geoip: bool | None = None,
     ) -> FlagValues:
         """What PostHog says of all flags now, or of these keys: `flags`, `payloads`, and whether `complete`."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
         person = await self._person(ctx, given)
-        return await self._runner.run(self._reader.ask_all(person, flag_keys))
+        return await self._runner.run(self._reader.ask_all(person, flag_keys, disable_geoip))
+
+    async def get_flag_definitions(self, ctx: Any) -> StoredFlagDefinitions:
+        """The stored flag definitions: `data`, `fetched_at`, `etag`, `revision`, `configured`."""
+        self._require_handle(ctx)
+        return await self._runner.run(self._reader.definitions(ctx))
 
     def _require_handle(self, ctx: Any) -> None:
         raise NotImplementedError

@@ -69,7 +69,13 @@ class Components:
     def reader(self, kinds: Container[type]) -> FlagReader:
         """The reader of flags; `kinds` are the classes that are known to be handles."""
         settings, tables = self.settings, self.database.tables
-        cache = FlagCache(tables, settings.project_token, self._timezone, settings.definitions_max_age_seconds)
+        cache = FlagCache(
+            tables,
+            settings.project_token,
+            self._timezone,
+            settings.definitions_max_age_seconds,
+            settings.evaluation_contexts,
+        )
         exposures = Exposures(
             tables, self.recorder, self.outbox, settings, self._delivery.exposure_seconds, self.capacity
         )

@@ -17,14 +17,14 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from hogbox._client.effect import Compute, Flow, Read
 from hogbox._client.local_flags import KnownFlags, LocalFlags
 from hogbox._store.definition import PROJECT, DefinitionStatements
-from hogbox._store.handles.portable import Portable
+from hogbox._store.handles.portable import Portable, Rows
 from hogbox._store.schema.table import Tables
 from hogbox.errors import DefinitionsError
 from hogbox.flags import FlagSet
@@ -101,12 +101,14 @@ class FlagCache:
         project: str,
         timezone: str,
         max_age: float,
+        contexts: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         statements = tables.once(DefinitionStatements)
         self.tables = tables
         self._project = (project,)
         self._timezone = timezone
+        self._contexts = contexts
         self._max_age = max_age
         self._clock = clock
         self._read_stamp = Portable(statements.read_stamp, PROJECT)
@@ -125,8 +127,18 @@ class FlagCache:
         if self._clock() < self._check_at and not self._privates:
             current = self._current
             if current is not None and current.flags is not None:
-                return current.flags.flag_set
+                return current.flags.whole
         return None
+
+    @property
+    def flags(self) -> LocalFlags | None:
+        """The flags that all share, as far as they are known."""
+        return None if self._current is None else self._current.flags
+
+    def stored(self, handle: Any) -> Flow[Rows]:
+        """The row of the definitions that this handle's transaction sees; none where nothing is stored."""
+        rows: Rows = yield Read(handle, self._read_text, self._project)
+        return rows
 
     def view(self, handle: Any) -> Flow[Sight[LocalFlags]]:
         """What this handle's transaction (None: a committed one) sees, or saw at most a max age ago.
@@ -233,7 +245,7 @@ class FlagCache:
 
     def _parse(self, stamp: DefinitionsStamp, text: str) -> LocalFlags | None:
         try:
-            return LocalFlags.parse(text, self._timezone)
+            return LocalFlags.parse(text, self._timezone, self._contexts)
         except DefinitionsError as error:
             log.warning("the stored flag definitions (revision %d) can't be read: %s", stamp.revision, error)
             return None

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from hogbox._client.argument import GivenPerson
 from hogbox._client.exposure import Exposure
-from hogbox._client.flag_reader import FlagReader, FlagValues
+from hogbox._client.flag_reader import FlagReader, FlagValues, StoredFlagDefinitions, asking_of
 from hogbox._client.runner import Runner
-from hogbox._client.snapshot import Flags
+from hogbox._client.snapshot import Flags, two_valued
 from hogbox.flags import FlagResult
 from hogbox.flags._person import Person
 
@@ -59,25 +59,27 @@ class FlagMethods:
         properties_complete: bool | None = None,
         default: Any = None,
         fallback: str | None = None,
-        track_exposures: bool | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> Any:
         """True, False or the key of a variant; the default where the flag is inconclusive or unknown.
 
         With `track_exposures` (default: the client's) a `$feature_flag_called` is captured in the same transaction,
         once per person, flag, answer and groups in the whole fleet.
         """
-        result: FlagResult | None = None
         # Compared with None: the caller's mappings may be of any class, and answer a question of truth with an error.
         alone = groups is None and group_properties is None and device_id is None and fallback is None
         if self._plain and alone and not track_exposures:
             result = self._reader.read_plain(ctx, key, distinct_id, person_properties, properties_complete)
-        if result is None:
-            given = GivenPerson(
-                distinct_id, groups, person_properties, group_properties, device_id, properties_complete
-            )
-            person = self._person(ctx, given)
-            result = self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
-        return default if result is None or result.value is None else result.value
+            if result is not None:
+                value = result.value
+                return value if value is True or value is False else self._reader.old_view(result, default)
+        given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        person = self._person(ctx, given)
+        result = self._runner.run(
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track_exposures)
+        )
+        return two_valued(result, default)
 
     def is_feature_enabled(
         self,
@@ -92,7 +94,8 @@ class FlagMethods:
         properties_complete: bool | None = None,
         default: bool | None = None,
         fallback: str | None = None,
-        track_exposures: bool | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> bool | None:
         """Whether the flag is on, in whatever variant; the default where it is inconclusive or unknown.
 
@@ -107,10 +110,12 @@ class FlagMethods:
             group_properties=group_properties,
             device_id=device_id,
             properties_complete=properties_complete,
+            default=default,
             fallback=fallback,
+            disable_geoip=disable_geoip,
             track_exposures=track_exposures,
         )
-        return default if value is None else value is not False
+        return value if value is None else value is not False
 
     def get_feature_flag_result(
         self,
@@ -124,7 +129,8 @@ class FlagMethods:
         device_id: str | None = None,
         properties_complete: bool | None = None,
         fallback: str | None = None,
-        track_exposures: bool | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> FlagResult | None:
         """The flag's `key`, `value`, `enabled`, `variant`, `payload`, `reason`; None where it is inconclusive.
 
@@ -132,8 +138,10 @@ class FlagMethods:
         """
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = self._person(ctx, given)
-        result = self._runner.run(self._reader.read(ctx, key, person, fallback, track_exposures))
-        return None if result is None or result.value is None else result
+        result = self._runner.run(
+            self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track_exposures)
+        )
+        return None if result is None or not result.conclusive else result
 
     def get_feature_flag_payload(
         self,
@@ -149,6 +157,7 @@ class FlagMethods:
         match_value: bool | str | None = None,
         default: Any = None,
         fallback: str | None = None,
+        disable_geoip: bool | None = None,
     ) -> Any:
         """The payload of the flag's value, decoded; the default where there is none, or the flag is inconclusive.
 
@@ -161,7 +170,7 @@ class FlagMethods:
             return default if payload is None else payload
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = self._person(ctx, given)
-        result = self._runner.run(self._reader.read(ctx, key, person, fallback, track=False))
+        result = self._runner.run(self._reader.read(ctx, key, person, asking_of(fallback, disable_geoip), track=False))
         payload = None if result is None else result.payload
         return default if payload is None else payload
 
@@ -188,11 +197,12 @@ class FlagMethods:
         properties_complete: bool | None = None,
         flag_keys: Iterable[str] | None = None,
         fallback: str | None = None,
+        disable_geoip: bool | None = None,
     ) -> dict[str, bool | str]:
         """The values of all flags, or of these keys; flags without a value are left out. Never an exposure."""
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = self._person(ctx, given)
-        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback)).flags
+        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, asking_of(fallback, disable_geoip))).flags
 
     def get_all_flags_and_payloads(
         self,
@@ -206,6 +216,7 @@ class FlagMethods:
         properties_complete: bool | None = None,
         flag_keys: Iterable[str] | None = None,
         fallback: str | None = None,
+        disable_geoip: bool | None = None,
     ) -> FlagValues:
         """`flags` and `payloads` of all flags, or of those with these keys, and whether they are `complete`.
 
@@ -213,7 +224,7 @@ class FlagMethods:
         """
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
         person = self._person(ctx, given)
-        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, fallback))
+        return self._runner.run(self._reader.read_all(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
 
     def flags(
         self,
@@ -225,7 +236,10 @@ class FlagMethods:
         group_properties: Mapping[str, Mapping[str, Any]] | None = None,
         device_id: str | None = None,
         properties_complete: bool | None = None,
-        track_exposures: bool | None = None,
+        flag_keys: Iterable[str] | None = None,
+        fallback: str | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> Flags:
         """A snapshot of one person's flags: evaluated as they are asked for, and the same for as long as it is held.
 
@@ -233,9 +247,10 @@ class FlagMethods:
         its values are read, in the transaction that it was taken in; taking it is none.
         """
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id, properties_complete)
+        tracking = self._reader.tracking(track_exposures)
         person = self._person(ctx, given)
-        view = self._runner.run(self._reader.view(ctx, person))
-        return Flags(view, partial(self._note, ctx) if self._reader.tracks(track_exposures) else None)
+        view = self._runner.run(self._reader.view(ctx, person, flag_keys, asking_of(fallback, disable_geoip)))
+        return Flags(view, None if self._reader.disabled else partial(self._note, ctx), tracking)
 
     def evaluate_flag(
         self,
@@ -248,7 +263,9 @@ class FlagMethods:
         group_properties: Mapping[str, Mapping[str, Any]] | None = None,
         device_id: str | None = None,
         default: Any = None,
-        track_exposures: bool | None = None,
+        flag_keys: Iterable[str] | None = None,
+        disable_geoip: bool | None = None,
+        track_exposures: bool | str | None = None,
     ) -> Any:
         """What PostHog says of a flag now: True, False or a variant's key; the default where it knows no such flag.
 
@@ -257,8 +274,8 @@ class FlagMethods:
         """
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
         person = self._person(ctx, given)
-        flag = self._runner.run(self._reader.ask(ctx, key, person, track_exposures))
-        return default if flag is None or flag.value is None else flag.value
+        flag = self._runner.run(self._reader.ask(ctx, key, person, track_exposures, flag_keys, disable_geoip))
+        return two_valued(flag, default)
 
     def evaluate_flag_payload(
         self,
@@ -271,6 +288,8 @@ class FlagMethods:
         group_properties: Mapping[str, Mapping[str, Any]] | None = None,
         device_id: str | None = None,
         default: Any = None,
+        flag_keys: Iterable[str] | None = None,
+        disable_geoip: bool | None = None,
     ) -> Any:
         """The payload of the value that PostHog gives a flag now; the default where there is none.
 
@@ -278,7 +297,7 @@ class FlagMethods:
         """
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
         person = self._person(ctx, given)
-        flag = self._runner.run(self._reader.ask(ctx, key, person, track=False))
+        flag = self._runner.run(self._reader.ask(ctx, key, person, False, flag_keys, disable_geoip))
         payload = None if flag is None else flag.payload
         return default if payload is None else payload
 
@@ -292,6 +311,7 @@ class FlagMethods:
         group_properties: Mapping[str, Mapping[str, Any]] | None = None,
         device_id: str | None = None,
         flag_keys: Iterable[str] | None = None,
+        disable_geoip: bool | None = None,
     ) -> FlagValues:
         """What PostHog says of all flags now, or of these keys: `flags`, `payloads`, and whether `complete`.
 
@@ -299,7 +319,15 @@ class FlagMethods:
         """
         given = GivenPerson(distinct_id, groups, person_properties, group_properties, device_id)
         person = self._person(ctx, given)
-        return self._runner.run(self._reader.ask_all(person, flag_keys))
+        return self._runner.run(self._reader.ask_all(person, flag_keys, disable_geoip))
+
+    def get_flag_definitions(self, ctx: Any) -> StoredFlagDefinitions:
+        """The stored flag definitions: `data`, `fetched_at`, `etag`, `revision`, `configured`.
+
+        The last is whether this client could refresh them. They are read anew, and are those that the transaction sees.
+        """
+        self._require_handle(ctx)
+        return self._runner.run(self._reader.definitions(ctx))
 
     def _require_handle(self, ctx: Any) -> None:
         raise NotImplementedError

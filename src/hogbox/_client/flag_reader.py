@@ -9,17 +9,19 @@ from typing import Any, Final, NamedTuple
 
 from hogbox._client.argument import read_mapping
 from hogbox._client.effect import Flow
-from hogbox._client.exposure import Exposure, Exposures
+from hogbox._client.exposure import NO_TRACKING, Exposure, Exposures, Tracking, tracking_of
 from hogbox._client.flag_cache import Sight
 from hogbox._client.flag_source import STAND_IN, FlagSource, ProjectFlags
 from hogbox._client.local_flags import KnownFlags
-from hogbox._client.remote import facts_of, result_of, results_of
+from hogbox._client.remote import Filling, facts_of, failed_facts, result_of, results_of
 from hogbox._client.remote_config import RemoteConfigReader
-from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, undecided
+from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, two_valued, undecided
+from hogbox._client.unresolved import Undecidable
 from hogbox._delivery.condition import Condition
 from hogbox._events.value import shown
-from hogbox._settings.client import ClientSettings
-from hogbox._wire.flags import ERRORS_WHILE_COMPUTING, FlagsAnswer
+from hogbox._settings.client import REMOTE, ClientSettings
+from hogbox._wire.flag_record import ERRORS_WHILE_COMPUTING, EVALUATION_FAILED, UNKNOWN_ERROR
+from hogbox._wire.flags import FlagsAnswer
 from hogbox._wire.host import shorten
 from hogbox.errors import RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
@@ -29,10 +31,11 @@ from hogbox.telemetry import INCONCLUSIVE, LOCAL, FlagsEvaluated, Telemetry
 
 log = logging.getLogger("hogbox")
 
-REMOTE: Final = "remote"
-
 _MOST_SAID: Final = 1000
 """Flags of which the log says one by one that PostHog can't evaluate them."""
+
+_OF_ONE_FLAG: Final = (ERRORS_WHILE_COMPUTING, EVALUATION_FAILED, UNKNOWN_ERROR)
+"""Codes with which PostHog answers that it can't evaluate a flag, or answers what can't be read."""
 
 _NO_DEFINITIONS: Final = (
     "no flag definitions of project %s are stored: flags are inconclusive, and their defaults are given; run `hogbox "
@@ -53,14 +56,50 @@ class FlagValues(NamedTuple):
 FlagValues.__module__ = "hogbox"
 
 
+AT_DELIVERY: Final[Mapping[str, Any]] = {}
+"""The properties by which an event tells of flags, where it is delivered before they are known."""
+
 NO_VALUES: Final = FlagValues({}, {}, False)
+
+
+class StoredFlagDefinitions(NamedTuple):
+    """What a transaction sees of the project's flag definitions."""
+
+    data: str | None
+    """The document that PostHog served, as JSON; None where none is stored."""
+    fetched_at: datetime | None
+    """When it was stored."""
+    etag: str | None
+    """PostHog's ETag of it."""
+    revision: int | None
+    """Counts its changes, from 1."""
+    configured: bool
+    """Whether this client could refresh it: it has a token and a secret key, and is not disabled."""
+
+
+StoredFlagDefinitions.__module__ = "hogbox"
 
 
 class Usual(NamedTuple):
     """What holds for the reads of a client, unless a call says otherwise."""
 
     properties_complete: bool
-    track_exposures: bool
+    track_exposures: bool | str
+
+
+class Asking(NamedTuple):
+    """How PostHog is asked for what is inconclusive here, if at all."""
+
+    fallback: str | None = None
+    disable_geoip: bool | None = None
+
+
+NOT_ASKING: Final = Asking()
+
+
+def asking_of(fallback: str | None, disable_geoip: bool | None) -> Asking:
+    """How the arguments of a call say it; the same object where they say nothing, as nearly always."""
+    return NOT_ASKING if fallback is None and disable_geoip is None else Asking(fallback, disable_geoip)
 
 
 class FlagReader:
@@ -79,12 +118,14 @@ class FlagReader:
         telemetry: Telemetry,
     ) -> None:
         self._remote_config = RemoteConfigReader(settings, telemetry)
-        self._disabled = settings.disabled
+        self.disabled = settings.disabled
         self._own = source
         self._cache = source.cache
+        self._configured = settings.definitions_key is not None
         self._exposures = exposures
         self._kinds = kinds
         self.usual = usual
+        self._usual_tracking = NO_TRACKING if settings.disabled else tracking_of(usual.track_exposures)
         self._telemetry = telemetry
         self._handlers = telemetry.handlers
         self._project = shorten(settings.project_token)
@@ -92,6 +133,7 @@ class FlagReader:
         self._one_inconclusive = FlagsEvaluated(self._project, INCONCLUSIVE, 1)
         self._unanswered_reads = Condition()
         self._uncomputed: set[str] = set()
+        self._undecidable = Undecidable(settings.project_token)
         self._without_definitions = Condition()
 
     def read_plain(
@@ -117,45 +159,51 @@ class FlagReader:
             flag_set, key, distinct_id, known, self.usual.properties_complete if complete is None else complete
         )
         if self._handlers and result is not None:
-            self._telemetry.emit(self._one_inconclusive if result.value is None else self._one_local)
+            self._telemetry.emit(self._one_local if result.conclusive else self._one_inconclusive)
         return result
 
-    def read(
-        self, ctx: Any, key: str, person: Person | None, fallback: str | None, track: bool | None
-    ) -> Flow[FlagResult | None]:
-        """The flag's result; an inconclusive one where there is no value.
+    def old_view(self, result: FlagResult, default: Any) -> Any:
+        """What the caller of a plain read is given."""
+        if not result.conclusive:
+            self._undecidable.tell(result, self._cache.flags)
+        return two_valued(result, default)
 
-        An exposure is noted where the read has a value and tracks.
+    def read(
+        self, ctx: Any, key: str, person: Person | None, asking: Asking, track: bool | str | None
+    ) -> Flow[FlagResult | None]:
+        """The flag's result; an inconclusive one where nothing decides it.
+
+        An exposure is noted where the read tracks.
         """
         _require_key(key)
-        sight = yield from self._see(ctx, fallback, key, person)
+        tracking = self.tracking(track)
+        sight = yield from self._see(ctx, asking.fallback, key, person)
         if person is None:
             return undecided(key, Reason.NOBODY)
         local = sight.flags
         result = undecided(key, _doubt_of(sight)) if local is None else local.evaluate(key, person)
         self._tell_evaluated(result)
-        if result.value is not None:
-            if self.tracks(track) and local is not None:
-                yield from self._exposures.note(ctx, exposure_of(result, person, local))
-            return result
-        if fallback == REMOTE and not sight.final:
-            return (yield from self._fall_back(ctx, key, person, track)) or result
+        if not result.conclusive and asking.fallback == REMOTE and not sight.final:
+            return (yield from self._fall_back(ctx, key, person, asking, tracking)) or result
+        if not result.conclusive:
+            self._undecidable.tell(result, local)
+        if tracking.local:
+            yield from self._exposures.note(ctx, exposure_of(result, person, local))
         return result
 
-    def read_all(
-        self, ctx: Any, person: Person | None, keys: Iterable[str] | None, fallback: str | None
-    ) -> Flow[FlagValues]:
+    def read_all(self, ctx: Any, person: Person | None, keys: Iterable[str] | None, asking: Asking) -> Flow[FlagValues]:
         """The values and payloads of all flags, or of those with these keys. Never an exposure."""
         wanted = keys_of(keys)
-        local = (yield from self._see(ctx, fallback)).flags
+        local = (yield from self._see(ctx, asking.fallback)).flags
         if person is None:
             return NO_VALUES
         results: dict[str, FlagResult] = {}
         if local is not None:
             results.update(local.evaluate_all(person, wanted))
             self._tell_evaluated(*results.values())
-        if fallback == REMOTE:
-            yield from self._fill(results, person, None if local is None else wanted or list(local.keys), wanted)
+        if asking.fallback == REMOTE:
+            known = None if local is None else wanted or list(local.keys)
+            yield from self._fill(results, person, known, wanted, asking)
         return _values(results)
 
     def look_up_payload(self, ctx: Any, key: str, match_value: bool | str, fallback: str | None) -> Flow[Any]:
@@ -172,58 +220,124 @@ class FlagReader:
         sight = yield from self._source.see(ctx, None, None)
         return (yield from self._remote_config.read(sight, key))
 
-    def view(self, ctx: Any, person: Person | None) -> Flow[View]:
-        """The person's flags as they are now."""
-        sight = yield from self._see(ctx, None)
+    def view(
+        self,
+        ctx: Any,
+        person: Person | None,
+        keys: Iterable[str] | None = None,
+        asking: Asking = NOT_ASKING,
+    ) -> Flow[View]:
+        """The person's flags as they are now, or those with these keys.
+
+        With a fallback, one request asks PostHog if one of them is inconclusive here.
+        """
+        wanted = keys_of(keys)
+        sight = yield from self._see(ctx, asking.fallback)
         doubt = Reason.NOBODY if person is None else _doubt_of(sight) if sight.flags is None else None
         tell = self._tell_evaluated if self._handlers else None
         revision = sight.stamp and sight.stamp.revision
-        return View(sight.flags if person else None, person or NOBODY, datetime.now(UTC), revision, tell, doubt)
+        view = View(sight.flags if person else None, person or NOBODY, datetime.now(UTC), revision, tell, doubt, wanted)
+        if person is None or asking.fallback != REMOTE or sight.final:
+            return view
+        flags = Flags(view)
+        view = view._replace(results=flags.evaluated(flags.keys if wanted is None else wanted))
+        if sight.flags is not None and all(result.conclusive for result in (view.results or {}).values()):
+            return view
+        try:
+            answer = yield from self._answer(person, wanted, asking.disable_geoip)
+        except RemoteEvaluationError as error:
+            self._unanswered(error)
+            return view._replace(filling=Filling(None, error.reason))
+        return view if answer is None else view._replace(filling=Filling(answer))
 
     def told(
-        self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
+        self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool | str
     ) -> Flow[Mapping[str, Any] | None]:
-        """The properties by which an event tells of flags: of a snapshot, or of the definitions if that is wanted."""
+        """The properties by which an event tells of flags: of a snapshot, or of the definitions if that is wanted.
+
+        `AT_DELIVERY` where the worker is to ask PostHog.
+        """
         if flags is not None:
             return properties_of(flags)
+        if not isinstance(wanted, bool) and wanted != REMOTE:
+            raise UsageError(f"send_feature_flags is True, False or 'remote', not {shown(wanted)}")
         if person is None or not wanted:
             return None
+        if wanted == REMOTE:
+            return AT_DELIVERY
         about = Person(person, read_mapping("groups", groups))
         return Flags((yield from self.view(ctx, about))).event_properties()
 
-    def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Flow[FlagResult | None]:
-        """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
+    def ask(
+        self,
+        ctx: Any,
+        key: str,
+        person: Person | None,
+        track: bool | str | None,
+        keys: Iterable[str] | None = None,
+        disable_geoip: bool | None = None,
+    ) -> Flow[FlagResult | None]:
+        """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError.
+
+        The request is for this flag alone, or for the flags with these keys too.
+        """
         _require_key(key)
-        answer = yield from self._answer(person, [key])
-        if person is None or answer is None:
+        tracking = self.tracking(track)
+        if person is None:
+            return None
+        scope = [key] if keys is None else list(dict.fromkeys([*(keys_of(keys) or ()), key]))
+        try:
+            answer = yield from self._answer(person, scope, disable_geoip)
+        except RemoteEvaluationError as error:
+            if tracking.remote:
+                yield from self._exposures.note(ctx, Exposure(person, key, None, None, failed_facts(error.reason)))
+            raise
+        if answer is None:
             return None
         record = answer.flags.get(key)
         flag = None if record is None else result_of(record)
-        if (flag is None and answer.errors) or (flag is not None and flag.value is None):
+        if tracking.remote:
+            value, payload = (flag.value, flag.payload) if flag else (None, None)
+            yield from self._exposures.note(ctx, Exposure(person, key, value, payload, facts_of(record, answer)))
+        if (flag is None and answer.errors) or (flag is not None and flag.failed):
             raise RemoteEvaluationError(
                 f"PostHog could not evaluate {key!r}: {flag.description or flag.reason if flag else 'it failed'}",
-                reason=ERRORS_WHILE_COMPUTING,
+                reason=(record and record.error) or ERRORS_WHILE_COMPUTING,
             )
-        if self.tracks(track):
-            value, payload = (flag.legacy_value, flag.payload) if flag else (None, None)
-            yield from self._exposures.note(ctx, Exposure(person, key, value, payload, facts_of(flag, answer)))
         return flag
 
-    def ask_all(self, person: Person | None, keys: Iterable[str] | None) -> Flow[FlagValues]:
+    def ask_all(
+        self, person: Person | None, keys: Iterable[str] | None, disable_geoip: bool | None = None
+    ) -> Flow[FlagValues]:
         """What PostHog says of all flags, or of those with these keys. Raises RemoteEvaluationError."""
-        answer = yield from self._answer(person, keys_of(keys))
+        if person is None:
+            return NO_VALUES
+        answer = yield from self._answer(person, keys_of(keys), disable_geoip)
         if answer is None:
             return NO_VALUES
         values = _values(results_of(answer))
         return values._replace(complete=values.complete and not answer.errors)
 
+    def definitions(self, ctx: Any) -> Flow[StoredFlagDefinitions]:
+        """The stored definitions, read anew."""
+        rows = () if self.disabled else (yield from self._cache.stored(ctx))
+        if not rows:
+            return StoredFlagDefinitions(None, None, None, None, self._configured)
+        revision, fetched_at, etag, data = rows[0]
+        text = data.decode() if isinstance(data, bytes) else data
+        stored = datetime.fromtimestamp(fetched_at / 1000, UTC)
+        return StoredFlagDefinitions(text, stored, etag, revision, self._configured)
+
     def note(self, ctx: Any, exposure: Exposure) -> Flow[None]:
         """Capture an exposure of a snapshot, unless it is known."""
         return self._exposures.note(ctx, exposure)
 
-    def tracks(self, choice: bool | None) -> bool:
-        """Whether a read is an exposure: as the call says, else as is usual. Never where the client is disabled."""
-        return not self._disabled and (self.usual.track_exposures if choice is None else choice)
+    def tracking(self, choice: bool | str | None) -> Tracking:
+        """Which reads are exposures: as the call says, else as is usual. None where the client is disabled."""
+        if choice is None:
+            return self._usual_tracking
+        tracking = tracking_of(choice)
+        return NO_TRACKING if self.disabled else tracking
 
     @property
     def _source(self) -> FlagSource:
@@ -242,18 +356,18 @@ class FlagReader:
         sight = yield from self._source.see(ctx, key, person)
         if sight.stamp is not None:
             self._without_definitions.end()
-        elif fallback is None and not self._disabled and self._without_definitions.begin():
+        elif fallback is None and not self.disabled and self._without_definitions.begin():
             log.warning(_NO_DEFINITIONS, self._project, extra={"project": self._project})
         return sight
 
-    def _answer(self, person: Person | None, keys: Sequence[str] | None) -> Flow[FlagsAnswer | None]:
+    def _answer(
+        self, person: Person, keys: Sequence[str] | None, disable_geoip: bool | None
+    ) -> Flow[FlagsAnswer | None]:
         """What PostHog says of the person's flags, or of those with these keys.
 
-        None for nobody, and where the client is disabled. Raises RemoteEvaluationError.
+        None where the client is disabled. Raises RemoteEvaluationError.
         """
-        if person is None:
-            return None
-        answer = yield from self._source.ask(person, keys)
+        answer = yield from self._source.ask(person, keys, require_choice(disable_geoip))
         if answer is not None and self._unanswered_reads.end():
             log.info("PostHog answers questions for flags again", extra={"project": self._project})
         return answer
@@ -275,24 +389,32 @@ class FlagReader:
         """Count what was evaluated here."""
         if not self._handlers:
             return
-        decided = sum(result.value is not None for result in results)
+        decided = sum(result.conclusive for result in results)
         for outcome, flags in ((LOCAL, decided), (INCONCLUSIVE, len(results) - decided)):
             if flags:
                 self._telemetry.emit(FlagsEvaluated(self._project, outcome, flags))
 
-    def _fall_back(self, ctx: Any, key: str, person: Person, track: bool | None) -> Flow[FlagResult | None]:
+    def _fall_back(
+        self, ctx: Any, key: str, person: Person, asking: Asking, tracking: Tracking
+    ) -> Flow[FlagResult | None]:
         """What PostHog says of a flag that is inconclusive here; a failure of it is a warning (P8)."""
+        track = tracking.remote
         try:
-            return (yield from self.ask(ctx, key, person, track))
+            return (yield from self.ask(ctx, key, person, track, disable_geoip=asking.disable_geoip))
         except RemoteEvaluationError as error:
-            if error.reason == ERRORS_WHILE_COMPUTING:
+            if error.reason in _OF_ONE_FLAG:
                 self._not_computed(key, error)
             else:
                 self._unanswered(error)
             return None
 
     def _fill(
-        self, results: dict[str, FlagResult], person: Person, known: Sequence[str] | None, wanted: Sequence[str] | None
+        self,
+        results: dict[str, FlagResult],
+        person: Person,
+        known: Sequence[str] | None,
+        wanted: Sequence[str] | None,
+        asking: Asking,
     ) -> Flow[None]:
         """Ask PostHog for those that are inconclusive here; what is decided here stays."""
         missing = (
@@ -301,7 +423,7 @@ class FlagReader:
         if missing is not None and not missing:
             return
         try:
-            answer = yield from self._answer(person, missing)
+            answer = yield from self._answer(person, missing, asking.disable_geoip)
         except RemoteEvaluationError as error:
             self._unanswered(error)
             return
@@ -326,6 +448,13 @@ def require_fallback(fallback: object) -> None:
     """Raise UsageError for what can't be fallen back to."""
     if fallback is not None and fallback != REMOTE:
         raise UsageError(f"fallback is None or 'remote', not {shown(fallback)}")
+
+
+def require_choice(disable_geoip: object) -> bool | None:
+    """Raise UsageError for what says neither yes nor no."""
+    if disable_geoip is None or isinstance(disable_geoip, bool):
+        return disable_geoip
+    raise UsageError(f"disable_geoip is True, False or None, not {shown(disable_geoip)}")
 
 
 def _require_key(key: object) -> None:

@@ -23,7 +23,7 @@ class FlagSource(Protocol):
         Raises UnsupportedHandle, TablesError, or what the database raises.
         """
 
-    def ask(self, person: Person, keys: Sequence[str] | None) -> Flow[FlagsAnswer | None]:
+    def ask(self, person: Person, keys: Sequence[str] | None, disable_geoip: bool | None) -> Flow[FlagsAnswer | None]:
         """What PostHog answers for the person's flags, or for those with these keys; None where it is not asked.
 
         Raises RemoteEvaluationError.
@@ -42,11 +42,11 @@ class ProjectFlags:
         """The stored flags that this transaction sees, whichever is read."""
         return _nothing() if self.disabled else self.cache.view(ctx)
 
-    def ask(self, person: Person, keys: Sequence[str] | None) -> Flow[FlagsAnswer | None]:
+    def ask(self, person: Person, keys: Sequence[str] | None, disable_geoip: bool | None) -> Flow[FlagsAnswer | None]:
         """What PostHog answers now."""
         if self.disabled:
             return None
-        return (yield from self._remote.ask(person, keys))
+        return (yield from self._remote.ask(person, keys, disable_geoip))
 
 
 def _nothing() -> Flow[Sight[LocalFlags]]:

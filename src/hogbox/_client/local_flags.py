@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from hogbox._events.exposure import FlagFacts
-from hogbox.flags import Explanation, FlagResult, FlagSet
+from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
 from hogbox.flags._flag_set import explanation_for, flag_set_of, result_for, results_for, zone_of
 from hogbox.flags._person import Person
 from hogbox.flags._result import decoded_copy
@@ -55,10 +55,15 @@ class LocalFlags:
     shared: Mapping[str, Any]
     _minimal_events: bool
     """Whether the project asks for the short form of `$feature_flag_called`."""
+    _hidden: frozenset[str] = frozenset()
+    """Flags of other evaluation contexts: unknown to readers, though others may depend on them."""
 
     @classmethod
-    def parse(cls, data: str, timezone: str) -> LocalFlags:
-        """Reads stored definitions. Raises DefinitionsError where they can't be read."""
+    def parse(cls, data: str, timezone: str, contexts: Sequence[str] = ()) -> LocalFlags:
+        """Reads stored definitions. Raises DefinitionsError where they can't be read.
+
+        With contexts, the flags are those that PostHog evaluates for them.
+        """
         try:
             document = json.loads(data)
         except (ValueError, RecursionError):
@@ -66,26 +71,40 @@ class LocalFlags:
         flag_set = flag_set_of(document, data, timezone)
         raw = {flag["key"]: flag for flag in document["flags"] if isinstance(flag, dict) and "key" in flag}
         shared = {name: value for name, value in document.items() if name != "flags"}
-        return cls(flag_set, raw, shared, document.get("minimal_flag_called_events") is True)
+        hidden = frozenset(key for key, flag in raw.items() if contexts and not in_contexts(flag, contexts))
+        seen = {key: flag for key, flag in raw.items() if key not in hidden}
+        return cls(flag_set, seen, shared, document.get("minimal_flag_called_events") is True, hidden)
+
+    @property
+    def whole(self) -> FlagSet | None:
+        """The flags to evaluate directly; None where some of them are hidden."""
+        return None if self._hidden else self.flag_set
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of all flags, in the order of the document."""
-        return self.flag_set.keys
+        keys = self.flag_set.keys
+        return tuple(key for key in keys if key not in self._hidden) if self._hidden else keys
 
     def evaluate(self, key: str, person: Person, now: datetime | None = None) -> FlagResult:
         """What the flag is for this person."""
+        if key in self._hidden:
+            return FlagResult(key, None, Reason.UNKNOWN_FLAG)
         return result_for(self.flag_set, key, person, now)
 
     def evaluate_all(self, person: Person, keys: Iterable[str] | None = None) -> dict[str, FlagResult]:
         """What all flags are for this person, or those with these keys."""
-        if keys is not None:
-            known = set(self.flag_set.keys)
-            keys = [key for key in keys if key in known]
+        if keys is not None or self._hidden:
+            known = set(self.keys)
+            keys = [key for key in (self.keys if keys is None else keys) if key in known]
         return results_for(self.flag_set, person, keys)
 
     def explain(self, key: str, person: Person, now: datetime | None = None) -> Explanation:
         """Why the flag has its value for this person."""
+        if key in self._hidden:
+            return Explanation(
+                self.evaluate(key, person), None, (), None, (), f"Flag {key!r} is of another evaluation context."
+            )
         return explanation_for(self.flag_set, key, person, now)
 
     def facts(self, key: str) -> FlagFacts:
@@ -110,6 +129,20 @@ class LocalFlags:
             return None
         name = _TEXTS.get(value, value) if isinstance(value, bool) else value
         return decoded_copy(payloads.get(name))
+
+
+def in_contexts(flag: Mapping[str, Any], contexts: Iterable[str]) -> bool:
+    """Whether PostHog evaluates a flag for a request with these contexts (wire protocol 6.1)."""
+    own = flag.get("evaluation_contexts")
+    if not isinstance(own, list) or not own:
+        return True
+    common = set(contexts).intersection(one for one in own if isinstance(one, str))
+    return len(common) == len(own) if flag.get("evaluation_contexts_match_mode") == "all" else bool(common)
+
+
+def runs_in(flag: Mapping[str, Any], runtime: str) -> bool:
+    """Whether a flag is meant for this runtime, `server` or `client`; one that does not say is meant for all."""
+    return flag.get("evaluation_runtime") in (None, "all", runtime) or runtime == "all"
 
 
 def changed_keys(earlier: KnownFlags, later: KnownFlags) -> tuple[str, ...]:

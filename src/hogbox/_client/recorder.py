@@ -18,9 +18,9 @@ from hogbox._client.system import system_properties
 from hogbox._events import builder
 from hogbox._events.ai import ai_properties, cut_event, without_media
 from hogbox._events.bulk import is_bulky
-from hogbox._events.event import AI, ANALYTICS, EXPOSURES, HISTORICAL, Event, Row, to_row
+from hogbox._events.event import AI, ANALYTICS, EXPOSURES, FLAGGED, HISTORICAL, Event, Row, to_row
 from hogbox._events.exception import bare_properties, exception_properties, merge_properties
-from hogbox._events.exposure import EXPOSURE, minimal
+from hogbox._events.exposure import is_reserved, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.identity import resolve
@@ -187,14 +187,24 @@ class Recorder:
 
     @_readable
     def exposure(
-        self, distinct_id: str, properties: Mapping[str, Any], groups: Mapping[str, Any] | None, *, short: bool
+        self,
+        name: str,
+        distinct_id: str,
+        properties: Mapping[str, Any],
+        groups: Mapping[str, Any] | None,
+        *,
+        short: bool = False,
     ) -> Entry | None:
-        """`$feature_flag_called`, in its short or its full form. The hooks receive it in that form."""
+        """`$feature_flag_called`, in its short or its full form, or `$experiment_exposure`.
+
+        The hooks receive it in that form. The context adds nothing that tells of the flag.
+        """
         own = self._with_groups(groups)
-        properties = _in_context(properties)
+        all_properties = _in_context(properties)
+        properties = {key: all_properties[key] for key in all_properties if key in properties or not is_reserved(key)}
         if short:
             properties, own = minimal(properties), minimal(own)
-        entry = self._draft(EXPOSURE, distinct_id, properties, own, NO_OPTIONS)
+        entry = self._draft(name, distinct_id, properties, own, NO_OPTIONS)
         return entry and entry._replace(row=entry.row._replace(lane=EXPOSURES))
 
     @_readable
@@ -384,6 +394,11 @@ class Recorder:
             self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             self.discarded = Discarded(*(a + b for a, b in zip(self.discarded, one, strict=True)))
+
+
+def asked_at_delivery(entry: Entry | None) -> Entry | None:
+    """An entry for whose person the worker asks PostHog for flags when it delivers the event."""
+    return entry and entry._replace(row=entry.row._replace(lane=FLAGGED))
 
 
 def raised(error: object) -> object:

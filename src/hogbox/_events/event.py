@@ -24,7 +24,13 @@ HISTORICAL: Final = "historical"
 EXPOSURES: Final = "exposure"
 """The lane of `$feature_flag_called`: sent with ordinary events, unless the same exposure was sent before."""
 
-_WITH_ORDINARY_EVENTS: Final = (ANALYTICS, EXPOSURES)
+FLAGGED: Final = "flags"
+"""The lane of events that are to tell of their person's flags: PostHog is asked for these before they are sent."""
+
+BEFORE_ANALYTICS: Final = frozenset({EXPOSURES, FLAGGED})
+"""The lanes whose events become ordinary ones when they are delivered."""
+
+_WITH_ORDINARY_EVENTS: Final = (ANALYTICS, *sorted(BEFORE_ANALYTICS))
 
 
 def lanes_in_order(lane: str) -> tuple[str, ...]:

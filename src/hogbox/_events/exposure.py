@@ -1,4 +1,6 @@
-"""`$feature_flag_called`: a person was given a flag's value (wire protocol 2.10)."""
+"""Exposures: a person was given a flag's value, `$feature_flag_called` (wire protocol 2.10), and with it the variant of
+an experiment, `$experiment_exposure` (2.12).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,24 @@ from typing import Any, Final
 
 import msgspec
 
+from hogbox._events.attribution import (
+    ATTRIBUTES,
+    CONFIG_VERSION,
+    RULE_ID,
+    RULES,
+    VARIANT_KEY,
+    Attribution,
+    attribution_in,
+)
 from hogbox._events.event import UNREADABLE
 
 EXPOSURE: Final = "$feature_flag_called"
+EXPERIMENT: Final = "$experiment_exposure"
+
+LOCAL_INCONCLUSIVE: Final = "local_evaluation_inconclusive"
+"""The `$feature_flag_error` of a flag that only local evaluation was asked for, which could not decide it."""
+
+_RESERVED: Final = frozenset({"locally_evaluated", "$experiment_exposure_source"})
 
 _MINIMAL: Final = frozenset(
     {
@@ -57,10 +74,12 @@ class FlagFacts:
     error: str | None = None
     minimal: bool = False
     """Whether the project asks for the short form."""
+    attribution: Attribution | None = None
+    """What decided, if PostHog evaluated a flag with rules."""
 
 
-def exposure_properties(key: str, value: bool | str | None, payload: Any, facts: FlagFacts) -> dict[str, Any]:
-    """The exposure's own properties."""
+def exposure_properties(key: str, value: Any, payload: Any, facts: FlagFacts) -> dict[str, Any]:
+    """The own properties of `$feature_flag_called`."""
     known = {
         "$feature_flag_id": facts.id,
         "$feature_flag_version": facts.version,
@@ -77,7 +96,31 @@ def exposure_properties(key: str, value: bool | str | None, payload: Any, facts:
         f"$feature/{key}": value,
         "locally_evaluated": facts.locally_evaluated,
         **{name: fact for name, fact in known.items() if fact is not None},
+        **(facts.attribution.properties() if facts.attribution else {}),
     }
+
+
+def experiment_properties(key: str, value: Any, facts: FlagFacts, split: Attribution) -> dict[str, Any]:
+    """The own properties of `$experiment_exposure`."""
+    known = {
+        "$feature_flag_id": facts.id,
+        "$feature_flag_version": facts.version,
+        "$feature_flag_request_id": facts.request_id,
+        "$feature_flag_evaluated_at": facts.evaluated_at,
+    }
+    return {
+        "$feature_flag": key,
+        "$feature_flag_response": value,
+        VARIANT_KEY: split.variant_key,
+        RULE_ID: split.rule_id,
+        "locally_evaluated": facts.locally_evaluated,
+        **{name: fact for name, fact in known.items() if fact is not None},
+    }
+
+
+def is_reserved(name: str) -> bool:
+    """Whether only hogbox says it on an exposure: a context can neither add nor alter it."""
+    return name.startswith("$feature_flag") or name in _RESERVED
 
 
 def is_minimal(facts: FlagFacts) -> bool:
@@ -87,16 +130,39 @@ def is_minimal(facts: FlagFacts) -> bool:
 
 def minimal(properties: Mapping[str, Any]) -> dict[str, Any]:
     """The short form of an exposure's properties."""
-    return {name: value for name, value in properties.items() if name in _MINIMAL}
+    kept = _MINIMAL | ATTRIBUTES if CONFIG_VERSION in properties else _MINIMAL
+    return {name: value for name, value in properties.items() if name in kept}
 
 
 def exposure_id(
-    project: str, distinct_id: str, key: str, value: bool | str | None, groups: Mapping[str, Any] | None
+    project: str,
+    distinct_id: str,
+    key: str,
+    value: Any,
+    groups: Mapping[str, Any] | None,
+    attribution: Attribution | None = None,
 ) -> str:
-    """The identity of an exposure: equal for the same person, flag, value and groups, in any order."""
-    pairs = sorted((str(kind), str(group)) for kind, group in (groups or {}).items())
-    text = json.dumps([project, distinct_id, key, value, pairs], ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """The identity of an exposure: equal for the same person, flag, value and groups, in any order.
+
+    What decided a flag with rules is part of it: two variants may have equal values.
+    """
+    decided = [] if attribution is None else [[RULES, *attribution]]
+    return _digest([project, distinct_id, key, value, _pairs(groups), *decided])
+
+
+def experiment_id(
+    project: str, distinct_id: str, key: str, groups: Mapping[str, Any] | None, rule_id: str, variant_key: str
+) -> str:
+    """The identity of an experiment's exposure: one for each assignment, whatever the value."""
+    return _digest([project, EXPERIMENT, distinct_id, key, _pairs(groups), RULES, rule_id, variant_key])
+
+
+def _pairs(groups: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    return sorted((str(kind), str(group)) for kind, group in (groups or {}).items())
+
+
+def _digest(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True, sort_keys=True).encode()).hexdigest()
 
 
 class _Event(msgspec.Struct):
@@ -118,13 +184,20 @@ def exposure_id_of(project: str, payload: str) -> str | None:
 
 def _exposure_in(event: _Event, project: str) -> str | None:
     properties = event.properties
-    if event.event != EXPOSURE or not isinstance(key := properties.get("$feature_flag"), str):
+    if not isinstance(key := properties.get("$feature_flag"), str):
         return None
-    groups, value = properties.get("$groups"), properties.get("$feature_flag_response")
-    return exposure_id(project, event.distinct_id, key, value, groups if isinstance(groups, dict) else None)
+    groups = properties.get("$groups")
+    groups = groups if isinstance(groups, dict) else None
+    if event.event == EXPOSURE:
+        value = properties.get("$feature_flag_response")
+        return exposure_id(project, event.distinct_id, key, value, groups, attribution_in(properties))
+    if event.event == EXPERIMENT:
+        rule, variant = str(properties.get(RULE_ID)), str(properties.get(VARIANT_KEY))
+        return experiment_id(project, event.distinct_id, key, groups, rule, variant)
+    return None
 
 
-def flag_properties(values: Mapping[str, bool | str]) -> dict[str, Any]:
+def flag_properties(values: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of an event for the values of its person's flags (wire protocol 2.4)."""
     active = sorted(key for key, value in values.items() if value is not False)
     properties: dict[str, Any] = {f"$feature/{key}": value for key, value in values.items()}

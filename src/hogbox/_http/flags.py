@@ -26,10 +26,14 @@ class FlagsTransport:
         self._client = HttpClient(host)
         self._process = os.getpid()
 
-    def send(self, request: FlagsRequest) -> tuple[int, bytes]:
-        """The status and the complete body of the response. Raises NoReply if there is none in time."""
+    def send(self, request: FlagsRequest, within: float = float("inf")) -> tuple[int, bytes]:
+        """The status and the complete body of the response. Raises NoReply if there is none in time.
+
+        The time is at most `within` seconds.
+        """
+        seconds = min(self._timeout, within)
         response = self._connected().exchange(
-            request.method, request.path, request.headers, request.body or None, seconds=self._timeout, limit=_MAX_BYTES
+            request.method, request.path, request.headers, request.body or None, seconds=seconds, limit=_MAX_BYTES
         )
         return response.status, response.whole_body()
 

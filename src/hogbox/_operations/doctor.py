@@ -221,7 +221,7 @@ def _test_event(settings: ClientSettings) -> Finding:
 
 def _key(settings: ClientSettings) -> Iterator[Finding]:
     name = "key for definitions"
-    key = settings.personal_api_key
+    key = settings.secret_key
     if key is None:
         todo = "set POSTHOG_PERSONAL_API_KEY for workers, if you use feature flags"
         yield Finding(name, Severity.HEALTHY, f"not set here: {todo}")

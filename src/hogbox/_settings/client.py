@@ -43,6 +43,22 @@ def _require_policy(variable: str, policy: str) -> str:
     raise ConfigurationError(f"{variable}={policy!r} is invalid: use {' or '.join(POLICIES)}")
 
 
+REMOTE: Final = "remote"
+"""The word for reads of flags that PostHog evaluates."""
+
+
+def _require_tracking(variable: str, choice: object) -> bool | str:
+    if isinstance(choice, bool) or choice == REMOTE:
+        return choice
+    raise ConfigurationError(f"{variable}={choice!r} is invalid: use True, False or {REMOTE!r}")
+
+
+def _require_contexts(variable: str, contexts: Any) -> tuple[str, ...]:
+    if isinstance(contexts, list | tuple | set | frozenset) and all(isinstance(one, str) for one in contexts):
+        return tuple(contexts)
+    raise ConfigurationError(f"{variable}={contexts!r} is invalid: use a list of texts, such as ['checkout']")
+
+
 def _set_or_not(value: object) -> str:
     return "set" if value else "not set"
 
@@ -52,6 +68,8 @@ _TOKEN: Final = ValueType("text", (str,), TEXT.read, show=lambda token: shorten(
 _HOST: Final = ValueType("URL", (str,), TEXT.read, lambda _, host: normalize_host(host), shown_url)
 _KEY: Final = ValueType("text", (str,), TEXT.read, lambda _, key: read_key(key), _set_or_not)
 _TABLE_PREFIX: Final = ValueType("text", (str,), TEXT.read, lambda _, prefix: require_prefix(prefix))
+_TRACKING: Final = ValueType("yes, no or `remote`", (bool, str), lambda text, _: text, _require_tracking)
+_CONTEXTS: Final = ValueType("list of texts", (tuple, list), lambda text, _: text, _require_contexts)
 _POLICY: Final = ValueType("`raise` or `dead-letter`", (str,), lambda text, _: text.lower(), _require_policy)
 
 
@@ -63,7 +81,7 @@ class ClientSettings:
     """Not in the `repr`: it may contain a password."""
     host: str = setting(US, _HOST, "POSTHOG_HOST")
     project_token: str = setting("", _TOKEN, "POSTHOG_PROJECT_TOKEN", "POSTHOG_API_KEY")
-    personal_api_key: Secret | None = setting(None, _KEY, "POSTHOG_PERSONAL_API_KEY")
+    secret_key: Secret | None = setting(None, _KEY, "POSTHOG_SECRET_KEY", "POSTHOG_PERSONAL_API_KEY")
     table_prefix: str = setting("posthog_", _TABLE_PREFIX, "HOGBOX_TABLE_PREFIX")
     disabled: bool = setting(False, BOOLEAN, "HOGBOX_DISABLED")
     keep_stale_definitions: bool = setting(False, BOOLEAN, "HOGBOX_KEEP_STALE_DEFINITIONS")
@@ -81,7 +99,8 @@ class ClientSettings:
     disable_geoip: bool = setting(True, BOOLEAN)
     flags_timezone: str = setting("UTC", TEXT)
     properties_complete: bool = setting(False, BOOLEAN)
-    track_exposures: bool = setting(False, BOOLEAN)
+    track_exposures: bool | str = setting(False, _TRACKING)
+    evaluation_contexts: tuple[str, ...] = setting((), _CONTEXTS)
     exception_locals: bool = setting(False, BOOLEAN)
     historical_migration: bool = setting(False, BOOLEAN)
     privacy_mode: bool = setting(False, BOOLEAN)
@@ -93,7 +112,7 @@ class ClientSettings:
     @property
     def definitions_key(self) -> Secret | None:
         """The key, if flag definitions can be requested: there is a token too, and the client is not disabled."""
-        return self.personal_api_key if self.project_token and not self.disabled else None
+        return self.secret_key if self.project_token and not self.disabled else None
 
     @property
     def outbox_bounds(self) -> Bounds:
@@ -105,11 +124,15 @@ class ClientSettings:
         """Validated settings. Raises ConfigurationError for an invalid value.
 
         `token_needed` is False for workers and commands: an event in the outbox has its own project's token. There, a
-        token is used to request flag definitions, together with the key.
+        token is used to request flag definitions, together with the key. `personal_api_key` is an older name of
+        `secret_key`.
         """
+        older = arguments.pop("personal_api_key", None)
+        if not arguments.get("secret_key"):
+            arguments["secret_key"] = older
         given = read_all(cls, environment, arguments)
         values = {row.name: row.check(given[row.name], (row.variables or (row.name,))[0]) for row in rows(cls)}
-        token, key = values["project_token"].strip(), values["personal_api_key"]
+        token, key = values["project_token"].strip(), values["secret_key"]
         if not values["disabled"] and (token_needed or (key and token)):
             token = require_token(token)
         return cls(**{**values, "project_token": token})

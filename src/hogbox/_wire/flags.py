@@ -1,25 +1,24 @@
-"""Flags evaluated by PostHog, `POST /flags/?v=2`: the request and the response (wire protocol 6)."""
+"""Flags evaluated by PostHog, `POST /flags/?v=4`: the request and the response (wire protocol 6)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
+from hogbox._wire.flag_record import UNKNOWN_ERROR, FlagRecord, legacy_record, read_record
 from hogbox._wire.printable import one_line
 
-PATH: Final = "/flags/?v=2"
+PATH: Final = "/flags/?v=4"
 
 RETRY_DELAY: Final = 0.3
 """Seconds before the first retry; doubles with each."""
 
-ERRORS_WHILE_COMPUTING: Final = "errors_while_computing_flags"
 FLAG_MISSING: Final = "flag_missing"
 QUOTA_LIMITED: Final = "quota_limited"
 TIMEOUT: Final = "timeout"
 CONNECTION_ERROR: Final = "connection_error"
-UNKNOWN_ERROR: Final = "unknown_error"
 
 _RETRIED: Final = (502, 504)
 _EXCERPT: Final = 300
@@ -33,26 +32,6 @@ class FlagsRequest:
     body: bytes
     headers: dict[str, str] = field(repr=False)
     method: str = "POST"
-
-
-@dataclass(frozen=True, slots=True)
-class FlagRecord:
-    """What PostHog says of a flag for one person. Never changes."""
-
-    key: str
-    value: bool | str | None
-    """True, False, the key of a variant, or None if PostHog could not evaluate the flag."""
-    reason: str | None = None
-    """PostHog's reason code, such as `"condition_match"`."""
-    condition_index: int | None = None
-    """The index of the condition that decided, from 0."""
-    description: str | None = None
-    """The reason in words."""
-    id: int | None = None
-    version: int | None = None
-    has_experiment: bool | None = None
-    payload: Any = None
-    """Its text, or what a newer form of the answer has in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +64,7 @@ def flags_request(
     device_id: str | None,
     disable_geoip: bool,
     keys: Sequence[str] | None,
+    contexts: Sequence[str] = (),
     sent_at: str,
     user_agent: str,
 ) -> FlagsRequest:
@@ -105,6 +85,8 @@ def flags_request(
     }
     if keys is not None:
         body["flag_keys_to_evaluate"] = list(keys)
+    if contexts:
+        body["evaluation_contexts"] = list(contexts)
     headers = {"Content-Type": "application/json", "User-Agent": user_agent}
     return FlagsRequest(PATH, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), headers)
 
@@ -119,7 +101,7 @@ def read_answer(status: int, body: bytes, hide: Iterable[str] = ()) -> FlagsAnsw
     if status != 200:
         return FlagsFailure(f"api_error_{status}", f"HTTP {status}: {_shown(body, hide)}".rstrip(": "))
     try:
-        document = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
+        document = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return FlagsFailure(UNKNOWN_ERROR, f"the response is not JSON: {_shown(body, hide)}")
     if not isinstance(document, dict):
@@ -142,55 +124,15 @@ def read_answer(status: int, body: bytes, hide: Iterable[str] = ()) -> FlagsAnsw
 def _flags(document: Mapping[str, Any]) -> dict[str, FlagRecord] | None:
     records = document.get("flags")
     if isinstance(records, dict):
-        return {key: _flag(key, record) for key, record in records.items() if isinstance(record, dict)}
+        return {key: read_record(key, record) for key, record in records.items()}
     legacy = document.get("featureFlags")
     payloads = document.get("featureFlagPayloads")
     payloads = payloads if isinstance(payloads, dict) else {}
     if isinstance(legacy, list):
-        return {key: FlagRecord(key, True, payload=payloads.get(key)) for key in legacy if isinstance(key, str)}
+        return {key: legacy_record(key, True, payloads.get(key)) for key in legacy if isinstance(key, str)}
     if isinstance(legacy, dict):
-        return {key: FlagRecord(key, _value(value), payload=payloads.get(key)) for key, value in legacy.items()}
+        return {key: legacy_record(key, value, payloads.get(key)) for key, value in legacy.items()}
     return None
-
-
-def _flag(key: str, record: Mapping[str, Any]) -> FlagRecord:
-    reason, metadata = _object(record.get("reason")), _object(record.get("metadata"))
-    experiment = metadata.get("has_experiment")
-    payload = metadata.get("payload")
-    value = None
-    if record.get("failed") is not True:
-        if "value" in record:
-            value, payload = _new_value(record["value"], payload)
-        else:
-            enabled, variant = record.get("enabled"), record.get("variant")
-            value = _text(variant) or None if variant is not None else enabled if isinstance(enabled, bool) else None
-    return FlagRecord(
-        key,
-        value,
-        _text(reason.get("code")),
-        _integer(reason.get("condition_index")),
-        _text(reason.get("description")),
-        _integer(metadata.get("id")),
-        _integer(metadata.get("version")),
-        experiment if isinstance(experiment, bool) else None,
-        payload,
-    )
-
-
-def _new_value(value: Any, payload: Any) -> tuple[bool | str | None, Any]:
-    """The value and payload in the newer format, in which a number or object means on, with itself as the payload."""
-    if value is None or isinstance(value, bool | str):
-        return _value(value), payload
-    return True, value
-
-
-def _value(value: Any) -> bool | str | None:
-    """A flag's value; an invalid one counts as unknown, which affects only this flag."""
-    return value if isinstance(value, bool) or (isinstance(value, str) and value) else None
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str | None:
@@ -203,7 +145,3 @@ def _integer(value: Any) -> int | None:
 
 def _shown(body: bytes, hide: Iterable[str]) -> str:
     return one_line(body.decode(errors="replace"), _EXCERPT, hide)
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

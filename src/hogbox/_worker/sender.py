@@ -24,6 +24,7 @@ from hogbox._wire.verdict import Answer, Verdict
 from hogbox._worker.decryption import open_events
 from hogbox._worker.exposure import ExposureClaims
 from hogbox._worker.failure import Failures
+from hogbox._worker.flagged import FlaggedEvents
 from hogbox._worker.lease import Leases
 from hogbox._worker.request import Requests
 from hogbox._worker.result import Results
@@ -48,12 +49,14 @@ class Sender:
         stopping: Callable[[], bool],
         cipher: Cipher,
         exposures: ExposureClaims,
+        flagged: FlaggedEvents,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._clock = clock
         self._exposures = exposures
         self._requests = Requests(transport, shared)
+        self._flagged = flagged
         self._settings = settings
         self._shared = shared
         self._leases = leases
@@ -94,7 +97,7 @@ class Sender:
         turn.more = more
         opened = open_events(rows, self._cipher)
         self._give_up(opened.unreadable, turn)
-        rows = self._exposures.without_repeats(opened.rows, turn.fences)
+        rows, cut = self._flagged.complete(self._exposures.without_repeats(opened.rows, turn.fences))
         with self._shared.lock:
             limits = self._shared.limit.now
             found = self._shared.suspects.sort(rows, time.monotonic())
@@ -106,7 +109,7 @@ class Sender:
                 return False
         if opened.locked:
             self._put_off(opened.locked, turn)
-        return more and not opened.locked
+        return (more or cut) and not opened.locked
 
     def _read(self, turn: Turn) -> tuple[list[Waiting], bool]:
         """The oldest events that may be sent now, and whether more are likely to be waiting."""

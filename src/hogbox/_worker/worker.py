@@ -41,6 +41,7 @@ from hogbox._wire.host import without_password
 from hogbox._wire.mode import CaptureMode
 from hogbox._wire.printable import one_line
 from hogbox._worker.exposure import ExposureClaims
+from hogbox._worker.flagged import FlaggedEvents
 from hogbox._worker.lease import Leases
 from hogbox._worker.poller import Poller
 from hogbox._worker.process import process_name
@@ -236,7 +237,10 @@ class Worker:
             shared, leases, stopping = self._shared, self._leases, self._is_stopping
             claims = ClaimStore(self._database, settings.exposure_seconds)
             exposures = ExposureClaims(self._store, claims, self._telemetry)
-            sender = Sender(self._store, transport, settings, shared, leases, stopping, self._cipher, exposures)
+            flagged = stack.enter_context(FlaggedEvents(self._host, self._telemetry, ends))
+            sender = Sender(
+                self._store, transport, settings, shared, leases, stopping, self._cipher, exposures, flagged
+            )
             stack.enter_context(beside)
             place = {"worker": self.id, "host": without_password(self._host)}
             log.info("worker %s started, delivering to %s", *place.values(), extra=place)

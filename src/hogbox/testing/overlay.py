@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hogbox._client.local_flags import KnownFlags, no_flags
 from hogbox._events.exposure import FlagFacts
-from hogbox._wire.flags import FlagRecord
+from hogbox._wire.flag_record import FlagRecord
 from hogbox.flags import Explanation, FlagResult, Reason
 from hogbox.flags._person import Person
 from hogbox.testing.override import Override, Overrides
@@ -81,7 +81,12 @@ def to_result(key: str, override: Override) -> FlagResult:
 def to_record(key: str, override: Override) -> FlagRecord:
     """What a read that asks PostHog comes to."""
     return FlagRecord(
-        key, override.value, str(_reason(override.value)), description=BY_A_TEST, payload=override.payload
+        key,
+        override.value,
+        str(_reason(override.value)),
+        description=BY_A_TEST,
+        payload=override.payload,
+        failed=override.value is None,
     )
 
 

@@ -13,7 +13,8 @@ from hogbox._client.flag_source import STAND_IN, ProjectFlags
 from hogbox._client.local_flags import KnownFlags
 from hogbox._store.handles.portable import Portable
 from hogbox._store.inspection.content import ContentStatements
-from hogbox._wire.flags import FlagRecord, FlagsAnswer
+from hogbox._wire.flag_record import FlagRecord
+from hogbox._wire.flags import FlagsAnswer
 from hogbox.errors import ConfigurationError, TablesMissing
 from hogbox.flags._person import Person
 from hogbox.testing.overlay import SetFlags, to_record
@@ -45,13 +46,13 @@ class SetFlagSource:
         seen = yield from self._look(ctx)
         return Sight(seen.stamp or _NOTHING_STORED, SetFlags(seen.flags, self._overrides))
 
-    def ask(self, person: Person, keys: Sequence[str] | None) -> Flow[FlagsAnswer | None]:
+    def ask(self, person: Person, keys: Sequence[str] | None, disable_geoip: bool | None) -> Flow[FlagsAnswer | None]:
         """PostHog is asked only for flags that are not set; where all are wanted, those that are set are all."""
         if not self._overrides:
-            return (yield from self._real.ask(person, keys))
+            return (yield from self._real.ask(person, keys, disable_geoip))
         known = _records(self._overrides, person, keys)
         others = [key for key in keys or () if key not in known]
-        asked = (yield from self._real.ask(person, others)) if others else None
+        asked = (yield from self._real.ask(person, others, disable_geoip)) if others else None
         given = asked or FlagsAnswer()
         return replace(given, flags={**given.flags, **known})
 

@@ -106,7 +106,9 @@ def test_every_argument_of_the_client_is_a_key(site: TestDatabase) -> None:
     setting = {
         "PROJECT_TOKEN": "phc_all",
         "HOST": "http://127.0.0.1:8010",
-        "PERSONAL_API_KEY": "phs_secret",
+        "SECRET_KEY": "phs_secret",
+        "PERSONAL_API_KEY": "phs_older",
+        "EVALUATION_CONTEXTS": ["web"],
         "IDENTIFY": lambda _: "identified",
         "BEFORE_SEND": [f"{__name__}.reverse", shout],
         "DISABLED": False,

@@ -60,7 +60,7 @@ class Configuration:
 
     def settings(self) -> ClientSettings:
         """The settings for a worker or a command, which need no project token. Raises ConfigurationError."""
-        known = {row.argument for row in rows(ClientSettings)}
+        known = {*(row.argument for row in rows(ClientSettings)), "personal_api_key"}
         given = {name: value for name, value in self.arguments.items() if name in known}
         return ClientSettings.load(os.environ, token_needed=False, **given)
 
@@ -120,7 +120,7 @@ def _types(key: str) -> tuple[type, ...]:
     return next((row.kind.types for row in rows(ClientSettings) if row.argument.upper() == key), (str,))
 
 
-_WORDS: Final = {bool: "True or False", str: "text", int: "a number"}
+_WORDS: Final = {bool: "True or False", str: "text", int: "a number", tuple: "a list of texts"}
 
 
 def _callables(key: str, value: Any) -> Any:

@@ -25,8 +25,8 @@ class Hogbox:
         app: The application to install it in.
         posthog: The client. Default: one for each application, from these keys of `app.config`, each of which falls
             back to the environment variable of its name: `HOGBOX_DATABASE_URL`, `POSTHOG_PROJECT_TOKEN`,
-            `POSTHOG_HOST`, `POSTHOG_PERSONAL_API_KEY`, `HOGBOX_TABLE_PREFIX`, `HOGBOX_DISABLED`. Without a URL it
-            uses the engine of Flask-SQLAlchemy, if that is already installed in the application.
+            `POSTHOG_HOST`, `POSTHOG_SECRET_KEY`, `POSTHOG_PERSONAL_API_KEY`, `HOGBOX_TABLE_PREFIX`, `HOGBOX_DISABLED`.
+            Without a URL it uses the engine of Flask-SQLAlchemy, if that is already installed in the application.
         distinct_id: Returns the distinct id of the signed-in user, or None. Called in Flask's request context each time
             that an event or a flag needs one. It has precedence over the tracing header; `identify` and arguments have
             precedence over it.
@@ -100,6 +100,7 @@ def _make_client(app: Flask) -> PostHog:
         config.get("HOGBOX_DATABASE_URL") or _find_engine(app),
         project_token=config.get("POSTHOG_PROJECT_TOKEN"),
         host=config.get("POSTHOG_HOST"),
+        secret_key=config.get("POSTHOG_SECRET_KEY"),
         personal_api_key=config.get("POSTHOG_PERSONAL_API_KEY"),
         table_prefix=config.get("HOGBOX_TABLE_PREFIX"),
         disabled=None if disabled is None else bool(disabled),

@@ -13,7 +13,7 @@ from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
 from hogbox import AsyncFlags
-from hogbox._client.flag_reader import REMOTE
+from hogbox._settings.client import REMOTE
 from hogbox.aio import AsyncPostHog
 from hogbox.integrations.openfeature.evaluation import event_of, in_openfeatures_words, subject_of
 from hogbox.integrations.openfeature.provider import LOOK, CurrentCtx, Object, no_ctx, require_options

@@ -12,7 +12,7 @@ from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
 from hogbox import Flags
-from hogbox._client.flag_reader import REMOTE
+from hogbox._settings.client import REMOTE
 from hogbox.client import PostHog
 from hogbox.errors import ConfigurationError
 from hogbox.integrations.openfeature.evaluation import event_of, in_openfeatures_words, subject_of
