@@ -32,7 +32,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "no dict": (["phc_x"], "HOGBOX must be a dict, {'PROJECT_TOKEN': 'phc_…'}, not list"),
     "unknown key": (
         {"TOKEN": "phc_x"},
-        "unknown key 'TOKEN' in HOGBOX; the keys are BEFORE_SEND, CAPTURE_TRACING_HEADERS, ",
+        "unknown key 'TOKEN' in HOGBOX; the keys are BEFORE_SEND, CAPTURE_EXCEPTIONS, CAPTURE_TRACING_HEADERS, ",
     ),
     "lower case": ({"host": "x"}, "unknown key 'host' in HOGBOX"),
     "no text": ({"HOST": 8010}, "HOGBOX['HOST'] must be text, not int"),
