@@ -231,11 +231,13 @@ def _route(scope: Scope, root_path: str) -> object:
     `root_path` is that of the middleware's scope: an application that is mounted below has a longer one.
     """
     route = scope.get("route")
-    mounted = scope.get("root_path", "").removeprefix(root_path)
-    template = getattr(route, "path", None)
-    if not isinstance(template, str):
-        return None
-    return mounted if isinstance(route, Mount) else mounted + template
+    mounted: str = scope.get("root_path", "").removeprefix(root_path)
+    if isinstance(route, Mount):
+        return mounted
+    # FastAPI's route of a router that is included elsewhere lacks the prefixes; this one has them.
+    included = scope.get("fastapi", {}).get("effective_route_context")
+    template = getattr(route if included is None else included, "path", None)
+    return mounted + template if isinstance(template, str) else None
 
 
 def _url(scope: Scope) -> str:

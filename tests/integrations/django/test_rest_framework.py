@@ -30,16 +30,16 @@ HANDLER = "hogbox.integrations.django.rest_framework.exception_handler"
 MIDDLEWARE = "hogbox.integrations.django.middleware.PostHogMiddleware"
 
 
-class Unavailable(APIException):  # type: ignore[misc]
+class Unavailable(APIException):
     """An error of the server, which the framework answers."""
 
     status_code = 503
 
 
-ERRORS = {"unavailable": Unavailable, "missing": NotFound, "broken": LookupError}
+ERRORS: dict[str, Any] = {"unavailable": Unavailable, "missing": NotFound, "broken": LookupError}
 
 
-class Orders(APIView):  # type: ignore[misc]
+class Orders(APIView):
     """Inserts an order, then fails as the path says."""
 
     authentication_classes: tuple[()] = ()
@@ -107,7 +107,7 @@ def fail(*_: object) -> bool:
         ({}, "unavailable", 1),
         ({"capture_4xx": True}, "missing", 1),
         ({"handler": answer}, "missing", 1),
-        ({"exception_filter": lambda error, response, _: response.status_code != 503}, "unavailable", 0),
+        ({"exception_filter": lambda _, response, __: response.status_code != 503}, "unavailable", 0),
         ({"exception_filter": fail}, "unavailable", 0),
         ({"capture_exceptions": False}, "unavailable", 0),
     ],
@@ -117,7 +117,7 @@ def test_a_handler_of_your_own(
 ) -> None:
     with handled_by(create_exception_handler(**options)):
         response = client.get(f"/orders/{name}", headers=BROWSER)
-    assert response.status_code == (502 if "handler" in options else ERRORS[name].status_code)  # type: ignore[attr-defined]
+    assert response.status_code == (502 if "handler" in options else ERRORS[name].status_code)
     assert len(site.events()) == captured
 
 
