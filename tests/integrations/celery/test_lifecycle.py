@@ -10,7 +10,7 @@ from typing import Any
 
 import celery  # type: ignore[import-untyped]
 import pytest
-from celery import Celery, chord, group
+from celery import Celery, chord, group, signals
 from celery.contrib.testing.worker import start_worker  # type: ignore[import-untyped]
 from celery.exceptions import Ignore  # type: ignore[import-untyped]
 
@@ -27,7 +27,20 @@ Join = Callable[..., HogboxCelery]
 def app() -> Iterator[Any]:
     """An app whose broker and results are in this process."""
     with Celery("shop", broker="memory://", backend="cache+memory://", set_as_current=False) as app:
+        app.conf.task_default_queue = "lifecycle"  # such brokers are one for the whole process
         yield app
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """A worker that leaves the logging of this process alone."""
+
+    def leave(**_: object) -> None:
+        pass
+
+    signals.setup_logging.connect(leave)
+    yield
+    signals.setup_logging.disconnect(leave)
 
 
 @pytest.fixture
@@ -147,10 +160,11 @@ def test_a_message_that_was_sent(app: Any, join: Join, sqlite_database: TestData
         "elsewhere",
         "published",
     )
-    assert told["celery_routing_key"] == "celery"
+    assert told["celery_routing_key"] == "lifecycle"
     assert told.get("$process_person_profile") is (None if person else False)
 
 
+@pytest.mark.usefixtures("own_logging")
 def test_of_a_chord_in_a_worker_each_task_has_the_senders_context(
     app: Any, join: Join, tasks: dict[str, Any], sqlite_database: TestDatabase
 ) -> None:
@@ -166,7 +180,7 @@ def test_of_a_chord_in_a_worker_each_task_has_the_senders_context(
     assert {event["distinct_id"] for event in events} == {"ada"}
     assert {event["properties"]["cart"] for event in events} == {7}
     queues = [event["properties"].get("celery_routing_key") for event in events]
-    assert queues == ["celery"] * 12
+    assert queues == ["lifecycle"] * 12
     numbers = [
         event["properties"]["number"] for event in events if event["properties"]["celery_state"] == "success"
         and event["properties"]["celery_task_name"] == "succeed"

@@ -90,7 +90,7 @@ class PostHogMiddleware:
             watch.properties.add_extra(configuration().requests.properties_of(request))
 
 
-class Watch:
+class RequestWatch:
     """What the middleware remembers of one request."""
 
     def __init__(self, properties: RequestProperties | None) -> None:
@@ -129,10 +129,10 @@ class Watch:
             report(_Reporter(), error, status=status, handled=handled)
 
 
-def find_watch(request: HttpRequest) -> Watch | None:
+def find_watch(request: HttpRequest) -> RequestWatch | None:
     """The watch of the middleware over this request; None if it did not run."""
     watch = getattr(request, _WATCH, None)
-    return watch if isinstance(watch, Watch) else None
+    return watch if isinstance(watch, RequestWatch) else None
 
 
 class _Reporter:
@@ -154,10 +154,10 @@ def _is_usable(connection: Any) -> bool:
 
 
 @contextmanager
-def _watched(request: HttpRequest) -> Iterator[tuple[Watch, Context]]:
+def _watched(request: HttpRequest) -> Iterator[tuple[RequestWatch, Context]]:
     options = configuration().requests
     properties = RequestProperties(options, partial(_route, request)) if options.admits(request) else None
-    watch = Watch(properties)
+    watch = RequestWatch(properties)
     setattr(request, _WATCH, watch)
     try:
         with empty_context() if properties is None else _context_of(request, options, properties) as context:

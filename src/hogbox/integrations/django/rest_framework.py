@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from hogbox.errors import ConfigurationError, MissingDependency
 from hogbox.integrations._request_option import RequestProperties
 from hogbox.integrations.django.configuration import configuration
-from hogbox.integrations.django.middleware import Watch, find_watch
+from hogbox.integrations.django.middleware import RequestWatch, find_watch
 
 try:
     from rest_framework.views import exception_handler as usual_handler  # type: ignore[import-untyped]
@@ -84,7 +84,7 @@ def _note(error: Exception, status: int, context: Mapping[str, Any], *, captures
     request: Any = context["request"]
     watch = find_watch(getattr(request, "_request", request))
     if watch is None:
-        watch = Watch(RequestProperties(configuration().requests))
+        watch = RequestWatch(RequestProperties(configuration().requests))
         watch.note_handled(error, status, captures)
         watch.report_handled()
     else:
