@@ -268,3 +268,13 @@ def test_django_on_psycopg2(request: pytest.FixtureRequest, tmp_path: Path) -> N
         output = run(PSYCOPG2, json.dumps(connection_settings(database)))
         assert [event["event"] for event in database.events()] == ["kept", "by itself"]
     assert "waiting: 2" in output
+
+
+@pytest.mark.parametrize(("own", "expected"), [({}, False), ({"CAPTURE_EXCEPTIONS": True}, True)])
+def test_the_settings_of_posthogs_own_middleware_stand_in_for_missing_keys(own: dict[str, Any], expected: bool) -> None:
+    with override_settings(HOGBOX={**TOKEN, **own}, POSTHOG_MW_CAPTURE_EXCEPTIONS=False, POSTHOG_MW_TAG_MAP=shout):
+        assert configuration().requests.capture_exceptions is expected
+        assert configuration().requests.properties_map is shout
+    with override_settings(HOGBOX=TOKEN, POSTHOG_MW_CAPTURE_EXCEPTIONS="no"):
+        with pytest.raises(ConfigurationError, match="POSTHOG_MW_CAPTURE_EXCEPTIONS must be True or False, not str"):
+            configuration()
