@@ -12,8 +12,11 @@ import pytest
 from hogbox import AsyncPostHog, PostHog
 from hogbox.context import get_context, new_context
 from hogbox.integrations._request import report, report_async, request_context
+from hogbox.integrations._request_option import RequestOptions
 from tests.client.conftest import TOKEN
 from tests.fixtures.database import TestDatabase
+
+QUERY = RequestOptions(capture_url_query=True)
 
 
 def headers(values: Mapping[str, Any]) -> Any:
@@ -43,17 +46,17 @@ def test_the_context_of_a_request() -> None:
 
 
 def test_a_query_is_kept_where_that_is_asked_for() -> None:
-    with request_context(read({}), url="http://shop/cart?x=1#y", url_query=True) as context:
-        assert context.properties["$current_url"] == "http://shop/cart?x=1#y"
+    with request_context(read({}), url="http://shop/cart?x=1#y", options=QUERY) as context:
+        assert context.event_properties()["$current_url"] == "http://shop/cart?x=1#y"
     with request_context(read({}), url="http://shop/cart#y?x") as context:
-        assert context.properties["$current_url"] == "http://shop/cart"
+        assert context.event_properties()["$current_url"] == "http://shop/cart"
 
 
 def test_tracing_headers_are_not_read_where_they_are_not_trusted() -> None:
     header = read({"X-PostHog-Distinct-Id": "ada", "X-POSTHOG-SESSION-ID": "s-1", "User-Agent": "curl/8"})
-    with request_context(header, tracing_headers=False) as context:
+    with request_context(header, options=RequestOptions(capture_tracing_headers=False)) as context:
         assert (context.distinct_id, context.session_id) == (None, None)
-        assert context.properties["$user_agent"] == "curl/8"
+        assert context.event_properties()["$user_agent"] == "curl/8"
 
 
 def test_nothing_known_is_nothing_told() -> None:
@@ -63,7 +66,7 @@ def test_nothing_known_is_nothing_told() -> None:
 
 
 def test_what_the_application_knows_wins_over_the_header() -> None:
-    with request_context(read({"X-POSTHOG-DISTINCT-ID": "claimed"}), distinct_id=42, personless=True) as context:
+    with request_context(read({"X-POSTHOG-DISTINCT-ID": "claimed"}), distinct_id=42) as context:
         assert (context.distinct_id, context.personless) == ("42", True)
 
 

@@ -36,3 +36,18 @@ def test_what_is_known_of_a_request() -> None:
         "$request_method": "GET",
         "$request_path": "/",
     }
+
+
+@pytest.mark.parametrize(
+    ("ip", "expected"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("6.6.6.6, 7.7.7.7", None),
+        ("/run/app.sock", None),
+        ("testclient", None),
+    ],
+)
+def test_an_address_is_an_ip_address_or_left_out(ip: str, expected: str | None) -> None:
+    assert request_properties(ip=ip).get("$ip") == expected

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hogbox._client.person import resolve_person
 from hogbox._events.value import class_name, shown
+from hogbox.context import get_context_device_id
 from hogbox.errors import InvalidPerson
 from hogbox.flags._person import Person
 
@@ -62,6 +63,8 @@ class GivenPerson(NamedTuple):
             return None
         if device_id is not None and not issubclass(type(device_id), str):
             raise InvalidPerson(f"device_id is a text or None, not {class_name(device_id)}")
+        if device_id is None:
+            device_id = get_context_device_id()
         return Person(
             distinct_id,
             read_mapping("groups", groups),

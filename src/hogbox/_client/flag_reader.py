@@ -23,6 +23,7 @@ from hogbox._settings.client import REMOTE, ClientSettings
 from hogbox._wire.flag_record import ERRORS_WHILE_COMPUTING, EVALUATION_FAILED, UNKNOWN_ERROR
 from hogbox._wire.flags import FlagsAnswer
 from hogbox._wire.host import shorten
+from hogbox.context import get_context_device_id
 from hogbox.errors import RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
 from hogbox.flags._flag_set import fast_answer
@@ -158,6 +159,8 @@ class FlagReader:
         result = fast_answer(
             flag_set, key, distinct_id, known, self.usual.properties_complete if complete is None else complete
         )
+        if result is not None and result.value is None and get_context_device_id() is not None:
+            return None
         if self._handlers and result is not None:
             self._telemetry.emit(self._one_local if result.conclusive else self._one_inconclusive)
         return result

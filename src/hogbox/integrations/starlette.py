@@ -15,11 +15,11 @@ import logging
 import math
 import string
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -27,12 +27,21 @@ from hogbox.aio import AsyncPostHog
 from hogbox.client import PostHog
 from hogbox.context import identify_context
 from hogbox.errors import ConfigurationError, MissingDependency
-from hogbox.integrations._request import CLIENT_NAMES, report, report_async, request_context
+from hogbox.integrations._request import (
+    CLIENT_NAMES,
+    Reported,
+    empty_context,
+    report,
+    report_async,
+    request_context,
+)
+from hogbox.integrations._request_option import PropertiesMap, RequestOptions, RequestProperties
 
 try:
     from starlette.applications import Starlette
     from starlette.datastructures import URL
     from starlette.requests import ClientDisconnect, HTTPConnection
+    from starlette.routing import Mount
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from starlette.websockets import WebSocketDisconnect
 except ModuleNotFoundError as missing:
@@ -40,7 +49,7 @@ except ModuleNotFoundError as missing:
         "hogbox.integrations.starlette needs Starlette: pip install 'hogbox[starlette]'"
     ) from missing
 
-__all__ = ["FindDistinctId", "HogboxMiddleware", "posthog_lifespan"]
+__all__ = ["ExtraProperties", "FindDistinctId", "HogboxMiddleware", "RequestFilter", "posthog_lifespan"]
 
 log = logging.getLogger("hogbox")
 
@@ -51,7 +60,16 @@ _DistinctId: TypeAlias = str | int | UUID | None
 FindDistinctId: TypeAlias = Callable[[HTTPConnection], _DistinctId | Awaitable[_DistinctId]]
 """Returns the distinct id of a request's user, or None (a `Request` or a `WebSocket` is an HTTPConnection)."""
 
+RequestFilter: TypeAlias = Callable[[HTTPConnection], bool | Awaitable[bool]]
+"""Returns whether events of a request have its person and its properties, and its exceptions are captured."""
+
+ExtraProperties: TypeAlias = Callable[[HTTPConnection], Mapping[str, Any] | Awaitable[Mapping[str, Any] | None] | None]
+"""Returns more properties for the events of a request."""
+
 _Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+_REPORTED: Final = "hogbox.reported"
+"""The key of the scope for the exceptions that were captured."""
 
 _GRACE: Final = 1.0
 """Seconds after the timeout until the shutdown stops waiting. Work that is still running continues in its threads."""
@@ -101,17 +119,20 @@ class HogboxMiddleware:
         app: The ASGI application.
         posthog: The client that captures exceptions; a synchronous client does so in a thread.
         distinct_id: Returns the distinct id of the request's user, or None; may be a coroutine function, and must not
-            block. Called once, before the application. Its result has precedence over the tracing header. An exception
-            in it becomes a 500.
+            block. Called once, before the application. Its result has precedence over the tracing header.
         personless: Without a signed-in user, capture events without a person, and flags are inconclusive. False: raise
             MissingDistinctId instead.
         capture_tracing_headers: Read the distinct id and the session from the headers of PostHog's web client. Anyone
             can send them, with any id.
         capture_url_query: Include the query in `$current_url`; it may contain tokens and names.
         capture_exceptions: Capture unhandled exceptions, with `$response_status_code`, in a transaction of their own.
+        request_filter: Returns False for a request that is to be left out: its context is empty, and its exceptions
+            are not captured. May be a coroutine function, as `extra_properties`.
+        extra_properties: Returns more properties for all events of the request. Called once, before the application.
+        properties_map: Receives all properties of the request, and returns those that events are to have.
 
-    Exceptions are always raised again. Disconnects and cancelled tasks are not captured. Raises ConfigurationError for
-    invalid arguments.
+    Exceptions are always raised again. Disconnects and cancelled tasks are not captured. A callback that raises is
+    logged and does not break the request. Raises ConfigurationError for invalid arguments.
     """
 
     def __init__(
@@ -124,6 +145,9 @@ class HogboxMiddleware:
         capture_tracing_headers: bool = True,
         capture_url_query: bool = False,
         capture_exceptions: bool = True,
+        request_filter: RequestFilter | None = None,
+        extra_properties: ExtraProperties | None = None,
+        properties_map: PropertiesMap | None = None,
     ) -> None:
         _require_client(posthog)
         if distinct_id is not None and not callable(distinct_id):
@@ -131,15 +155,43 @@ class HogboxMiddleware:
         self.app: Final = app
         self._posthog = posthog
         self._distinct_id = distinct_id
-        self._personless = personless
-        self._tracing_headers, self._url_query = capture_tracing_headers, capture_url_query
-        self._capture_exceptions = capture_exceptions
+        self._options = RequestOptions(
+            personless=personless,
+            capture_tracing_headers=capture_tracing_headers,
+            capture_url_query=capture_url_query,
+            capture_exceptions=capture_exceptions,
+            request_filter=request_filter,
+            extra_properties=extra_properties,
+            properties_map=properties_map,
+            awaits=True,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        connection = HTTPConnection(scope)
+        if not await self._options.admits_async(connection):
+            with empty_context():
+                await self.app(scope, receive, send)
+            return
+        properties = RequestProperties(self._options, partial(_route, scope, scope.get("root_path", "")))
+        with request_context(
+            connection.headers.getlist,
+            options=self._options,
+            properties=properties,
+            url=_url(scope),
+            method=scope.get("method"),
+            path=scope["path"],
+            ip=connection.client.host if connection.client else None,
+        ):
+            await self._identify(connection)
+            properties.add_extra(await self._options.properties_of_async(connection))
+            await self._run(scope, receive, send)
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         status = 500 if scope["type"] == "http" else None
+        reported = scope.setdefault(_REPORTED, Reported())
 
         async def note_status(message: Message) -> None:
             nonlocal status
@@ -147,32 +199,45 @@ class HogboxMiddleware:
                 status = message["status"]
             await send(message)
 
-        connection = HTTPConnection(scope)
-        with request_context(
-            connection.headers.get,
-            personless=self._personless,
-            tracing_headers=self._tracing_headers,
-            url_query=self._url_query,
-            url=_url(scope),
-            method=scope.get("method"),
-            path=scope["path"],
-            ip=connection.client.host if connection.client else None,
-        ):
-            try:
-                await self._identify(connection)
-                await self.app(scope, receive, note_status)
-            except (ClientDisconnect, WebSocketDisconnect):
-                raise  # the client went away: not an error of the application
-            except Exception as error:
-                if self._capture_exceptions:
-                    await _report(self._posthog, error, status)
-                raise
+        try:
+            await self.app(scope, receive, note_status)
+        except Exception as error:
+            if self._options.capture_exceptions and not _is_disconnect(error) and reported.add(self._posthog, error):
+                await _report(self._posthog, error, status)
+            raise
 
     async def _identify(self, connection: HTTPConnection) -> None:
-        found = self._distinct_id(connection) if self._distinct_id else None
-        person = await found if isawaitable(found) else found
-        if person is not None:
-            identify_context(person)
+        if self._distinct_id is None:
+            return
+        try:
+            found = self._distinct_id(connection)
+            person = await found if isawaitable(found) else found
+            if person is not None:
+                identify_context(person)
+        except Exception:
+            log.warning("the distinct id of the signed-in user can't be read", exc_info=True)
+
+
+def _is_disconnect(error: Exception) -> bool:
+    """Whether the client went away, which is not an error of the application."""
+    if isinstance(error, ExceptionGroup):
+        return all(_is_disconnect(one) for one in error.exceptions)
+    return isinstance(error, (ClientDisconnect, WebSocketDisconnect))
+
+
+def _route(scope: Scope, root_path: str) -> object:
+    """The template of the path, such as `/orders/{number}`, once Starlette has found the route; None before.
+
+    `root_path` is that of the middleware's scope: an application that is mounted below has a longer one.
+    """
+    route = scope.get("route")
+    mounted: str = scope.get("root_path", "").removeprefix(root_path)
+    if isinstance(route, Mount):
+        return mounted
+    # FastAPI's route of a router that is included elsewhere lacks the prefixes; this one has them.
+    included = scope.get("fastapi", {}).get("effective_route_context")
+    template = getattr(route if included is None else included, "path", None)
+    return mounted + template if isinstance(template, str) else None
 
 
 def _url(scope: Scope) -> str:

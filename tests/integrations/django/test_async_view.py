@@ -34,7 +34,7 @@ def test_an_exception_in_a_stream_is_reported_and_raised(site: TestDatabase, cli
     with pytest.raises(Broken):
         response.getvalue()
     assert people(site)[2:] == [("$exception", "browser")]
-    assert "$response_status_code" not in site.events()[2]["properties"]
+    assert site.events()[2]["properties"]["$response_status_code"] == 200
 
 
 @pytest.mark.parametrize("fail", [False, True])

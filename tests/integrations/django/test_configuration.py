@@ -32,7 +32,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "no dict": (["phc_x"], "HOGBOX must be a dict, {'PROJECT_TOKEN': 'phc_…'}, not list"),
     "unknown key": (
         {"TOKEN": "phc_x"},
-        "unknown key 'TOKEN' in HOGBOX; the keys are BEFORE_SEND, CAPTURE_TRACING_HEADERS, ",
+        "unknown key 'TOKEN' in HOGBOX; the keys are BEFORE_SEND, CAPTURE_EXCEPTIONS, CAPTURE_TRACING_HEADERS, ",
     ),
     "lower case": ({"host": "x"}, "unknown key 'host' in HOGBOX"),
     "no text": ({"HOST": 8010}, "HOGBOX['HOST'] must be text, not int"),
@@ -270,3 +270,13 @@ def test_django_on_psycopg2(request: pytest.FixtureRequest, tmp_path: Path) -> N
         output = run(PSYCOPG2, json.dumps(connection_settings(database)))
         assert [event["event"] for event in database.events()] == ["kept", "by itself"]
     assert "waiting: 2" in output
+
+
+@pytest.mark.parametrize(("own", "expected"), [({}, False), ({"CAPTURE_EXCEPTIONS": True}, True)])
+def test_the_settings_of_posthogs_own_middleware_stand_in_for_missing_keys(own: dict[str, Any], expected: bool) -> None:
+    with override_settings(HOGBOX={**TOKEN, **own}, POSTHOG_MW_CAPTURE_EXCEPTIONS=False, POSTHOG_MW_TAG_MAP=shout):
+        assert configuration().requests.capture_exceptions is expected
+        assert configuration().requests.properties_map is shout
+    with override_settings(HOGBOX=TOKEN, POSTHOG_MW_CAPTURE_EXCEPTIONS="no"):
+        with pytest.raises(ConfigurationError, match="POSTHOG_MW_CAPTURE_EXCEPTIONS must be True or False, not str"):
+            configuration()

@@ -236,7 +236,7 @@ def test_a_query_that_is_no_text_harms_nobody(posthog: PostHog) -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         context = get_context()
-        urls.append(context.properties["$current_url"] if context else None)
+        urls.append(context.event_properties()["$current_url"] if context else None)
 
     scope = {
         "type": "http",

@@ -185,11 +185,14 @@ def test_a_websocket_that_fails_is_reported(posthog: PostHog | AsyncPostHog, sql
     assert "$response_status_code" not in event["properties"]
 
 
-def test_who_asks_may_fail_and_is_reported(posthog: PostHog | AsyncPostHog, sqlite_database: TestDatabase) -> None:
+def test_who_asks_may_fail_and_breaks_nothing(
+    posthog: PostHog | AsyncPostHog, sqlite_database: TestDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
     with served(make_app(posthog, distinct_id=lambda connection: connection.cookies["session"])) as client:
         assert client.get("/broken", headers=ADA).status_code == 500
     (event,) = sqlite_database.events()
-    assert event["properties"]["$exception_list"][0]["type"] == "KeyError"
+    assert (event["distinct_id"], event["properties"]["$exception_list"][0]["type"]) == ("ada", "ZeroDivisionError")
+    assert "the distinct id of the signed-in user can't be read" in caplog.text
 
 
 def test_reports_can_be_left_out(posthog: PostHog | AsyncPostHog, sqlite_database: TestDatabase) -> None:

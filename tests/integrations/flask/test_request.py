@@ -240,7 +240,7 @@ def test_a_stream_that_breaks_is_reported(shop: Flask, database: TestDatabase) -
     began, streamed, report = database.events()
     assert [began["event"], streamed["event"], report["event"]] == ["broken began", "broken streamed", "$exception"]
     assert report["distinct_id"] == "ada"
-    assert "$response_status_code" not in report["properties"]
+    assert report["properties"]["$response_status_code"] == 200
 
 
 def test_two_streams_taken_in_turns_keep_apart(shop: Flask, database: TestDatabase) -> None:

@@ -6,9 +6,10 @@ import logging
 import math
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hogbox._settings.polling import polling_interval
 from hogbox._wire.tracing import CONTEXT_TAGS
@@ -16,6 +17,7 @@ from hogbox.client import PostHog
 from hogbox.context import Context, get_context
 from hogbox.errors import ConfigurationError, MissingDependency
 from hogbox.integrations._request import report, request_context
+from hogbox.integrations._request_option import RequestOptions
 from hogbox.integrations.celery.header import add_headers, find_headers, headers_of, read_tags
 
 try:
@@ -24,6 +26,15 @@ try:
     from celery.utils.serialization import UnpickleableExceptionWrapper  # type: ignore[import-untyped]
 except ImportError as error:
     raise MissingDependency("hogbox.integrations.celery needs Celery: pip install 'hogbox[celery]'") from error
+
+from hogbox.integrations.celery.lifecycle import (
+    Lifecycle,
+    TaskFilter,
+    error_properties,
+    message_properties,
+    readable,
+    task_properties,
+)
 
 log = logging.getLogger("hogbox")
 
@@ -61,6 +72,11 @@ class HogboxCelery:
         beat: False to leave the beat schedule unchanged, because something else delivers.
         queue: The queue for both tasks in the beat schedule; default: the app's configuration (`task_routes`).
         capture_exceptions: False to capture no exceptions.
+        capture_task_lifecycle_events: Capture `celery task published`, `celery task started`, `celery task success`,
+            `celery task failure` and `celery task retry`, each in a transaction of its own; not of hogbox's tasks and
+            Celery's own.
+        task_filter: Receives the name of a task and the properties of a life-cycle event, with `celery_state`. False
+            leaves out the event, and for "failure" the exception. If it raises, this is logged and counts as False.
         personless: In a task without a distinct id, capture events without a person, and flags are inconclusive. False:
             raise MissingDistinctId instead.
         capture_tracing_headers: False to neither send contexts with tasks nor read them from messages. Anyone with
@@ -79,15 +95,24 @@ class HogboxCelery:
         beat: bool = True,
         queue: str | None = None,
         capture_exceptions: bool = True,
+        capture_task_lifecycle_events: bool = False,
+        task_filter: TaskFilter | None = None,
         personless: bool = True,
         capture_tracing_headers: bool = True,
     ) -> None:
         _require(app, posthog)
         self._app = app
         self._posthog = posthog
-        self._personless = personless
+        if task_filter is not None and not callable(task_filter):
+            raise ConfigurationError(f"task_filter must be a function, not {task_filter!r}")
+        self._options = RequestOptions(
+            personless=personless,
+            capture_tracing_headers=capture_tracing_headers,
+            capture_exceptions=capture_exceptions,
+        )
         self._carries = capture_tracing_headers
-        self._open: dict[int, ExitStack] = {}
+        self._lifecycle = Lifecycle(posthog, events=capture_task_lifecycle_events, task_filter=task_filter)
+        self._open: dict[int, _Run] = {}
         self._lost: str | None = None
         pace = polling_interval(os.environ)[0] / _LOOKS_AN_INTERVAL if refresh_every is None else refresh_every
         self._entries = {
@@ -96,21 +121,25 @@ class HogboxCelery:
         }
         self._beat_options = {} if queue is None else {"queue": queue}
         self.deliver, self.refresh = self._make_tasks()
-        self._connect(beat, capture_exceptions)
+        self._connect(beat, capture_task_lifecycle_events)
 
     def disconnect(self) -> None:
         """Disconnect from Celery's signals: no more contexts and captured exceptions. The tasks stay registered."""
         for signal, receiver in self._receivers:
             signal.disconnect(receiver)
 
-    def _connect(self, beat: bool, capture_exceptions: bool) -> None:
+    def _connect(self, beat: bool, events: bool) -> None:
         self._receivers = [
             (signals.before_task_publish, self._before_publish),
             (signals.task_prerun, self._before_run),
             (signals.task_postrun, self._after_run),
         ]
-        if capture_exceptions:
+        if self._options.capture_exceptions or events:
             self._receivers.append((signals.task_failure, self._on_failure))
+        if events:
+            self._receivers.append((signals.after_task_publish, self._after_publish))
+            self._receivers.append((signals.task_success, self._on_success))
+            self._receivers.append((signals.task_retry, self._on_retry))
         if beat:
             self._receivers.append((self._app.on_after_configure, self._schedule))
             self._receivers.append((signals.beat_init, self._on_beat))
@@ -157,12 +186,13 @@ class HogboxCelery:
 
     def _before_run(self, sender: Task, task_id: str, **_: object) -> None:
         if sender.app == self._app:
-            opened = self._open[id(sender.request)] = ExitStack()
-            opened.enter_context(self._task_context(sender, task_id))
+            run = self._open[id(sender.request)] = _Run(ExitStack(), time.monotonic())
+            run.opened.enter_context(self._task_context(sender, task_id))
+            self._lifecycle.capture(sender.name, task_properties(sender, task_id, "started"))
 
     def _after_run(self, sender: Task, **_: object) -> None:
-        if (opened := self._open.pop(id(sender.request), None)) is not None:
-            opened.close()
+        if (run := self._open.pop(id(sender.request), None)) is not None:
+            run.opened.close()
 
     @contextmanager
     def _task_context(self, task: Task, task_id: str) -> Iterator[Context]:
@@ -170,25 +200,59 @@ class HogboxCelery:
         # An eager task has no message; it runs inside its caller's context.
         around = headers_of(get_context()) if request.is_eager else {}
         carried = find_headers(around, vars(request), request.headers or {}) if self._carries else {}
-        with request_context(carried.get, personless=self._personless) as context:
+        with request_context(carried.get, options=self._options) as context:
             context.tags.update(read_tags(carried.get(CONTEXT_TAGS)))
             context.properties.update(celery_task_id=task_id, celery_task_name=task.name)
             if request.id == task_id:
                 context.properties["celery_retry_count"] = request.retries
             yield context
 
-    # Exceptions
+    # The end of a task
+
+    def _after_publish(
+        self, sender: str, headers: Any = None, exchange: object = None, routing_key: object = None, **_: object
+    ) -> None:
+        if isinstance(headers, dict):
+            self._lifecycle.capture(sender, message_properties(sender, headers, exchange, routing_key))
+
+    def _on_success(self, sender: Task, **_: object) -> None:
+        if sender.app == self._app:
+            self._lifecycle.capture(sender.name, self._ended(sender, sender.request.id, "success"))
+
+    def _on_retry(self, sender: Task, reason: object = None, **_: object) -> None:
+        if sender.app == self._app:
+            told = self._ended(sender, sender.request.id, "retry")
+            self._lifecycle.capture(sender.name, {**told, "celery_reason": readable(reason)})
 
     def _on_failure(self, sender: Task, task_id: str, exception: BaseException, **_: object) -> None:
-        if sender.app != self._app or isinstance(exception, (TaskPredicate, sender.throws or ())):
+        if sender.app != self._app or isinstance(exception, TaskPredicate):
             return
         if id(sender.request) in self._open:
-            report(self._posthog, _original(exception), status=None)
+            self._fail(sender, task_id, _original(exception))
         # The main process reports a task that timed out or lost its process; a time-out twice, hence `_lost`.
         elif task_id != self._lost:
             self._lost = task_id
             with self._task_context(sender, task_id):
-                report(self._posthog, exception, status=None)
+                self._fail(sender, task_id, exception)
+
+    def _fail(self, task: Task, task_id: str, error: BaseException) -> None:
+        told = {**self._ended(task, task_id, "failure"), **error_properties(error)}
+        if not self._lifecycle.admits(task.name, told):
+            return
+        if self._options.capture_exceptions and not isinstance(error, task.throws or ()):
+            report(self._posthog, error, status=None)
+        self._lifecycle.capture_admitted(task.name, told)
+
+    def _ended(self, task: Task, task_id: str, state: str) -> dict[str, Any]:
+        run = self._open.get(id(task.request))
+        return task_properties(task, task_id, state, run.started if run else None)
+
+
+class _Run(NamedTuple):
+    """A task that is running."""
+
+    opened: ExitStack
+    started: float
 
 
 def _original(exception: BaseException) -> BaseException:

@@ -10,6 +10,7 @@ from django.core.signals import setting_changed  # type: ignore[import-untyped]
 
 from hogbox.integrations.django.check import check_configuration
 from hogbox.integrations.django.client import current
+from hogbox.integrations.django.configuration import OFFICIAL
 
 
 class HogboxConfig(AppConfig):  # type: ignore[misc]
@@ -27,5 +28,5 @@ class HogboxConfig(AppConfig):  # type: ignore[misc]
 
 
 def _forget(*, setting: str, **_: Any) -> None:
-    if setting in ("HOGBOX", "DATABASES"):
+    if setting in ("HOGBOX", "DATABASES") or setting in OFFICIAL:
         current.forget()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from hogbox._settings.delivery import DeliverySettings
 from hogbox._settings.setting import rows
 from hogbox.client import PostHog
 from hogbox.errors import ConfigurationError
+from hogbox.integrations._request_option import CALLBACKS, RequestOptions
 
 ARGUMENTS: Final = {
     name.upper(): parameter
@@ -31,12 +32,25 @@ ARGUMENTS: Final = {
 }
 """The parameters of `PostHog`, except the database, by their keys in HOGBOX."""
 
-_CHOICES: Final = ("PERSONLESS", "CAPTURE_TRACING_HEADERS", "CAPTURE_URL_QUERY")
+_REQUEST_CALLBACKS: Final = tuple(name.upper() for name in CALLBACKS)
+_CHOICES: Final = ("PERSONLESS", "CAPTURE_TRACING_HEADERS", "CAPTURE_URL_QUERY", "CAPTURE_EXCEPTIONS")
 
-OWN: Final = ("DATABASE", "DATABASE_URL", *_CHOICES, "USER_DISTINCT_ID")
+OWN: Final = ("DATABASE", "DATABASE_URL", "USER_DISTINCT_ID", *_CHOICES, *_REQUEST_CALLBACKS)
 """The keys for Django only."""
 
-_CALLABLES: Final = ("IDENTIFY", "BEFORE_SEND", "USER_DISTINCT_ID")
+_CALLABLES: Final = ("IDENTIFY", "BEFORE_SEND", "USER_DISTINCT_ID", *_REQUEST_CALLBACKS)
+
+OFFICIAL: Final = {
+    "POSTHOG_MW_CAPTURE_EXCEPTIONS": "CAPTURE_EXCEPTIONS",
+    "POSTHOG_MW_CAPTURE_TRACING_HEADERS": "CAPTURE_TRACING_HEADERS",
+    "POSTHOG_MW_TRUST_TRACING_HEADERS": "CAPTURE_TRACING_HEADERS",
+    "POSTHOG_MW_REQUEST_FILTER": "REQUEST_FILTER",
+    "POSTHOG_MW_EXTRA_PROPERTIES": "EXTRA_PROPERTIES",
+    "POSTHOG_MW_EXTRA_TAGS": "EXTRA_PROPERTIES",
+    "POSTHOG_MW_PROPERTIES_MAP": "PROPERTIES_MAP",
+    "POSTHOG_MW_TAG_MAP": "PROPERTIES_MAP",
+}
+"""The settings of PostHog's own middleware, by precedence, and the keys that they stand for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +63,8 @@ class Configuration:
     """The alias of the database with hogbox's tables, in whose transactions events are captured."""
     database_url: str | None = None
     """The URL for hogbox's own connections; None: the database of the alias."""
-    personless: bool = True
-    """Whether events of anonymous visitors are captured without a person, instead of raising MissingDistinctId."""
-    capture_tracing_headers: bool = True
-    """Whether to read the distinct id and the session from the headers of PostHog's web client."""
-    capture_url_query: bool = False
-    """Whether `$current_url` includes the query."""
+    requests: RequestOptions = field(default_factory=RequestOptions)
+    """The options of the middleware."""
     user_distinct_id: Callable[[Any], Any] | None = None
     """Returns the distinct id of a signed-in user; None: the primary key."""
 
@@ -78,8 +88,10 @@ def configuration() -> Configuration:
     if alias not in connections.settings:
         known = ", ".join(map(repr, connections.settings))
         raise ConfigurationError(f"HOGBOX['DATABASE'] is {alias!r}, but DATABASES contains {known}")
+    requests = {name.lower(): given.pop(name) for name in (*_CHOICES, *_REQUEST_CALLBACKS) if name in given}
     own = {name.lower(): given.pop(name) for name in OWN if name in given}
-    return Configuration(alias=alias, arguments={name.lower(): value for name, value in given.items()}, **own)
+    arguments = {name.lower(): value for name, value in given.items()}
+    return Configuration(alias=alias, arguments=arguments, requests=RequestOptions(**requests), **own)
 
 
 def table_prefix() -> str:
@@ -99,18 +111,24 @@ def _given() -> dict[str, Any]:
     known = [*ARGUMENTS, *OWN]
     if unknown := [key for key in given if key not in known]:
         raise ConfigurationError(f"unknown key {unknown[0]!r} in HOGBOX; the keys are {', '.join(sorted(known))}")
-    return {key: _value(key, value) for key, value in given.items() if value is not None}
+    read = {key: _value(key, value, f"HOGBOX[{key!r}]") for key, value in given.items() if value is not None}
+    for name, key in OFFICIAL.items():
+        value = getattr(settings, name, None)
+        if value is not None and key not in read:
+            read[key] = _value(key, value, name)
+    return read
 
 
-def _value(key: str, value: Any) -> Any:
+def _value(key: str, value: Any, said: str) -> Any:
+    """The value of a key, checked; `said` is where it was given, for messages."""
     if key in _CALLABLES:
-        return _callables(key, value)
+        return _callables(key, value, said)
     if key == "DELIVERY":
         return _delivery(value)
     types = _types(key)
     # In Python, True is also an int.
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        raise ConfigurationError(f"HOGBOX[{key!r}] must be {_WORDS[types[0]]}, not {type(value).__name__}")
+        raise ConfigurationError(f"{said} must be {_WORDS[types[0]]}, not {type(value).__name__}")
     return value
 
 
@@ -123,22 +141,22 @@ def _types(key: str) -> tuple[type, ...]:
 _WORDS: Final = {bool: "True or False", str: "text", int: "a number", tuple: "a list of texts"}
 
 
-def _callables(key: str, value: Any) -> Any:
+def _callables(key: str, value: Any, said: str) -> Any:
     """A callable, or the path of one; for BEFORE_SEND also a list of them."""
     if key == "BEFORE_SEND" and isinstance(value, (list, tuple)):
-        return [_callable(key, one) for one in value]
-    return _callable(key, value)
+        return [_callable(one, said) for one in value]
+    return _callable(value, said)
 
 
-def _callable(key: str, value: Any) -> Any:
+def _callable(value: Any, said: str) -> Any:
     found = value
     if isinstance(value, str):
         try:
             found = import_string(value)
         except ImportError as error:
-            raise ConfigurationError(f"HOGBOX[{key!r}] is {value!r}, which can't be imported: {error}") from error
+            raise ConfigurationError(f"{said} is {value!r}, which can't be imported: {error}") from error
     if not callable(found):
-        raise ConfigurationError(f"HOGBOX[{key!r}] must be a callable or the path of one, not {value!r}")
+        raise ConfigurationError(f"{said} must be a callable or the path of one, not {value!r}")
     return found
 
 

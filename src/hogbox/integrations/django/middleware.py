@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Final
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.core.exceptions import (  # type: ignore[import-untyped]
     BadRequest,
     DisallowedHost,
@@ -20,7 +21,8 @@ from django.http import Http404, HttpRequest, HttpResponseBase  # type: ignore[i
 from django.http.multipartparser import MultiPartParserError  # type: ignore[import-untyped]
 
 from hogbox.context import Context
-from hogbox.integrations._request import report, request_context
+from hogbox.integrations._request import Reported, empty_context, report, request_context
+from hogbox.integrations._request_option import RequestOptions, RequestProperties
 from hogbox.integrations.django.client import current
 from hogbox.integrations.django.configuration import configuration
 from hogbox.integrations.django.stream import keep_context
@@ -30,13 +32,15 @@ log = logging.getLogger("hogbox")
 _ANSWERED: Final = (Http404, PermissionDenied, BadRequest, SuspiciousOperation, MultiPartParserError)
 """Exceptions that Django turns into a 400, 403 or 404: not errors of the application."""
 
+_WATCH: Final = "_hogbox_watch"
+
 
 class PostHogMiddleware:
     """Opens a context for each request, and captures unhandled exceptions of views and streams. Put it first.
 
     The distinct id is that of the signed-in user, else that of the tracing headers. The user is looked up each time
     that a distinct id is needed: a request that captures nothing makes no query, and events after a sign-in within the
-    request belong to the new user.
+    request belong to the new user. Listed twice, it is one.
     """
 
     sync_capable = True
@@ -44,27 +48,91 @@ class PostHogMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         """Raises ConfigurationError if the HOGBOX setting is invalid."""
-        configuration()
+        options = configuration().requests
         self.get_response = get_response
         self._asynchronous = bool(iscoroutinefunction(get_response))
         if self._asynchronous:
             markcoroutinefunction(self)
+        if options.extra_properties is not None:
+            # Only then: in asynchronous servers, Django calls it in a thread.
+            self.process_view = self._add_properties
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """The response, unchanged."""
         if self._asynchronous:
             return self._respond(request)
-        with _context_of(request) as context:
-            return keep_context(self.get_response(request), context, _report_streaming)
+        if find_watch(request) is not None:
+            return self.get_response(request)
+        with _watched(request) as (watch, context):
+            response = self.get_response(request)
+            watch.report_handled()
+            return keep_context(response, context, watch.report)
 
     async def _respond(self, request: HttpRequest) -> HttpResponseBase:
-        with _context_of(request) as context:
-            return keep_context(await self.get_response(request), context, _report_streaming)
+        if find_watch(request) is not None:
+            return await self.get_response(request)
+        with _watched(request) as (watch, context):
+            response = await self.get_response(request)
+            if watch.has_handled:
+                await sync_to_async(watch.report_handled)()
+            return keep_context(response, context, watch.report)
 
-    def process_exception(self, _: HttpRequest, error: Exception) -> None:
+    def process_exception(self, request: HttpRequest, error: Exception) -> None:
         """Capture an exception that Django turns into a 500; the view's transaction is already rolled back."""
-        if not isinstance(error, _ANSWERED):
-            report(_Reporter(), error)
+        watch = find_watch(request)
+        if watch is not None and not isinstance(error, _ANSWERED):
+            watch.report(error, status=500)
+
+    def _add_properties(self, request: HttpRequest, *_: object) -> None:
+        """Add the application's properties, once the other middleware has found the user."""
+        watch = find_watch(request)
+        if watch is not None and watch.properties is not None:
+            watch.properties.add_extra(configuration().requests.properties_of(request))
+
+
+class RequestWatch:
+    """What the middleware remembers of one request."""
+
+    def __init__(self, properties: RequestProperties | None) -> None:
+        self.properties: Final = properties
+        """The properties of the request; None for one that is left out."""
+        self._handled: list[tuple[BaseException, int]] = []
+        self._reported = Reported()
+        self._captures = configuration().requests.capture_exceptions
+
+    @property
+    def has_handled(self) -> bool:
+        """Whether `report_handled` has something to capture."""
+        return bool(self._handled)
+
+    def report(self, error: BaseException, *, status: int | None) -> None:
+        """Capture an exception of the request, the first time."""
+        if self._captures:
+            self._report(error, status, handled=False)
+
+    def note_handled(self, error: BaseException, status: int, captures: bool | None) -> None:
+        """Remember an exception that was turned into a response, until the request's transaction has ended.
+
+        `captures` is whether to capture it; None: as the settings say.
+        """
+        if self._captures if captures is None else captures:
+            self._handled.append((error, status))
+
+    def report_handled(self) -> None:
+        """Capture the handled exceptions."""
+        handled, self._handled = self._handled, []
+        for error, status in handled:
+            self._report(error, status, handled=True)
+
+    def _report(self, error: BaseException, status: int | None, *, handled: bool) -> None:
+        if self.properties is not None and self._reported.add(None, error):
+            report(_Reporter(), error, status=status, handled=handled)
+
+
+def find_watch(request: HttpRequest) -> RequestWatch | None:
+    """The watch of the middleware over this request; None if it did not run."""
+    watch = getattr(request, _WATCH, None)
+    return watch if isinstance(watch, RequestWatch) else None
 
 
 class _Reporter:
@@ -85,24 +153,38 @@ def _is_usable(connection: Any) -> bool:
     return not connection.errors_occurred or bool(connection.is_usable())
 
 
-def _report_streaming(error: Exception) -> None:
-    """The status has been sent already."""
-    report(_Reporter(), error, status=None)
+@contextmanager
+def _watched(request: HttpRequest) -> Iterator[tuple[RequestWatch, Context]]:
+    options = configuration().requests
+    properties = RequestProperties(options, partial(_route, request)) if options.admits(request) else None
+    watch = RequestWatch(properties)
+    setattr(request, _WATCH, watch)
+    try:
+        with empty_context() if properties is None else _context_of(request, options, properties) as context:
+            yield watch, context
+    finally:
+        delattr(request, _WATCH)
 
 
-def _context_of(request: HttpRequest) -> AbstractContextManager[Context]:
-    configured = configuration()
+def _context_of(
+    request: HttpRequest, options: RequestOptions, properties: RequestProperties
+) -> AbstractContextManager[Context]:
     return request_context(
         request.headers.get,
+        options=options,
+        properties=properties,
         find_distinct_id=lambda: _user_distinct_id(request),
-        personless=configured.personless,
-        tracing_headers=configured.capture_tracing_headers,
-        url_query=configured.capture_url_query,
         url=_url(request),
         method=request.method,
         path=request.path,
         ip=request.META.get("REMOTE_ADDR"),
     )
+
+
+def _route(request: HttpRequest) -> str | None:
+    """The template of the path, such as `/orders/<int:number>`, once Django has found the view."""
+    found = request.resolver_match
+    return None if found is None else f"/{found.route}"
 
 
 def _url(request: HttpRequest) -> str | None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from asgiref.sync import sync_to_async
 from django.http import FileResponse  # type: ignore[import-untyped]
 
 from hogbox.context import Context, use_context
 
-Report = Callable[[Exception], None]
-"""Captures an exception that is raised while the application streams."""
+
+class Report(Protocol):
+    """Captures an exception that is raised while the application streams."""
+
+    def __call__(self, error: Exception, *, status: int | None) -> None: ...
 
 
 def keep_context(response: Any, context: Context, report: Report) -> Any:
     """The response; the parts of a streamed one are produced in the context. Files are left to the server."""
     if response.streaming and not isinstance(response, FileResponse):
         stream = _stream_async if response.is_async else _stream
-        response.streaming_content = stream(response.streaming_content, context, report)
+        told = partial(report, status=response.status_code)
+        response.streaming_content = stream(response.streaming_content, context, told)
     return response
 
 
-def _stream(parts: Iterator[bytes], context: Context, report: Report) -> Iterator[bytes]:
+def _stream(parts: Iterator[bytes], context: Context, report: Callable[[Exception], None]) -> Iterator[bytes]:
     while True:
         with use_context(context):
             try:
@@ -35,7 +40,9 @@ def _stream(parts: Iterator[bytes], context: Context, report: Report) -> Iterato
         yield part
 
 
-async def _stream_async(parts: AsyncIterator[bytes], context: Context, report: Report) -> AsyncIterator[bytes]:
+async def _stream_async(
+    parts: AsyncIterator[bytes], context: Context, report: Callable[[Exception], None]
+) -> AsyncIterator[bytes]:
     while True:
         with use_context(context):
             try:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from flask import Flask, current_app, got_request_exception, request_started
+from flask import Flask, Request, current_app, got_request_exception, request_started
 from sqlalchemy import Engine, StaticPool
 from werkzeug.local import LocalProxy
 
 from hogbox.client import PostHog
 from hogbox.errors import ConfigurationError
-from hogbox.integrations.flask.middleware import FindDistinctId, Middleware, RequestOptions
+from hogbox.integrations._request_option import PropertiesMap, RequestOptions
+from hogbox.integrations.flask.middleware import FindDistinctId, Middleware
 from hogbox.integrations.flask.worker import with_worker
 
 EXTENSION: Final = "hogbox"
@@ -29,12 +31,18 @@ class Hogbox:
             Without a URL it uses the engine of Flask-SQLAlchemy, if that is already installed in the application.
         distinct_id: Returns the distinct id of the signed-in user, or None. Called in Flask's request context each time
             that an event or a flag needs one. It has precedence over the tracing header; `identify` and arguments have
-            precedence over it.
+            precedence over it. If it raises, this is logged, and the header applies.
         personless: Without a signed-in user, capture events without a person, and flags are inconclusive. False: raise
             MissingDistinctId instead.
         capture_tracing_headers: Read the distinct id and the session from the headers of PostHog's web client. Anyone
             can send them, with any id.
         capture_url_query: Include the query in `$current_url`; it may contain tokens and names.
+        capture_exceptions: Capture unhandled exceptions, with `$response_status_code`, in a transaction of their own.
+        request_filter: Returns False for a request that is to be left out: its context is empty, and its exceptions
+            are not captured. Called in Flask's request context, before the functions of `before_request`, as
+            `extra_properties`.
+        extra_properties: Returns more properties for all events of the request.
+        properties_map: Receives all properties of the request, and returns those that events are to have.
         start_worker: Run a worker thread in every process that serves requests, from its first request to its end.
 
     Raises ConfigurationError for invalid arguments or an invalid configuration, at the latest from `init_app`.
@@ -49,6 +57,10 @@ class Hogbox:
         personless: bool = True,
         capture_tracing_headers: bool = True,
         capture_url_query: bool = False,
+        capture_exceptions: bool = True,
+        request_filter: Callable[[Request], bool] | None = None,
+        extra_properties: Callable[[Request], Mapping[str, Any] | None] | None = None,
+        properties_map: PropertiesMap | None = None,
         start_worker: bool = False,
     ) -> None:
         if posthog is not None and not isinstance(posthog, PostHog):
@@ -59,7 +71,15 @@ class Hogbox:
             )
         self._posthog = posthog
         self._distinct_id = distinct_id
-        self._options = RequestOptions(personless, capture_tracing_headers, capture_url_query)
+        self._options = RequestOptions(
+            personless=personless,
+            capture_tracing_headers=capture_tracing_headers,
+            capture_url_query=capture_url_query,
+            capture_exceptions=capture_exceptions,
+            request_filter=request_filter,
+            extra_properties=extra_properties,
+            properties_map=properties_map,
+        )
         self._start_worker = start_worker
         if app is not None:
             self.init_app(app)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID
 
 from flask import Flask, has_request_context, request
@@ -13,7 +14,8 @@ from werkzeug.exceptions import HTTPException
 from hogbox._wire.tracing import request_properties
 from hogbox.client import PostHog
 from hogbox.context import Context, get_context, use_context
-from hogbox.integrations._request import report, request_context
+from hogbox.integrations._request import Reported, report, request_context
+from hogbox.integrations._request_option import RequestOptions, RequestProperties
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -22,15 +24,10 @@ T = TypeVar("T")
 
 FindDistinctId = Callable[[], str | int | UUID | None]
 
+log = logging.getLogger("hogbox")
+
 _ESCAPED: Final = "hogbox.escaped"
-
-
-class RequestOptions(NamedTuple):
-    """The extension's options for requests."""
-
-    personless: bool
-    tracing_headers: bool
-    url_query: bool
+_REPORTED: Final = "hogbox.reported"
 
 
 class Middleware:
@@ -49,57 +46,101 @@ class Middleware:
         self._options = options
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        properties = RequestProperties(self._options)
         with request_context(
             lambda name: environ.get(f"HTTP_{name.upper().replace('-', '_')}"),
+            options=self._options,
+            properties=properties,
             find_distinct_id=_SignedIn(self._distinct_id) if self._distinct_id else None,
-            personless=self._options.personless,
-            tracing_headers=self._options.tracing_headers,
         ) as context:
-            body = self._run(environ, start_response)
+            escaped = _Escaped(self._posthog, self._options, properties, environ.setdefault(_REPORTED, Reported()))
+            body = self._run(environ, escaped.watch(start_response), escaped)
         kind = environ.get("wsgi.file_wrapper")
         if isinstance(kind, type) and isinstance(body, kind):
             return body  # for the server to send without reading it
-        return _Body(body, context, self._posthog)
+        return _Body(body, context, escaped)
 
     def describe(self, _app: Flask, **_: object) -> None:
         """Add the request's properties to the context, as Flask sees them: after corrections by other middleware."""
-        context = get_context()
-        if context is None or _ESCAPED not in request.environ:
+        context, escaped = get_context(), request.environ.get(_ESCAPED)
+        if context is None or escaped is None:
+            return
+        if not self._options.admits(request):
+            escaped.leave_out(context)
             return
         with suppress(HTTPException):  # a host that is not trusted, which Flask answers
             known = request_properties(
                 url=request.url,
-                url_query=self._options.url_query,
+                url_query=self._options.capture_url_query,
                 method=request.method,
                 path=request.script_root + request.path,
                 ip=request.remote_addr,
             )
-            context.properties.update(known)
+            escaped.properties.add(known)
+        if request.url_rule is not None:
+            escaped.properties.add({"$request_route": request.url_rule.rule})
+        escaped.properties.add_extra(self._options.properties_of(request))
 
     def note(self, _app: Flask, exception: BaseException, **_: object) -> None:
         """Remember an exception that becomes a 500, and the user, until the request has ended."""
         escaped = request.environ.get(_ESCAPED)
         if escaped is None:
             return
-        escaped.append(exception)
+        escaped.errors.append(exception)
         with suppress(Exception):  # the database may be what failed
             if (context := get_context()) is not None:
                 context.person()
 
-    def _run(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        escaped: list[BaseException] = []
+    def _run(self, environ: WSGIEnvironment, start_response: StartResponse, escaped: _Escaped) -> Iterable[bytes]:
+        outer = environ.get(_ESCAPED)
         environ[_ESCAPED] = escaped
         try:
             return self._wsgi_app(environ, start_response)
         except Exception as error:
-            if not any(error is one for one in escaped):
-                escaped.append(error)
+            escaped.errors.append(error)
+            escaped.status = None  # what the application began to answer is replaced by the server's own 500
             raise
         finally:
-            environ.pop(_ESCAPED, None)
-            for one in escaped:
-                report(self._posthog, one)
-            escaped.clear()
+            environ[_ESCAPED] = outer
+            escaped.report()
+
+
+class _Escaped:
+    """The exceptions that escape one request."""
+
+    def __init__(
+        self, posthog: PostHog, options: RequestOptions, properties: RequestProperties, reported: Reported
+    ) -> None:
+        self.properties = properties
+        self.errors: list[BaseException] = []
+        self._posthog = posthog
+        self._captures = options.capture_exceptions
+        self._reported = reported
+        self.status: int | None = None
+
+    def watch(self, start_response: StartResponse) -> StartResponse:
+        """The same function, which notes the status of the response."""
+
+        def start(status: str, *args: Any) -> Callable[[bytes], object]:
+            with suppress(ValueError):
+                self.status = int(status[:3])
+            return start_response(status, *args)
+
+        return start
+
+    def leave_out(self, context: Context) -> None:
+        """Capture no exceptions of this request, and empty its context."""
+        self._captures = False
+        self.properties.clear()
+        context.distinct_id = context.session_id = context.find_distinct_id = None
+        context.personless = True
+
+    def report(self) -> None:
+        """Capture the exceptions."""
+        errors, self.errors = self.errors, []
+        for error in errors:
+            if self._captures and self._reported.add(self._posthog, error):
+                report(self._posthog, error, status=self.status or 500)
 
 
 class _SignedIn:
@@ -111,18 +152,22 @@ class _SignedIn:
 
     def __call__(self) -> str | int | UUID | None:
         if has_request_context():
-            self._found = self._find()
+            try:
+                self._found = self._find()
+            except Exception:
+                log.warning("the distinct id of the signed-in user can't be read", exc_info=True)
+                return None
         return self._found
 
 
 class _Body:
     """A response's body: the code that produces it runs in the request's context, part by part."""
 
-    def __init__(self, body: Iterable[bytes], context: Context, posthog: PostHog) -> None:
+    def __init__(self, body: Iterable[bytes], context: Context, escaped: _Escaped) -> None:
         self._body = body
         self._components = iter(body)
         self._context = context
-        self._posthog = posthog
+        self._escaped = escaped
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -143,5 +188,6 @@ class _Body:
             except StopIteration:
                 raise
             except Exception as error:
-                report(self._posthog, error, status=None)
+                self._escaped.errors.append(error)
+                self._escaped.report()
                 raise
