@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from hogbox._events.builder import require_properties, require_text
 from hogbox._events.identity import resolve
-from hogbox.errors import NoContext
+from hogbox.errors import ConfigurationError, NoContext
 
 __all__ = [
     "Context",
@@ -34,6 +34,12 @@ __all__ = [
 
 _SESSION: Final = "$session_id"
 _TAGS: Final = "$context_tags"
+
+
+class _Reporter(Protocol):
+    """A client, which captures the exceptions that leave a context."""
+
+    def _report_escaped(self, error: BaseException) -> None: ...
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -90,6 +96,8 @@ def new_context(
     personless: bool | None = None,
     find_distinct_id: Callable[[], str | int | UUID | None] | None = None,
     fresh: bool = False,
+    capture_exceptions: bool = False,
+    client: _Reporter | None = None,
 ) -> Iterator[Context]:
     """Open a context for a `with` block: a copy of the current context, if there is one, with these changes.
 
@@ -104,10 +112,16 @@ def new_context(
         find_distinct_id: Returns the distinct id of the signed-in user, or None; called each time that a distinct id is
             needed, before `distinct_id`.
         fresh: Do not copy the current context.
+        capture_exceptions: Capture an exception that leaves the block, with this context, and raise it further.
+        client: The client that captures it: a PostHog, AsyncPostHog or BoundPostHog.
 
     Events of `identify`, `group_identify` and `alias` get neither tags nor properties. Raises InvalidEvent for invalid
-    arguments.
+    arguments, ConfigurationError for `capture_exceptions` without a client.
     """
+    if capture_exceptions and client is None:
+        raise ConfigurationError(
+            "capture_exceptions needs a client: new_context(capture_exceptions=True, client=posthog)"
+        )
     outer = None if fresh else _current.get()
     context = outer.copy() if outer else Context()
     if distinct_id is not None:
@@ -122,7 +136,12 @@ def new_context(
     context.tags.update(require_properties(tags))
     context.properties.update(require_properties(properties))
     with use_context(context):
-        yield context
+        try:
+            yield context
+        except Exception as error:
+            if capture_exceptions and client is not None:
+                client._report_escaped(error)
+            raise
 
 
 @contextmanager
