@@ -7,6 +7,7 @@ with the same exit code and the same traceback; a database that does not respond
 from __future__ import annotations
 
 import asyncio
+import atexit
 import sys
 import threading
 import weakref
@@ -85,6 +86,7 @@ class Uncaught:
             hook = UncaughtHook(getattr(place.owner, place.name), place.notice)
             self._installed.append((place, hook))
             setattr(place.owner, place.name, hook)
+        atexit.register(self._settle)
         self.watch_loop()
 
     def watch_loop(self) -> None:
@@ -116,7 +118,13 @@ class Uncaught:
             if loop.get_exception_handler() is hook:
                 found = _open(hook)
                 loop.set_exception_handler(None if found is _default_handler else found)
+        atexit.unregister(self._settle)
         self._queue.settle(WAIT_SECONDS if timeout is None else min(timeout, WAIT_SECONDS))
+
+    def _settle(self) -> None:
+        """For reports that nobody waits for, such as those of finalizers, when the process ends."""
+        with suppress(BaseException):
+            self._queue.settle(WAIT_SECONDS)
 
     def _at_the_end(self, kind: object, error: object, traceback: object) -> Wait | None:  # noqa: ARG002
         return self._report(error, "fatal", "python.sys_excepthook")
