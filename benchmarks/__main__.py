@@ -11,7 +11,19 @@ from importlib.metadata import version
 import psutil
 from rich.console import Console
 
-from benchmarks import backlog, capture, end_to_end, flags_client, idle, imports, insert, latency, privacy, workers
+from benchmarks import (
+    backlog,
+    capture,
+    end_to_end,
+    exception,
+    flags_client,
+    idle,
+    imports,
+    insert,
+    latency,
+    privacy,
+    workers,
+)
 from benchmarks.counting import counting_server
 from benchmarks.place import Setup, available_backends
 from benchmarks.result import Result, show
@@ -19,6 +31,7 @@ from benchmarks.result import Result, show
 SUBJECTS: dict[str, Callable[[Setup], Iterable[Result]]] = {
     "capture": capture.run,
     "end_to_end": end_to_end.run,
+    "exception": exception.run,
     "insert": insert.run,
     "backlog": backlog.run,
     "workers": workers.run,
