@@ -6,12 +6,13 @@ compared as they are written and with links resolved, because a project is often
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final
 
-_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
+_INSTALLED: Final = re.compile(r"(?:^|[/\\])(?:site|dist)-packages(?:[/\\]|$)")
 _FROZEN: Final = "<frozen "
 _COMPILED: Final = frozenset({".so", ".pyd"})
 
@@ -42,11 +43,12 @@ def is_in_app(module: str | None, filename: str, path: PurePath | None, places: 
         return False
     if path is None:
         return None
-    seen = {path, PurePath(places.real(str(path)))}
-    roots = {PurePath(places.root), PurePath(places.real(places.root))}
+    written = str(path)
+    seen = {written, places.real(written)}
+    roots = {places.root, places.real(places.root)}
     if any(_is_library(each, roots, places.libraries) for each in seen):
         return False
-    return True if any(each.is_relative_to(root) for each in seen for root in roots) else None
+    return True if any(_is_below(each, root) for each in seen for root in roots) else None
 
 
 def compiled_path(namespace: dict[str, Any]) -> PurePath | None:
@@ -64,11 +66,15 @@ def _is_within(module: str | None, packages: Sequence[str]) -> bool:
     return module is not None and any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
-def _is_library(path: PurePath, roots: Iterable[PurePath], libraries: Sequence[str]) -> bool:
-    if not _INSTALLED.isdisjoint(path.parts):
+def _is_library(path: str, roots: Iterable[str], libraries: Sequence[str]) -> bool:
+    if _INSTALLED.search(path):
         return True
     # A project inside an environment's directory is still the project: the nearer directory decides.
-    nearest = [root for root in roots if path.is_relative_to(root)]
-    return any(
-        path.is_relative_to(each) and not any(root.is_relative_to(each) for root in nearest) for each in libraries
-    )
+    nearest = [root for root in roots if _is_below(path, root)]
+    return any(_is_below(path, each) and not any(_is_below(root, each) for root in nearest) for each in libraries)
+
+
+def _is_below(path: str, directory: str) -> bool:
+    # Compared as text: pathlib would take most of the time of a capture.
+    bare = directory.rstrip("/\\")
+    return bool(directory) and path.startswith(bare) and path[len(bare) : len(bare) + 1] in ("", "/", "\\")
