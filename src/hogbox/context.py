@@ -36,7 +36,7 @@ _SESSION: Final = "$session_id"
 _TAGS: Final = "$context_tags"
 
 
-class _Reporter(Protocol):
+class _CapturingClient(Protocol):
     """A client, which captures the exceptions that leave a context."""
 
     def _report_escaped(self, error: BaseException) -> None: ...
@@ -97,7 +97,7 @@ def new_context(
     find_distinct_id: Callable[[], str | int | UUID | None] | None = None,
     fresh: bool = False,
     capture_exceptions: bool = False,
-    client: _Reporter | None = None,
+    client: _CapturingClient | None = None,
 ) -> Iterator[Context]:
     """Open a context for a `with` block: a copy of the current context, if there is one, with these changes.
 

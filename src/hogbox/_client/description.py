@@ -37,7 +37,7 @@ class Raised(NamedTuple):
         return cls(error)
 
 
-class Description:
+class ExceptionDescription:
     """Describes exceptions for one client."""
 
     def __init__(self, settings: ClientSettings) -> None:

@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
-from hogbox._client.description import Description, Raised
+from hogbox._client.description import ExceptionDescription, Raised
 from hogbox._client.span import span_properties
 from hogbox._client.system import release_properties, system_properties
 from hogbox._events import builder
@@ -121,7 +121,7 @@ class Recorder:
         self._project = settings.project_token
         self._disabled = settings.disabled
         self._hooks = hook_chain(before_send)
-        self._description = Description(settings)
+        self._description = ExceptionDescription(settings)
         self._trace_context = settings.capture_trace_context
         self._release = release_properties(os.environ)
         self._own = builder.library_properties(VERSION)
