@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from inspect import isawaitable
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from uuid import UUID
@@ -18,7 +19,16 @@ from hogbox._client.components import Components
 from hogbox._client.flag_reader import AT_DELIVERY
 from hogbox._client.headroom import Headroom
 from hogbox._client.person import require_person, resolve_person
-from hogbox._client.recorder import Discarded, Entry, Options, asked_at_delivery, person_if_any, raised, unidentified
+from hogbox._client.recorder import (
+    Discarded,
+    Entry,
+    Options,
+    asked_at_delivery,
+    person_if_any,
+    raised,
+    unidentified,
+    without_flags,
+)
 from hogbox._client.snapshot import AsyncFlags, Flags
 from hogbox._events.hook import BeforeSend
 from hogbox._http.flags import AsyncFlagsTransport
@@ -74,6 +84,12 @@ class AsyncPostHog(AsyncFlagMethods):
         historical_migration: bool = False,
         privacy_mode: bool = False,
         enable_full_ai_capture: bool = False,
+        enable_exception_autocapture: bool = False,
+        log_captured_exceptions: bool = False,
+        capture_trace_context: bool = False,
+        in_app_modules: Sequence[str] = (),
+        in_app_exclude: Sequence[str] = (),
+        project_root: str | PathLike[str] | None = None,
     ) -> None:
         self._components = Components(
             database,
@@ -97,6 +113,12 @@ class AsyncPostHog(AsyncFlagMethods):
             historical_migration=historical_migration,
             privacy_mode=privacy_mode,
             enable_full_ai_capture=enable_full_ai_capture,
+            enable_exception_autocapture=enable_exception_autocapture,
+            log_captured_exceptions=log_captured_exceptions,
+            capture_trace_context=capture_trace_context,
+            in_app_modules=in_app_modules,
+            in_app_exclude=in_app_exclude,
+            project_root=project_root,
         )
         self._identify = identify
         self._recorder = self._components.recorder
@@ -110,6 +132,7 @@ class AsyncPostHog(AsyncFlagMethods):
         return f"AsyncPostHog({self._components.settings})"
 
     async def __aenter__(self) -> Self:
+        self._components.uncaught.watch_loop()
         return self
 
     async def __aexit__(
@@ -267,6 +290,8 @@ class AsyncPostHog(AsyncFlagMethods):
         distinct_id: str | int | UUID | None = None,
         properties: Mapping[str, Any] | None = None,
         groups: Mapping[str, Any] | None = None,
+        flags: Flags | None = None,
+        send_feature_flags: bool = False,
         level: str = "error",
         handled: bool = True,
         fingerprint: str | None = None,
@@ -286,11 +311,12 @@ class AsyncPostHog(AsyncFlagMethods):
         except RecursionError:
             return None  # nothing can be called here; a handler further out captures it
         with headroom:
-            error = raised(error)
+            found = raised(error)
             person = await self._person_if_any(ctx, distinct_id)
             options = Options(timestamp, uuid, disable_geoip, idempotency_key)
-            details = {"level": level, "handled": handled, "fingerprint": fingerprint}
-            entry = self._recorder.exception(error, person, properties, groups, options, **details)
+            told = await self._flags_if_any(ctx, person, groups, flags, send_feature_flags)
+            details = {"level": level, "handled": handled, "fingerprint": fingerprint, "traceback": found.traceback}
+            entry = self._recorder.exception(found.error, person, properties, groups, options, told, **details)
             return await self._write(ctx, entry)
 
     async def create_tables(self) -> None:
@@ -330,6 +356,7 @@ class AsyncPostHog(AsyncFlagMethods):
 
         Arguments, return value and errors are those of `PostHog.start`.
         """
+        self._components.uncaught.watch_loop()
         await asyncio.to_thread(self._components.thread.start)
 
     async def shutdown(self, timeout: float | None = None) -> None:
@@ -354,6 +381,24 @@ class AsyncPostHog(AsyncFlagMethods):
             unidentified(trouble)
             identified = None
         return person_if_any(identified, distinct_id)
+
+    async def _flags_if_any(
+        self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
+    ) -> Mapping[str, Any] | None:
+        """The properties with flag values, or None: an exception is worth reporting even if flags can't be read."""
+        if flags is None and not wanted:
+            return None
+        try:
+            if type(flags) is AsyncFlags:
+                await flags.write_exposures()
+            return await self._runner.run(self._reader.told(ctx, person, groups, flags, wanted))
+        except Exception as trouble:
+            without_flags(trouble)
+            return None
+
+    def _report_escaped(self, error: BaseException) -> None:
+        # A context ends in a plain `with`, which must not block the event loop.
+        self._components.escaped(error)
 
     def _require_handle(self, ctx: Any) -> None:
         if ctx is not None:

@@ -45,6 +45,9 @@ class BoundPostHog:
         """The client itself, for all other methods."""
         return self._client if isinstance(self._client, PostHog) else self._client()
 
+    def _report_escaped(self, error: BaseException) -> None:
+        self.client._report_escaped(error)
+
     capture = _bound(PostHog.capture)
     capture_ai = _bound(PostHog.capture_ai)
     identify = _bound(PostHog.identify)

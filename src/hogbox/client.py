@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from inspect import iscoroutinefunction
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
@@ -16,7 +17,16 @@ from hogbox._client.flag_methods import FlagMethods
 from hogbox._client.flag_reader import AT_DELIVERY
 from hogbox._client.headroom import Headroom
 from hogbox._client.person import require_person, resolve_person
-from hogbox._client.recorder import Discarded, Entry, Options, asked_at_delivery, person_if_any, raised, unidentified
+from hogbox._client.recorder import (
+    Discarded,
+    Entry,
+    Options,
+    asked_at_delivery,
+    person_if_any,
+    raised,
+    unidentified,
+    without_flags,
+)
 from hogbox._client.snapshot import Flags
 from hogbox._events.hook import BeforeSend
 from hogbox._settings.delivery import DeliverySettings
@@ -71,6 +81,14 @@ class PostHog(FlagMethods):
         capture_mode: PostHog's protocol for the deliveries of this client: `v0`, `v1`, or `auto`, which is v1 where the
             host speaks it; default: `delivery`, `POSTHOG_CAPTURE_MODE`, or `v0`.
         historical_migration: Events are sent as a backfill, as those of `hogbox import`.
+        enable_exception_autocapture: Capture exceptions that nobody caught, until `shutdown`: at the end of the process
+            or of a thread, in the event loop, and in finalizers. At most 50 of one kind at once, and 10 every 10 s.
+        log_captured_exceptions: Also log the exceptions that `capture_exception` captures.
+        capture_trace_context: Add the ids of OpenTelemetry's current span to events of `capture` too, as exceptions
+            always have them.
+        in_app_modules: Names of modules or packages that are the application's own code in stack traces.
+        in_app_exclude: Names of modules or packages that are not.
+        project_root: The directory of the application's own code; default: the working directory.
         keep_stale_definitions: Keep the last flag definitions for as long as PostHog's cache of them is cold, instead
             of dropping them after 5 minutes; default: `HOGBOX_KEEP_STALE_DEFINITIONS`.
 
@@ -103,6 +121,12 @@ class PostHog(FlagMethods):
         historical_migration: bool = False,
         privacy_mode: bool = False,
         enable_full_ai_capture: bool = False,
+        enable_exception_autocapture: bool = False,
+        log_captured_exceptions: bool = False,
+        capture_trace_context: bool = False,
+        in_app_modules: Sequence[str] = (),
+        in_app_exclude: Sequence[str] = (),
+        project_root: str | PathLike[str] | None = None,
     ) -> None:
         self._components = Components(
             database,
@@ -126,6 +150,12 @@ class PostHog(FlagMethods):
             historical_migration=historical_migration,
             privacy_mode=privacy_mode,
             enable_full_ai_capture=enable_full_ai_capture,
+            enable_exception_autocapture=enable_exception_autocapture,
+            log_captured_exceptions=log_captured_exceptions,
+            capture_trace_context=capture_trace_context,
+            in_app_modules=in_app_modules,
+            in_app_exclude=in_app_exclude,
+            project_root=project_root,
         )
         if iscoroutinefunction(identify):
             raise ConfigurationError(
@@ -330,6 +360,8 @@ class PostHog(FlagMethods):
         distinct_id: str | int | UUID | None = None,
         properties: Mapping[str, Any] | None = None,
         groups: Mapping[str, Any] | None = None,
+        flags: Flags | None = None,
+        send_feature_flags: bool = False,
         level: str = "error",
         handled: bool = True,
         fingerprint: str | None = None,
@@ -348,7 +380,8 @@ class PostHog(FlagMethods):
         without them.
 
         Arguments:
-            error: Default: the exception that is being handled.
+            error: Default: the exception that is being handled. Also the tuple of `sys.exc_info()`, an exception that
+                was never raised, or a mapping with `message`, `name` and `stack`.
             level: `fatal`, `error`, `warning`, `info` or `debug`.
             handled: False if the application did not handle the exception.
             fingerprint: Exceptions with the same fingerprint belong to the same issue.
@@ -363,11 +396,12 @@ class PostHog(FlagMethods):
         except RecursionError:
             return None  # nothing can be called here; a handler further out captures it
         with headroom:
-            error = raised(error)
+            found = raised(error)
             person = self._person_if_any(ctx, distinct_id)
             options = Options(timestamp, uuid, disable_geoip, idempotency_key)
-            details = {"level": level, "handled": handled, "fingerprint": fingerprint}
-            entry = self._recorder.exception(error, person, properties, groups, options, **details)
+            told = self._flags_if_any(ctx, person, groups, flags, send_feature_flags)
+            details = {"level": level, "handled": handled, "fingerprint": fingerprint, "traceback": found.traceback}
+            entry = self._recorder.exception(found.error, person, properties, groups, options, told, **details)
             return self._write(ctx, entry)
 
     def create_tables(self) -> None:
@@ -412,6 +446,7 @@ class PostHog(FlagMethods):
         With a `secret_key`, another thread refreshes the flag definitions. After a fork, call it in the child.
         Raises TablesError if the tables are missing or of another version, or the database's errors.
         """
+        self._components.uncaught.watch_loop()
         self._components.thread.start()
 
     def shutdown(self, timeout: float | None = None) -> None:
@@ -437,6 +472,21 @@ class PostHog(FlagMethods):
             unidentified(trouble)
             identified = None
         return person_if_any(identified, distinct_id)
+
+    def _flags_if_any(
+        self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
+    ) -> Mapping[str, Any] | None:
+        """The properties with flag values, or None: an exception is worth reporting even if flags can't be read."""
+        if flags is None and not wanted:
+            return None
+        try:
+            return self._runner.run(self._reader.told(ctx, person, groups, flags, wanted))
+        except Exception as trouble:
+            without_flags(trouble)
+            return None
+
+    def _report_escaped(self, error: BaseException) -> None:
+        self._components.report(error, "error", None)
 
     def _require_handle(self, ctx: Any) -> None:
         if ctx is not None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial, wraps
-from typing import Any, Final, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Final, Protocol, TypedDict, TypeVar, Unpack, overload
 from uuid import UUID
 
 from hogbox._events.builder import require_properties, require_text
@@ -44,6 +44,12 @@ _SESSION: Final = "$session_id"
 _TAGS: Final = "$context_tags"
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class _CapturingClient(Protocol):
+    """A client, which captures the exceptions that leave a context."""
+
+    def _report_escaped(self, error: BaseException) -> None: ...
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -107,6 +113,8 @@ def new_context(
     device_id: str | None = None,
     find_properties: Callable[[], Mapping[str, Any]] | None = None,
     fresh: bool = False,
+    capture_exceptions: bool = False,
+    client: _CapturingClient | None = None,
 ) -> Iterator[Context]:
     """Open a context for a `with` block: a copy of the current context, if there is one, with these changes.
 
@@ -124,10 +132,16 @@ def new_context(
         find_properties: Returns more properties of the request; called for each event, and must not raise. `properties`
             and `tags` have precedence.
         fresh: Do not copy the current context.
+        capture_exceptions: Capture an exception that leaves the block, with this context, and raise it further.
+        client: The client that captures it: a PostHog, AsyncPostHog or BoundPostHog.
 
     Events of `identify`, `group_identify` and `alias` get neither tags nor properties. Raises InvalidEvent for invalid
-    arguments.
+    arguments, ConfigurationError for `capture_exceptions` without a client.
     """
+    if capture_exceptions and client is None:
+        raise ConfigurationError(
+            "capture_exceptions needs a client: new_context(capture_exceptions=True, client=posthog)"
+        )
     outer = None if fresh else _current.get()
     context = outer.copy() if outer else Context()
     if distinct_id is not None:
@@ -146,7 +160,12 @@ def new_context(
     context.tags.update(require_properties(tags))
     context.properties.update(require_properties(properties))
     with use_context(context):
-        yield context
+        try:
+            yield context
+        except Exception as error:
+            if capture_exceptions and client is not None:
+                client._report_escaped(error)
+            raise
 
 
 @contextmanager
@@ -174,6 +193,8 @@ class _Options(TypedDict, total=False):
     device_id: str | None
     find_properties: Callable[[], Mapping[str, Any]] | None
     fresh: bool
+    capture_exceptions: bool
+    client: _CapturingClient | None
 
 
 @overload

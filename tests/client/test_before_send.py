@@ -68,7 +68,7 @@ def test_a_refused_event_is_not_written_and_is_counted(client: Client, database:
     assert posthog.capture(None, "paid", distinct_id="u1") is None
     assert database.events() == []
     assert later == []
-    assert posthog.discarded == (1, 0, 0)
+    assert posthog.discarded == (1, 0, 0, 0)
     assert posthog.discarded.refused == 1
 
 

@@ -24,6 +24,8 @@ from hogbox._events.exception import (
     exception_properties,
     merge_properties,
 )
+from hogbox._events.frame import ProjectCode
+from hogbox._events.in_app import CodePlaces
 
 Entry = dict[str, Any]
 
@@ -33,7 +35,8 @@ def no_source(filename: str, namespace: dict[str, Any] | None) -> Sequence[str]:
 
 
 def properties(error: object, **known: Any) -> dict[str, Any]:
-    return exception_properties(error, **{"lines": no_source, "root": "/srv", **known})
+    project = ProjectCode(lines=known.pop("lines", no_source), places=CodePlaces(root=known.pop("root", "/srv")))
+    return exception_properties(error, project=project, **known)
 
 
 def entries(error: object, **known: Any) -> list[Entry]:
@@ -404,7 +407,14 @@ def test_an_object_or_mapping_with_a_message_gives_its_message_name_and_stack(
     found = entry(make(message="card declined", name="PaymentError", stack="at pay (pay.js:1:2)"))
     assert (found["type"], found["value"]) == ("PaymentError", "card declined")
     assert found["mechanism"]["synthetic"] is True
-    assert found["mechanism"]["stack"] == "at pay (pay.js:1:2)"
+    assert "stack" not in found["mechanism"]
+    (frame,) = found["stacktrace"]["frames"]
+    assert (frame["function"], frame["filename"], frame["lineno"], frame["colno"]) == ("pay", "pay.js", 1, 2)
+
+
+def test_a_stack_in_an_unknown_form_is_kept_as_text() -> None:
+    found = entry({"message": "card declined", "stack": "somewhere in pay"})
+    assert found["mechanism"]["stack"] == "somewhere in pay"
     assert "stacktrace" not in found
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hogbox._events.frame import MAX_FRAMES, MAX_TEXT_BYTES, Lines, ProjectCode, cut, json_size, stack_frames
+from hogbox._events.in_app import CodePlaces
 
 ROOM = 1_000_000
 
@@ -27,7 +28,7 @@ def numbered(filename: str, namespace: dict[str, Any] | None) -> Sequence[str]:
 def project(
     *, lines: Lines = no_source, root: str = "/srv", include: Sequence[str] = (), exclude: Sequence[str] = ()
 ) -> ProjectCode:
-    return ProjectCode(lines=lines, root=root, in_app_include=include, in_app_exclude=exclude)
+    return ProjectCode(lines=lines, places=CodePlaces(root=root, include=include, exclude=exclude))
 
 
 def frame_of(code: CodeType, namespace: dict[str, Any]) -> FrameType:
@@ -141,12 +142,16 @@ def test_the_absolute_path_is_made_from_the_root_and_has_no_detours(written: str
     assert only_frame(traceback_in(written), project())["abs_path"] == absolute
 
 
-@pytest.mark.parametrize(("written", "root"), [("<string>", "/srv"), ("<frozen importlib>", "/srv"), ("pay.py", "")])
+@pytest.mark.parametrize(("written", "root"), [("<string>", "/srv"), ("pay.py", "")])
 def test_what_is_no_file_or_has_no_known_place_has_no_path_and_is_nobodys_code(written: str, root: str) -> None:
     frame = only_frame(traceback_in(written), project(root=root))
     assert frame["filename"] == written
     assert "abs_path" not in frame
     assert "in_app" not in frame
+
+
+def test_frozen_modules_are_a_librarys_code() -> None:
+    assert only_frame(traceback_in("<frozen importlib._bootstrap>"), project(root="/"))["in_app"] is False
 
 
 def test_a_file_without_a_name_has_no_file_name() -> None:

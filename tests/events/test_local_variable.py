@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hogbox._events.frame import ProjectCode, stack_frames
+from hogbox._events.in_app import CodePlaces
 from hogbox._events.local_variable import MAX_VALUE_CHARACTERS, MAX_VARIABLES, variable_texts
 
 
@@ -32,12 +33,12 @@ def frames(project: ProjectCode) -> list[dict[str, Any]]:
 
 
 def test_frames_tell_no_variables_unless_they_are_asked_for() -> None:
-    for frame in frames(ProjectCode(lines=linecache.getlines, root=os.getcwd())):
+    for frame in frames(ProjectCode(lines=linecache.getlines, places=CodePlaces(root=os.getcwd()))):
         assert "code_variables" not in frame
 
 
 def test_those_of_the_applications_frames_are_told_without_secrets() -> None:
-    *_, last = frames(ProjectCode(lines=linecache.getlines, root=os.getcwd(), local_variables=True))
+    *_, last = frames(ProjectCode(lines=linecache.getlines, places=CodePlaces(root=os.getcwd()), local_variables=True))
     assert last["code_variables"] == {
         "card": "'[redacted]'",
         "order": f"<{Order.__module__}.Order>",
@@ -45,9 +46,9 @@ def test_those_of_the_applications_frames_are_told_without_secrets() -> None:
     }
 
 
-@pytest.mark.parametrize("outside", [{"root": "/somewhere/else"}, {"root": "/", "in_app_exclude": ["tests"]}])
+@pytest.mark.parametrize("outside", [{"root": "/somewhere/else"}, {"root": "/", "exclude": ["tests"]}])
 def test_those_of_other_frames_never_are(outside: dict[str, Any]) -> None:
-    project = ProjectCode(lines=linecache.getlines, **{"local_variables": True, **outside})
+    project = ProjectCode(lines=linecache.getlines, places=CodePlaces(**outside), local_variables=True)
     assert not [frame for frame in frames(project) if "code_variables" in frame and not frame.get("in_app")]
 
 

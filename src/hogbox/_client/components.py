@@ -5,10 +5,14 @@ The modules for delivery, refreshes and migrations are imported at first use: mo
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Container, Iterable
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from hogbox._client.capacity import Capacity
@@ -16,14 +20,19 @@ from hogbox._client.exposure import Exposures
 from hogbox._client.flag_cache import FlagCache
 from hogbox._client.flag_reader import FlagReader, Usual
 from hogbox._client.flag_source import ProjectFlags
+from hogbox._client.headroom import Headroom
 from hogbox._client.local_flags import require_timezone
 from hogbox._client.outbox import Outbox
-from hogbox._client.recorder import Recorder
+from hogbox._client.recorder import NO_OPTIONS, Recorder, person_if_any
 from hogbox._client.remote import Remote
+from hogbox._client.report_queue import ReportQueue
 from hogbox._client.runner import Runner
+from hogbox._client.uncaught import Uncaught
 from hogbox._client.worker_thread import WorkerThread
 from hogbox._encryption import Cipher
+from hogbox._events.exception import recurrence_key
 from hogbox._events.hook import BeforeSend
+from hogbox._events.value import error_text
 from hogbox._http.flags import FlagsTransport
 from hogbox._settings.client import ClientSettings
 from hogbox._settings.delivery import DeliverySettings
@@ -33,6 +42,8 @@ from hogbox.telemetry import Telemetry
 if TYPE_CHECKING:
     from hogbox._worker.refresher import Refresher
     from hogbox._worker.worker import Delivery, Progress, Worker
+
+log = logging.getLogger("hogbox")
 
 
 class Components:
@@ -62,9 +73,13 @@ class Components:
         self.outbox = Outbox(self.database.tables, Cipher.load(os.environ))
         self.transport = FlagsTransport(settings.host, settings.flags_timeout_seconds)
         self.runner = Runner(self.database, self.transport)
+        self.reports = ReportQueue(time.monotonic)
         self.thread = WorkerThread(self._make_worker)
         self._timezone = require_timezone(settings.flags_timezone)
         self._usual = Usual(settings.properties_complete, settings.track_exposures)
+        self.uncaught = Uncaught(self.reports, self.report, self.recorder.limited)
+        if settings.enable_exception_autocapture and not settings.disabled:
+            self.uncaught.install()
 
     def reader(self, kinds: Container[type]) -> FlagReader:
         """The reader of flags; `kinds` are the classes that are known to be handles."""
@@ -105,8 +120,46 @@ class Components:
         """Deliver the events that are waiting now with this worker."""
         return worker.drain(self.database.await_reader(timeout), progress)
 
+    def report(self, error: BaseException, level: str, source: str | None) -> None:
+        """Write an exception that escaped, in a transaction of its own. Never raises."""
+        try:
+            with Headroom():
+                self._write_report(error, level, source)
+        except Exception as trouble:
+            # Without a handler Python prints to stderr, which belongs to the traceback of the application's exception.
+            with suppress(Exception):
+                if log.hasHandlers():
+                    log.warning("an uncaught exception was not captured: %s", error_text(trouble))
+
+    def _write_report(self, error: BaseException, level: str, source: str | None) -> None:
+        entry = self.recorder.exception(
+            error,
+            person_if_any(None, None),
+            None,
+            None,
+            NO_OPTIONS,
+            level=level,
+            handled=False,
+            mechanism_type="generic" if source is None else "onuncaughtexception",
+            source=source,
+        )
+        if entry is None:
+            return
+        if self.capacity is not None:
+            entry = self.runner.run(self.capacity.admit(None, entry))
+        self.runner.write(None, *self.outbox.insert(entry))
+        if self.thread.started:
+            self.thread.hint()
+
+    def escaped(self, error: BaseException) -> None:
+        """Write an exception that left a context, soon and in another thread. Never raises."""
+        with suppress(Exception):
+            act = partial(copy_context().run, self.report, error, "error", None)
+            self.reports.put(act, recurrence_key(error), self.recorder.limited)
+
     def shutdown(self, timeout: float | None) -> None:
         """Stop the worker thread, and close connections."""
+        self.uncaught.close(timeout)
         self.thread.stop(timeout)
         self.transport.close()
         self.database.close()

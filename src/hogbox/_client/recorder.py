@@ -13,14 +13,15 @@ from functools import wraps
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
-from hogbox._client.source_file import source_lines, working_directory
-from hogbox._client.system import system_properties
+from hogbox._client.description import ExceptionDescription, Raised
+from hogbox._client.span import span_properties
+from hogbox._client.system import release_properties, system_properties
 from hogbox._events import builder
 from hogbox._events.ai import ai_properties, cut_event, without_media
 from hogbox._events.bulk import is_bulky
 from hogbox._events.event import AI, ANALYTICS, EXPOSURES, FLAGGED, HISTORICAL, Event, Row, to_row
-from hogbox._events.exception import bare_properties, exception_properties, merge_properties
-from hogbox._events.exposure import is_reserved, minimal
+from hogbox._events.exception import merge_properties
+from hogbox._events.exposure import EXPOSURE, is_reserved, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.identity import resolve
@@ -84,6 +85,8 @@ class Discarded(NamedTuple):
     """`before_send` raised, or returned something that is not an event."""
     disabled: int = 0
     """The client is disabled."""
+    limited: int = 0
+    """Uncaught exceptions beyond the rate limit."""
 
 
 Discarded.__module__ = "hogbox"
@@ -119,11 +122,12 @@ class Recorder:
         self._project = settings.project_token
         self._disabled = settings.disabled
         self._hooks = hook_chain(before_send)
-        self._exception_locals = settings.exception_locals
         self._historical = settings.historical_migration
         self._privacy_mode = settings.privacy_mode
         self._full_ai_capture = settings.enable_full_ai_capture
-        self._root = working_directory("")
+        self._description = ExceptionDescription(settings)
+        self._trace_context = settings.capture_trace_context
+        self._release = release_properties(os.environ)
         self._own = builder.library_properties(VERSION)
         if settings.disable_geoip:
             self._own["$geoip_disable"] = True
@@ -158,6 +162,8 @@ class Recorder:
         """
         own = self._with_groups(groups)
         given: Mapping[str, Any] = _properties(properties)
+        if self._trace_context:
+            flags = {**span_properties(), **(flags or {})}
         if flags or get_context() is not None:
             given = _in_context(given, flags)
         if distinct_id is None:
@@ -202,6 +208,8 @@ class Recorder:
         own = self._with_groups(groups)
         all_properties = _in_context(properties)
         properties = {key: all_properties[key] for key in all_properties if key in properties or not is_reserved(key)}
+        if self._release and not short:
+            properties = {**self._release, **properties}
         if short:
             properties, own = minimal(properties), minimal(own)
         entry = self._draft(name, distinct_id, properties, own, NO_OPTIONS)
@@ -242,17 +250,19 @@ class Recorder:
         properties: Mapping[str, Any] | None,
         groups: Mapping[str, Any] | None,
         options: Options,
+        flags: Mapping[str, Any] | None = None,
         **details: Any,
     ) -> Entry | None:
         """`$exception`. Captures of the same exception share their uuid and timestamp, so that PostHog counts one.
 
         It is written each time, because the transaction of an earlier capture may have been rolled back. Never raises:
-        invalid arguments and unreadable parts of the error are left out.
+        invalid arguments and unreadable parts of the error are left out. `flags` are properties with flag values.
         """
         stamp = self._stamp(error, distinct_id, options)
-        own = self._described(error, details)
-        nothing: Mapping[str, Any] = {}
-        given = merge_properties(_tolerated("properties", lambda: _with_context(properties), nothing), own)
+        _tolerated("line in the log", lambda: self._description.log(error), None)
+        own = self._description.properties(error, details)
+        more: Mapping[str, Any] = {**span_properties(), **(flags or {})}
+        given = merge_properties(_tolerated("properties", lambda: _with_context(properties, more), more), own)
         if stamp.personless and distinct_id is None:
             given.setdefault(builder.PERSON_PROFILE, False)
         person = distinct_id or stamp.distinct_id
@@ -276,16 +286,6 @@ class Recorder:
             put_stamp(error, stamp, context)
         return stamp
 
-    def _described(self, error: object, details: Mapping[str, Any]) -> dict[str, Any]:
-        root = working_directory(self._root)
-        try:
-            return exception_properties(
-                error, lines=source_lines, root=root, local_variables=self._exception_locals, **details
-            )
-        except Exception as trouble:
-            log.warning("exception captured with its class only, its details can't be read: %s", error_text(trouble))
-            return bare_properties(error)
-
     def _draft(
         self,
         name: str,
@@ -296,6 +296,8 @@ class Recorder:
         stamp: Stamp | None = None,
         lane: str = ANALYTICS,
     ) -> Entry | None:
+        if self._release and name != EXPOSURE:
+            properties = {**self._release, **properties}
         cleaned, problems = clean_properties(properties)
         if lane == AI and not self._full_ai_capture:
             cleaned = without_media(cleaned)
@@ -388,6 +390,10 @@ class Recorder:
             return self._own_and_machine
         return {**self._own_and_machine, "$groups": builder.group_map(groups)}
 
+    def limited(self) -> None:
+        """Count an uncaught exception beyond the rate limit."""
+        self._count(Discarded(limited=1))
+
     def _count(self, one: Discarded) -> None:
         if self._process != os.getpid():
             # After a fork, the lock may be held by a thread that does not exist in the child.
@@ -401,11 +407,17 @@ def asked_at_delivery(entry: Entry | None) -> Entry | None:
     return entry and entry._replace(row=entry.row._replace(lane=FLAGGED))
 
 
-def raised(error: object) -> object:
+def raised(error: object) -> Raised:
     """The error, or else the exception that is being handled. Raises InvalidEvent if there is neither."""
-    if error is None and (error := sys.exception()) is None:
+    found = Raised.given(error)
+    if found.error is None and (found := Raised(sys.exception())).error is None:
         raise InvalidEvent("no exception is being handled: pass an exception or a text to capture_exception")
-    return error
+    return found
+
+
+def without_flags(trouble: Exception) -> None:
+    """Log that flags could not be read; the exception is captured without them."""
+    log.warning("exception captured without its flags: %s", error_text(trouble))
 
 
 def unidentified(trouble: Exception) -> None:
@@ -436,8 +448,8 @@ def _properties(given: Mapping[str, Any] | None) -> dict[str, Any]:
     return properties
 
 
-def _with_context(properties: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return _in_context(_properties(properties))
+def _with_context(properties: Mapping[str, Any] | None, more: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _in_context(_properties(properties), more)
 
 
 def _tolerated(what: str, read: Callable[[], T], otherwise: T) -> T:

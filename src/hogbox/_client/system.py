@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Mapping
 from typing import Any, Final
 
 _NAMES: Final = {"Darwin": "Mac OS X"}
@@ -20,6 +21,12 @@ def system_properties() -> dict[str, Any]:
         "$python_version": ".".join(map(str, sys.version_info[:3])),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def release_properties(environment: Mapping[str, str]) -> dict[str, Any]:
+    """`$release_id`, which links events to a release that `posthog-cli` made known; empty without one."""
+    release = environment.get("POSTHOG_RELEASE_ID", "").strip()
+    return {"$release_id": release} if release else {}
 
 
 def _distribution() -> str:

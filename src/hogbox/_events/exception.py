@@ -9,12 +9,14 @@ before it left, so that there is always space for the root cause, which comes la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from types import TracebackType
 from typing import Any, Final, NamedTuple
 
 from hogbox._events.bulk import is_bulky
-from hogbox._events.frame import Lines, ProjectCode, cut, json_size, stack_frames
+from hogbox._events.frame import MAX_FRAMES, MAX_TEXT_BYTES, ProjectCode, cut, json_size, stack_frames
+from hogbox._events.stack_text import text_frames
 from hogbox._events.stamp import is_exception, traceback_of
 from hogbox._events.value import shown
 
@@ -66,7 +68,13 @@ _SUPPRESSED: Final = vars(BaseException)["__suppress_context__"]
 _LINKS: Final[dict[str, Any]] = {source: vars(BaseException)[f"__{source}__"] for source in ("cause", "context")}
 _MEMBERS: Final = vars(BaseExceptionGroup)["exceptions"]
 _ARGUMENTS: Final = vars(BaseException)["args"]
+_ERRNO: Final = vars(OSError)["errno"]
 """Python's own attributes: a class of the application can't override them."""
+
+_MOST_MEMBERS: Final = 10_000
+"""Exceptions that are looked at to fill the list: a group may have a million members, or one a million times."""
+
+_LARGEST_ERRNO: Final = 2**31
 
 _ESCAPED: Final = 6  # bytes of JSON that one byte of UTF-8 may need: a control character is written \u0001
 
@@ -79,28 +87,18 @@ def exception_properties(
     handled: bool | None = True,
     source: str | None = None,
     fingerprint: str | None = None,
-    lines: Lines,
-    root: str,
-    in_app_include: Sequence[str] = (),
-    in_app_exclude: Sequence[str] = (),
-    local_variables: bool = False,
+    project: ProjectCode,
+    traceback: TracebackType | None = None,
 ) -> dict[str, Any]:
     """The `$exception_...` properties; those that are unknown (None), empty or malformed are left out.
 
     `level` may be in any case, or a synonym (`critical`, `warn`). `mechanism_type` and `handled` describe where the
-    exception was caught (the table of boundaries in 2.11), `source` by which code (`django.middleware`). The other
-    arguments are for the frames: see `ProjectCode`. Never raises.
+    exception was caught (the table of boundaries in 2.11), `source` by which code (`django.middleware`). `traceback`
+    is for an exception that has lost its own. Never raises.
     """
-    project = ProjectCode(
-        lines=lines,
-        root=root,
-        in_app_include=in_app_include,
-        in_app_exclude=in_app_exclude,
-        local_variables=local_variables,
-    )
     boundary = {"type": _filled(mechanism_type), "handled": handled if type(handled) is bool else None}
     properties = {
-        "$exception_list": _exception_list(error, _known(boundary), project),
+        "$exception_list": _exception_list(error, _known(boundary), project, traceback),
         "$exception_level": _LEVELS.get((_text(level) or "").strip().lower()),
         "$exception_source": _filled(source),
         FINGERPRINT: _filled(fingerprint),
@@ -112,6 +110,15 @@ def bare_properties(error: object) -> dict[str, Any]:
     """The same with only the name of the class, for when the rest can't be read."""
     mechanism = {"type": "generic", "synthetic": not is_exception(error), "exception_id": 0}
     return {"$exception_list": [{"type": _type_name(error), "value": "", "mechanism": mechanism}]}
+
+
+def recurrence_key(error: BaseException) -> tuple[str, str, int]:
+    """What tells one cause of exceptions from another, for a rate limit: the class, and the line that raised it."""
+    entry = traceback_of(error)
+    while entry is not None and entry.tb_next is not None:
+        entry = entry.tb_next
+    code = None if entry is None else entry.tb_frame.f_code
+    return _type_name(error), code.co_filename if code else "", (entry.tb_lineno if entry else None) or 0
 
 
 def merge_properties(properties: Mapping[str, Any] | None, own: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +140,9 @@ class _Link(NamedTuple):
     source: str | None
 
 
-def _exception_list(error: object, boundary: dict[str, Any], project: ProjectCode) -> list[dict[str, Any]]:
+def _exception_list(
+    error: object, boundary: dict[str, Any], project: ProjectCode, traceback: TracebackType | None
+) -> list[dict[str, Any]]:
     if not is_exception(error):
         return [_converted(error, boundary)]
     links = list(islice(_walk(error), MAX_EXCEPTIONS))
@@ -142,7 +151,9 @@ def _exception_list(error: object, boundary: dict[str, Any], project: ProjectCod
     for number, link in enumerate(links):
         chained = {"type": "chained", "source": link.source, "parent_id": link.parent_id}
         mechanism = {**(chained if number else boundary), "synthetic": False, "exception_id": number}
-        entries.append(_entry(link.error, mechanism, project, room // (len(links) - number)))
+        mechanism |= _errno(link.error)
+        own = traceback_of(link.error) or (None if number else traceback)
+        entries.append(_entry(link.error, own, mechanism, project, room // (len(links) - number)))
         room = max(0, room - json_size(entries[-1]))
     return entries
 
@@ -154,27 +165,40 @@ def _walk(outermost: BaseException) -> Iterator[_Link]:
     is one chain, and hundreds of members must not push it past the limit.
     """
     seen: dict[int, BaseException] = {}  # the objects too: an id is used again once its object is gone
-    pending = [_Link(outermost, None, None)]
-    while pending:
-        link = pending.pop()
-        if id(link.error) in seen:
+    pending: list[Iterator[_Link]] = [iter([_Link(outermost, None, None)])]
+    looked_at = 0
+    while pending and looked_at < _MOST_MEMBERS:
+        link = next(pending[-1], None)
+        if link is None:
+            pending.pop()
             continue
-        number = len(seen)
-        seen[id(link.error)] = link.error
-        yield link
-        pending += [_Link(led, number, source) for led, source in reversed(_below(link.error))]
+        looked_at += 1
+        if id(link.error) not in seen:
+            number = len(seen)
+            seen[id(link.error)] = link.error
+            yield link
+            pending.append(_below(link.error, number))
 
 
-def _below(error: BaseException) -> list[tuple[BaseException, str]]:
-    """The direct causes of this exception, and how they led to it (rule 5): none for `raise ... from None`."""
+def _below(error: BaseException, number: int) -> Iterator[_Link]:
+    """The direct causes of this exception (rule 5): none for `raise ... from None`."""
     source = "cause" if _SUPPRESSED.__get__(error) else "context"
-    below = [(_LINKS[source].__get__(error), source)]
-    members = _MEMBERS.__get__(error) if issubclass(type(error), BaseExceptionGroup) else ()
-    below += [(member, "member") for member in members]
-    return [(led, source) for led, source in below if is_exception(led)]
+    if is_exception(led := _LINKS[source].__get__(error)):
+        yield _Link(led, number, source)
+    for member in _MEMBERS.__get__(error) if issubclass(type(error), BaseExceptionGroup) else ():
+        yield _Link(member, number, "member")
 
 
-def _entry(error: BaseException, mechanism: dict[str, Any], project: ProjectCode, room: int) -> dict[str, Any]:
+def _errno(error: BaseException) -> dict[str, Any]:
+    """The number of an error of the operating system, where the mechanism holds it."""
+    number = _ERRNO.__get__(error) if issubclass(type(error), OSError) else None
+    known = type(number) is int and abs(number) <= _LARGEST_ERRNO
+    return {"meta": {"errno": {"number": number}}} if known else {}
+
+
+def _entry(
+    error: BaseException, traceback: TracebackType | None, mechanism: dict[str, Any], project: ProjectCode, room: int
+) -> dict[str, Any]:
     """One exception in about `room` bytes of JSON; without a stack trace if it was never raised."""
     module = _text(_read(type(error), "__module__"))
     entry = {
@@ -183,7 +207,7 @@ def _entry(error: BaseException, mechanism: dict[str, Any], project: ProjectCode
         "module": cut(module, MAX_NAME_BYTES) if module and module != "builtins" else None,
         "mechanism": mechanism,
     }
-    if (traceback := traceback_of(error)) is not None:
+    if traceback is not None:
         frames = stack_frames(traceback, project=project, room=room - json_size(entry))
         entry["stacktrace"] = {"type": "raw", "frames": frames} if frames else None
     return _known(entry)
@@ -192,19 +216,27 @@ def _entry(error: BaseException, mechanism: dict[str, Any], project: ProjectCode
 def _converted(thing: object, boundary: dict[str, Any]) -> dict[str, Any]:
     """The entry for an object that is not an exception: its `message` and `name`; else its own text, as `Error`.
 
-    Text in `stack` may come from any language: the mechanism keeps it unchanged, and no frames are made of it.
+    The frames are those in its `stack`; the mechanism keeps the text of a stack in an unknown form.
     """
     message = _text_at(thing, "message")
     name, stack = (_text_at(thing, "name"), _text_at(thing, "stack")) if message is not None else (None, None)
     text = _printed(thing, _unprintable(thing)) if message is None else message
     mechanism = {**boundary, "synthetic": True, "exception_id": 0}
-    if stack:
+    frames = [_cut_texts(frame) for frame in text_frames(stack, MAX_FRAMES)] if stack else []
+    if stack and not frames:
         mechanism["stack"] = cut(stack, MAX_VALUE_BYTES)
-    return {
-        "type": cut(name or "Error", MAX_NAME_BYTES),
-        "value": cut(text, MAX_VALUE_BYTES),
-        "mechanism": mechanism,
-    }
+    return _known(
+        {
+            "type": cut(name or "Error", MAX_NAME_BYTES),
+            "value": cut(text, MAX_VALUE_BYTES),
+            "mechanism": mechanism,
+            "stacktrace": {"type": "raw", "frames": frames} if frames else None,
+        }
+    )
+
+
+def _cut_texts(frame: dict[str, Any]) -> dict[str, Any]:
+    return {field: cut(value, MAX_TEXT_BYTES) if type(value) is str else value for field, value in frame.items()}
 
 
 def _value(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from pathlib import PurePath
 from types import TracebackType
 from typing import Any, Final
 
+from hogbox._events.in_app import CodePlaces, compiled_path, is_in_app
 from hogbox._events.local_variable import variable_texts
 from hogbox._events.value import clean_text
 
@@ -35,21 +36,14 @@ CONTEXT_LINES: Final = 5
 _CONTEXT_FIELDS: Final = ("pre_context", "context_line", "post_context")
 _VARIABLES: Final = "code_variables"
 _WHERE_THERE_IS_ROOM: Final = frozenset({*_CONTEXT_FIELDS, _VARIABLES})
-_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectCode:
-    """How to read source files, and which code is the application's own.
-
-    `root` is the project's directory. `in_app_include` and `in_app_exclude` are names of modules or packages (`"shop"`
-    includes `shop.pay`).
-    """
+    """How to read source files, and which code is the application's own."""
 
     lines: Lines
-    root: str
-    in_app_include: Sequence[str] = ()
-    in_app_exclude: Sequence[str] = ()
+    places: CodePlaces
     local_variables: bool = False
 
 
@@ -120,7 +114,8 @@ def _frame(entry: TracebackType, project: ProjectCode) -> dict[str, Any]:
     code, namespace = entry.tb_frame.f_code, entry.tb_frame.f_globals
     name = dict.get(namespace, "__name__")
     module = name if isinstance(name, str) and name else None
-    path = _absolute(code.co_filename, project.root)
+    compiled = compiled_path(namespace)
+    path = _absolute(code.co_filename, _base(compiled, module) or project.places.root)
     texts = {
         "platform": "python",
         "filename": _filename(code.co_filename, path, module),
@@ -129,7 +124,7 @@ def _frame(entry: TracebackType, project: ProjectCode) -> dict[str, Any]:
         "function": code.co_name or "<unknown>",
     }
     frame: dict[str, Any] = {field: cut(text, MAX_TEXT_BYTES) for field, text in texts.items() if text}
-    in_app = _in_app(module, path, project)
+    in_app = is_in_app(module, code.co_filename, compiled or path, project.places)
     if in_app is not None:
         frame["in_app"] = in_app
     if entry.tb_lineno:  # 0, or None whatever its type says, in generated code
@@ -179,21 +174,12 @@ def _filename(filename: str, path: PurePath | None, module: str | None) -> str:
     return "/".join(tail)
 
 
-def _in_app(module: str | None, path: PurePath | None, project: ProjectCode) -> bool | None:
-    """Whether the code is the application's own, by the first rule that applies; None where none does."""
-    if _is_within(module, project.in_app_include):
-        return True
-    if _is_within(module, project.in_app_exclude):
-        return False
-    if path is None:
+def _base(compiled: PurePath | None, module: str | None) -> str | None:
+    """The directory that holds the top-level package of a compiled module: its sources are named from there."""
+    if compiled is None or module is None:
         return None
-    if not _INSTALLED.isdisjoint(path.parts):
-        return False
-    return True if path.is_relative_to(project.root) else None
-
-
-def _is_within(module: str | None, packages: Sequence[str]) -> bool:
-    return module is not None and any(f"{module}.".startswith(f"{package}.") for package in packages)
+    depth = module.count(".") + (compiled.name.partition(".")[0] == "__init__")
+    return str(compiled.parents[min(depth, len(compiled.parents) - 1)])
 
 
 def _context(filename: str, namespace: dict[str, Any], lineno: int, lines: Lines) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from hogbox._events.capacity import POLICIES, RAISE, Bounds
 from hogbox._settings.address import shown_url
 from hogbox._settings.setting import (
     BOOLEAN,
+    FOLDER,
+    NAMES,
     NOT_NEGATIVE,
     POSITIVE,
     POSITIVE_WHOLE,
@@ -105,6 +107,12 @@ class ClientSettings:
     historical_migration: bool = setting(False, BOOLEAN)
     privacy_mode: bool = setting(False, BOOLEAN)
     enable_full_ai_capture: bool = setting(False, BOOLEAN)
+    enable_exception_autocapture: bool = setting(False, BOOLEAN)
+    log_captured_exceptions: bool = setting(False, BOOLEAN)
+    capture_trace_context: bool = setting(False, BOOLEAN)
+    in_app_modules: tuple[str, ...] = setting((), NAMES)
+    in_app_exclude: tuple[str, ...] = setting((), NAMES)
+    project_root: str | None = setting(None, FOLDER)
 
     def __str__(self) -> str:
         return f"project={shorten(self.project_token)!r}, host={without_password(self.host)!r}"

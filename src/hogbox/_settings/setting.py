@@ -6,6 +6,7 @@ Django's HOGBOX, the report of `hogbox status`, and the test of the reference pa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -130,11 +131,26 @@ def _short(value: float) -> str:
     return f"{value:g}"
 
 
+def _names(label: str, given: Any) -> tuple[str, ...]:
+    """Names of modules. Raises ConfigurationError for one text, whose letters would be taken for names."""
+    if isinstance(given, list | tuple | set | frozenset) and all(isinstance(one, str) and one for one in given):
+        return tuple(given)
+    raise ConfigurationError(f"{label} must be a list of names of modules such as ['shop'], not {given!r}")
+
+
+def _folder(label: str, given: Any) -> str:
+    if isinstance(given, str | os.PathLike):
+        return os.path.abspath(os.fsdecode(given))
+    raise ConfigurationError(f"{label} must be the path of a directory, not {given!r}")
+
+
 _whole, _real = read_number(int), read_number(float)
 
 BOOLEAN: Final = ValueType("yes or no", (bool,), _read_boolean, show=lambda value: str(int(value)))
 TEXT: Final = ValueType("text", (str,), lambda text, _: text)
 POSITIVE: Final = ValueType("number", (int, float), _real, _positive, _short)
 NOT_NEGATIVE: Final = ValueType("number", (int, float), _real, _not_negative, _short)
+NAMES: Final = ValueType("names", (list, tuple), lambda text, _: tuple(text.split(",")), _names, ", ".join)
+FOLDER: Final = ValueType("path", (str, os.PathLike), lambda text, _: text, _folder)
 WHOLE: Final = ValueType("whole number", (int,), _whole, _not_negative)
 POSITIVE_WHOLE: Final = ValueType("whole number", (int,), _whole, _positive)
