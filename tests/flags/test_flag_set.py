@@ -15,7 +15,7 @@ import pytest
 
 import hogbox.flags
 from hogbox.errors import ConfigurationError, DefinitionsInvalid, DefinitionsUnparsable, InvalidPerson
-from hogbox.flags import FlagSet, Reason
+from hogbox.flags import FlagResult, FlagSet, FlagValue, Reason
 from tests.flags import vectors
 from tests.flags.samples import condition, document, flag, person_filter
 
@@ -30,12 +30,13 @@ def test_the_public_names_are_these() -> None:
         "FilterExplanation",
         "FlagResult",
         "FlagSet",
+        "FlagValue",
         "Reason",
         "RolloutExplanation",
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in hogbox.flags.__all__ if name != "MISSING"])
+@pytest.mark.parametrize("name", [name for name in hogbox.flags.__all__ if name not in ("MISSING", "FlagValue")])
 def test_public_classes_show_the_module_that_users_import_them_from(name: str) -> None:
     public = getattr(hogbox.flags, name)
     assert public.__module__ == "hogbox.flags"
@@ -256,3 +257,30 @@ def test_the_time_of_the_call_is_the_callers_or_the_clocks() -> None:
     assert flag_set.evaluate("new", distinct_id="u1", person_properties=properties, now=now).value is True
     assert flag_set.evaluate("new", distinct_id="u1", person_properties=properties).value is False
     assert flag_set.evaluate_all(distinct_id="u1", person_properties=properties, now=now)["new"].value is True
+
+
+@pytest.mark.parametrize(
+    ("value", "conclusive", "enabled", "variant", "legacy", "payload"),
+    [
+        (None, True, False, None, False, None),
+        (None, False, None, None, None, None),
+        (True, True, True, None, True, None),
+        (False, True, False, None, False, None),
+        ("blue", True, True, "blue", "blue", None),
+        (0, True, True, None, True, 0),
+        (2.5, True, True, None, True, 2.5),
+        ({}, True, True, None, True, {}),
+    ],
+)
+def test_the_older_view_of_a_typed_value(
+    value: FlagValue, conclusive: bool, enabled: bool | None, variant: str | None, legacy: object, payload: object
+) -> None:
+    result = FlagResult("f", value, "no_rule_match", conclusive=conclusive, config_version=2)
+    assert (result.enabled, result.variant, result.legacy_value, result.payload) == (enabled, variant, legacy, payload)
+    assert result.conclusive is conclusive
+
+
+def test_values_of_other_types_are_other_results() -> None:
+    values: list[FlagValue] = [True, 1, "1", {"a": 1}, {"a": True}, None, False, 0]
+    assert len({FlagResult("f", value, None) for value in values}) == len(values)
+    assert FlagResult("f", {"a": 1, "b": 2}, None) == FlagResult("f", {"b": 2, "a": 1}, None)

@@ -62,6 +62,7 @@ MODULES = {
         "FilterExplanation",
         "FlagResult",
         "FlagSet",
+        "FlagValue",
         "Reason",
         "RolloutExplanation",
     },

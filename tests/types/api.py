@@ -21,7 +21,7 @@ from hogbox._worker.refresher import Refresh
 from hogbox._worker.worker import Delivery
 from hogbox.bound import BoundPostHog
 from hogbox.context import Context, get_context, identify_context, new_context, tag
-from hogbox.flags import Explanation, FlagResult, FlagSet
+from hogbox.flags import Explanation, FlagResult, FlagSet, FlagValue
 from hogbox.schema import create_tables
 from hogbox.settings import DeliverySettings
 
@@ -142,7 +142,7 @@ def evaluating(definitions: bytes) -> None:
     flag_set = FlagSet.parse(definitions, timezone="Europe/Berlin")
     result = flag_set.evaluate("on", distinct_id="u1")
     assert_type(result, FlagResult)
-    assert_type(result.value, bool | str | None)
+    assert_type(result.value, FlagValue)
     assert_type(flag_set.evaluate_all(distinct_id="u1"), dict[str, FlagResult])
     flag_set.evaluate("on")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     FlagSet.parse(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

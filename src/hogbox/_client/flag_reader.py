@@ -197,7 +197,7 @@ class FlagReader:
                 reason=ERRORS_WHILE_COMPUTING,
             )
         if self.tracks(track):
-            value, payload = (flag.value, flag.payload) if flag else (None, None)
+            value, payload = (flag.legacy_value, flag.payload) if flag else (None, None)
             yield from self._exposures.note(ctx, Exposure(person, key, value, payload, facts_of(flag, answer)))
         return flag
 
@@ -328,7 +328,8 @@ def _require_key(key: object) -> None:
 
 
 def _values(results: Mapping[str, FlagResult]) -> FlagValues:
-    flags = {key: result.value for key, result in results.items() if result.value is not None}
+    values = {key: result.legacy_value for key, result in results.items() if result.value is not None}
+    flags = {key: value for key, value in values.items() if value is not None}
     payloads = {key: results[key].payload for key in flags}
     return FlagValues(
         flags, {key: payload for key, payload in payloads.items() if payload is not None}, len(flags) == len(results)

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from hogbox._events.exposure import FlagFacts
 from hogbox.flags import Explanation, FlagResult, FlagSet
-from hogbox.flags._flag_set import explanation_for, result_for, results_for, zone_of
+from hogbox.flags._flag_set import explanation_for, flag_set_of, result_for, results_for, zone_of
 from hogbox.flags._person import Person
 from hogbox.flags._result import decoded_copy
 
@@ -63,7 +63,7 @@ class LocalFlags:
             document = json.loads(data)
         except (ValueError, RecursionError):
             document = data  # for FlagSet to say what is wrong
-        flag_set = FlagSet.parse(document, timezone=timezone)
+        flag_set = flag_set_of(document, data, timezone)
         raw = {flag["key"]: flag for flag in document["flags"] if isinstance(flag, dict) and "key" in flag}
         shared = {name: value for name, value in document.items() if name != "flags"}
         return cls(flag_set, raw, shared, document.get("minimal_flag_called_events") is True)

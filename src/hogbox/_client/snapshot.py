@@ -114,7 +114,8 @@ class Flags:
     def all(self) -> dict[str, bool | str]:
         """Every flag's value; those that are inconclusive are left out. Never an exposure."""
         results = [self._result(key) for key in self.keys]
-        return {result.key: result.value for result in results if result.value is not None}
+        values = {result.key: result.legacy_value for result in results if result.value is not None}
+        return {key: value for key, value in values.items() if value is not None}
 
     def explain(self, key: str) -> Explanation:
         """Why the flag has its value: each condition, each property with the value seen, the rollout."""
@@ -185,7 +186,7 @@ def undecided(key: str, reason: Reason) -> FlagResult:
 
 def exposure_of(result: FlagResult, person: Person, local: KnownFlags) -> Exposure:
     """That this person was given this result."""
-    return Exposure(person, result.key, result.value, result.payload, local.facts(result.key))
+    return Exposure(person, result.key, result.legacy_value, result.payload, local.facts(result.key))
 
 
 def properties_of(flags: object) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any as Any  # type hints of the classes below are looked up i
 
 from hogbox.flags._flag_set import FlagSet
 from hogbox.flags._reason import Reason
-from hogbox.flags._result import FlagResult
+from hogbox.flags._result import FlagResult, FlagValue
 from hogbox.flags._value import MISSING
 from hogbox.flags._words.explanation import ConditionExplanation, Explanation, RolloutExplanation
 from hogbox.flags._words.filter_explanation import FilterExplanation
@@ -27,6 +27,7 @@ __all__ = [
     "FilterExplanation",
     "FlagResult",
     "FlagSet",
+    "FlagValue",
     "Reason",
     "RolloutExplanation",
 ]

@@ -19,6 +19,8 @@ from hogbox.flags._filter import FlagFilter, GroupFilter, OpaqueFilter, Property
 from hogbox.flags._operators.equality import EXPLICIT
 from hogbox.flags._operators.table import Matching
 from hogbox.flags._operators.version import Versions
+from hogbox.flags._reason import MalformedError
+from hogbox.flags._rules.source import filters_texts
 from hogbox.flags._value import is_number
 
 
@@ -33,10 +35,16 @@ class DefinitionsDocument(NamedTuple):
     """The names of the group types by index, as text."""
     cohorts: Cohorts
     matching: Matching
+    texts: Mapping[str, str]
+    """The text of the `filters` of each flag with rules, by key, where the document was text."""
 
     @classmethod
-    def read(cls, document: object, zone: tzinfo) -> DefinitionsDocument:
-        """Takes the document apart; raises DefinitionsUnparsable or DefinitionsInvalid."""
+    def read(cls, document: object, zone: tzinfo, text: str | None = None) -> DefinitionsDocument:
+        """Takes the document apart; raises DefinitionsUnparsable or DefinitionsInvalid.
+
+        `text` is what the document was decoded from, where the caller did that.
+        """
+        source = document if isinstance(document, bytes | bytearray | str) else text
         body = _decode(document) if isinstance(document, bytes | bytearray | str) else document
         if not isinstance(body, Mapping):
             raise DefinitionsInvalid(f"flag definitions are an object with a list of flags, not {_name(body)}")
@@ -49,7 +57,9 @@ class DefinitionsDocument(NamedTuple):
         matching = Matching(EXPLICIT if explicit else 1, zone, Versions())
         names = _mapping(body, "group_type_mapping")
         group_types = {index: name for index, name in names.items() if isinstance(name, str) and name}
-        return cls(flags, repeated, problems, group_types, Cohorts(_mapping(body, "cohorts"), matching), matching)
+        cohorts = Cohorts(_mapping(body, "cohorts"), matching)
+        texts = {} if source is None else filters_texts(source, raw)
+        return cls(flags, repeated, problems, group_types, cohorts, matching, texts)
 
 
 def _decode(document: bytes | bytearray | str) -> object:
@@ -97,10 +107,6 @@ def _name(value: object) -> str:
         type(None): "null or absent",
     }
     return names.get(type(value), f"of the type {type(value).__name__}")
-
-
-class MalformedError(Exception):
-    """What is wrong with a flag's definition."""
 
 
 def filters_of(raw: Mapping[str, Any]) -> Mapping[str, Any]:

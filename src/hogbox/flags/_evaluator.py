@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, overload
+from typing import Any, Protocol, TypeAlias, overload
 
 from hogbox.flags._definition import DefinitionsDocument
 from hogbox.flags._flag import Flag
@@ -11,9 +11,14 @@ from hogbox.flags._graph import GraphTooLargeError, order
 from hogbox.flags._person import EvaluatedPerson
 from hogbox.flags._reason import Reason
 from hogbox.flags._result import FlagResult
+from hogbox.flags._rules.flag import RulesFlag
+from hogbox.flags._rules.source import has_rules
 
 _MOST_FLAGS = 200
 """A flag that leads to more is left to the service."""
+
+
+AnyFlag: TypeAlias = Flag | RulesFlag
 
 
 class FastPath(Protocol):
@@ -64,20 +69,20 @@ class PlainEvaluator:
     def __init__(self, definitions: DefinitionsDocument) -> None:
         self.definitions = definitions
         self.fast_paths: Mapping[str, FastPath | None] = _NoFastPaths()
-        self._flags: dict[str, Flag] = {}
+        self._flags: dict[str, AnyFlag] = {}
 
     def evaluate(self, key: str, person: EvaluatedPerson) -> FlagResult:
         """What a flag is for a person; inconclusive where there is no such flag."""
         flag = self.prepare(key, person)
         if flag is None:
             return unknown_flag(key)
-        return flag.result(flag.decide(person, flag.examine(person)))
+        return flag.evaluate(person)
 
     def evaluate_all(self, person: EvaluatedPerson) -> dict[str, FlagResult]:
         """What every flag is, in the order of the document."""
         return {key: self.evaluate(key, person) for key in self.definitions.flags}
 
-    def prepare(self, key: str, person: EvaluatedPerson) -> Flag | None:
+    def prepare(self, key: str, person: EvaluatedPerson) -> AnyFlag | None:
         """The flag, and the person ready for it; None where there is no such flag."""
         if key not in self.definitions.flags:
             return None
@@ -86,16 +91,16 @@ class PlainEvaluator:
         person.begin_flag()
         return flag
 
-    def flag(self, key: str) -> Flag:
+    def flag(self, key: str) -> AnyFlag:
         """A flag of the document."""
         flag = self._flags.get(key)
         if flag is None:
-            flag = self._flags[key] = Flag(self.definitions.flags[key], self.definitions)
+            flag = self._flags[key] = flag_of(self.definitions.flags[key], self.definitions)
         return flag
 
-    def _settle(self, flag: Flag, person: EvaluatedPerson) -> None:
+    def _settle(self, flag: AnyFlag, person: EvaluatedPerson) -> None:
         """Decides what the flag depends on, and tells the person."""
-        if not flag.dependencies:
+        if isinstance(flag, RulesFlag) or not flag.dependencies:
             return
         if flag.prerequisites is None:
             flag.prerequisites = prerequisites(flag, self.flag)
@@ -103,7 +108,15 @@ class PlainEvaluator:
             if key not in person.targets:
                 target = self.flag(key)
                 person.begin_flag()
-                person.targets[key] = target.decide(person, target.examine(person)).values
+                person.targets[key] = target.possible_values(person)
+
+
+def flag_of(raw: Mapping[str, Any], definitions: DefinitionsDocument) -> AnyFlag:
+    """A flag, read by its format."""
+    if not has_rules(raw):
+        return Flag(raw, definitions)
+    key = raw["key"]
+    return RulesFlag(raw, definitions.matching, definitions.texts.get(key), repeated=key in definitions.repeated)
 
 
 def unknown_flag(key: str) -> FlagResult:
@@ -111,7 +124,7 @@ def unknown_flag(key: str) -> FlagResult:
     return FlagResult(key, None, Reason.UNKNOWN_FLAG)
 
 
-def prerequisites(flag: Flag, flag_of: Callable[[str], Flag]) -> tuple[str, ...]:
+def prerequisites(flag: AnyFlag, flag_of: Callable[[str], AnyFlag]) -> tuple[str, ...]:
     """The keys of the flags to decide before a flag, in order, found without recursion (section 11).
 
     Marks the dependencies that are part of a loop as unsettled, those of the flags on the way too. Whoever

@@ -10,7 +10,6 @@ from hogbox.flags._condition import Audience, Bucketing, ConditionFinding, FlagC
 from hogbox.flags._decision import Decision, Tally
 from hogbox.flags._definition import (
     DefinitionsDocument,
-    MalformedError,
     audience_of,
     condition_of,
     filters_of,
@@ -19,8 +18,8 @@ from hogbox.flags._definition import (
     variants_of,
 )
 from hogbox.flags._filter import FlagFilter, PropertyFilter
-from hogbox.flags._person import EvaluatedPerson
-from hogbox.flags._reason import Outcome, Reason, all_of
+from hogbox.flags._person import EvaluatedPerson, Value
+from hogbox.flags._reason import MalformedError, Outcome, Reason, all_of
 from hogbox.flags._result import FlagResult
 from hogbox.flags._value import MISSING, UNUSABLE, json_value
 
@@ -112,6 +111,12 @@ class Flag:
         return None if self.problem is None else UNSUPPORTED
 
     @property
+    def settled_result(self) -> FlagResult | None:
+        """The result for everybody; None where it depends on the person."""
+        settled = self.settled
+        return None if settled is None else self.result(settled)
+
+    @property
     def targets(self) -> list[str]:
         """The flags that this one depends on directly."""
         return [item.target for item in self.dependencies if item.target is not None]
@@ -172,6 +177,14 @@ class Flag:
         else:
             tally.values.update((True, False))
             tally.doubt = outcome
+
+    def evaluate(self, person: EvaluatedPerson) -> FlagResult:
+        """What the flag is for a person."""
+        return self.result(self.decide(person, self.examine(person)))
+
+    def possible_values(self, person: EvaluatedPerson) -> frozenset[Value] | None:
+        """Everything that the flag could be for a person; None where it could be anything."""
+        return self.decide(person, self.examine(person)).values
 
     def held_out(self, person: EvaluatedPerson) -> Outcome:
         """Whether the holdout keeps the person, or the group, out."""

@@ -13,7 +13,9 @@ from hogbox.flags._definition import DefinitionsDocument
 from hogbox.flags._evaluator import Evaluator, PlainEvaluator
 from hogbox.flags._person import EvaluatedPerson, Person
 from hogbox.flags._result import FlagResult
+from hogbox.flags._rules.flag import RulesFlag
 from hogbox.flags._words.explanation import Explanation, explain_flag, explain_unknown
+from hogbox.flags._words.rules_explanation import explain_rules
 
 
 class FlagSet:
@@ -122,6 +124,11 @@ class FlagSet:
         return explanation_for(self, key, person, now)
 
 
+def flag_set_of(document: object, text: str, timezone: str | tzinfo) -> FlagSet:
+    """What `FlagSet.parse` makes of a text, for a caller who has decoded it as well."""
+    return FlagSet(DefinitionsDocument.read(document, zone_of(timezone), text))
+
+
 def fast_answer(
     flag_set: FlagSet, key: str, distinct_id: str, person_properties: dict[str, Any], properties_complete: bool
 ) -> FlagResult | None:
@@ -163,7 +170,9 @@ def explanation_for(flag_set: FlagSet, key: str, person: Person, now: datetime |
     """What `explain` answers for this person."""
     evaluated = EvaluatedPerson(person, now or _clock)
     flag = flag_set._plain.prepare(key, evaluated)
-    return explain_unknown(key) if flag is None else explain_flag(flag, evaluated)
+    if flag is None:
+        return explain_unknown(key)
+    return explain_rules(flag, evaluated) if isinstance(flag, RulesFlag) else explain_flag(flag, evaluated)
 
 
 def _fastest(plain: PlainEvaluator) -> Evaluator:

@@ -67,6 +67,8 @@ class EvaluatedPerson:
         "complete",
         "device",
         "distinct",
+        "distinct_id",
+        "has_properties",
         "properties",
         "targets",
     )
@@ -76,7 +78,9 @@ class EvaluatedPerson:
         distinct_id, groups, properties, group_properties, device_id, complete = person
         _check(distinct_id, device_id, now)
         self.properties: dict[str, Any] = {"distinct_id": distinct_id, **_mapping("person_properties", properties)}
+        self.distinct_id = distinct_id
         self.distinct = identifier_of(distinct_id)
+        self.has_properties = properties is not None
         self.device = device_id
         self.complete = complete
         self.cohorts: dict[str, Outcome] = {}

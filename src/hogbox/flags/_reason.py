@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 
 class Reason(StrEnum):
-    """One word for what decided. The first seven come with a value, the others say why there is none."""
+    """One word for what decided. Those down to `no_rule_match` decided, the others say why nothing could."""
 
     FLAG_DISABLED = "flag_disabled"
     SUPER_CONDITION_VALUE = "super_condition_value"
@@ -21,6 +21,12 @@ class Reason(StrEnum):
     OUT_OF_ROLLOUT_BOUND = "out_of_rollout_bound"
     NO_CONDITION_MATCH = "no_condition_match"
     NO_GROUP_TYPE = "no_group_type"
+
+    TARGETING_MATCH = "targeting_match"
+    ROLLOUT_MISS = "rollout_miss"
+    EXPERIMENT_PAUSED = "experiment_paused"
+    HOLDOUT = "holdout"
+    NO_RULE_MATCH = "no_rule_match"
 
     EXPERIENCE_CONTINUITY = "experience_continuity"
     UNSUPPORTED_DEFINITION = "unsupported_definition"
@@ -48,6 +54,10 @@ def stronger(one: Reason | None, other: Reason | None) -> Reason | None:
     if one is None or other is None:
         return one or other
     return one if _ORDER[one] <= _ORDER[other] else other
+
+
+class MalformedError(Exception):
+    """What is wrong with a flag's definition."""
 
 
 Outcome: TypeAlias = bool | Reason

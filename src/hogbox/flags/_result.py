@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
+
+FlagValue: TypeAlias = bool | str | int | float | dict[str, Any] | None
+"""What a flag can be: True, False or the key of a variant; a flag with rules also any text, number or object, or None,
+which is no value of its own.
+"""
 
 
 class FlagResult:
@@ -11,27 +16,54 @@ class FlagResult:
 
     __slots__ = (
         "_payload",
+        "conclusive",
         "condition_index",
+        "config_version",
         "description",
+        "failed",
         "has_experiment",
         "id",
         "key",
         "reason",
+        "rule_id",
+        "rule_type",
         "value",
+        "variant_key",
         "version",
     )
 
     key: str
     """The flag's key."""
 
-    value: bool | str | None
-    """True, False, the key of a variant, or None where the answer needs what only PostHog has (inconclusive)."""
+    value: FlagValue
+    """The typed value; None where there is none: use your default. `conclusive` tells why there is none."""
+
+    conclusive: bool
+    """Whether the flag was decided: evaluated locally, it is certain that PostHog answers the same.
+
+    A flag with rules may be decided and have no value of its own: its default is null, or it is not active.
+    """
 
     reason: str | None
     """What decided, or why nothing could: a `Reason` where it was evaluated locally, else PostHog's code, if any."""
 
     condition_index: int | None
-    """The condition that decided, from 0; None where none did."""
+    """The condition or the rule that decided, from 0; None where none did."""
+
+    config_version: int
+    """The format of the flag's definition: 1 (conditions) or 2 (rules)."""
+
+    rule_type: str | None
+    """The type of the rule that decided, such as `targeted_release`; None for a flag with conditions."""
+
+    rule_id: str | None
+    """The id of the rule that decided; None for a flag with conditions."""
+
+    variant_key: str | None
+    """The variant of an experiment, as PostHog names it; None where it was evaluated locally."""
+
+    failed: bool
+    """Whether PostHog could not evaluate the flag."""
 
     description: str | None
     """What decided, in PostHog's words; like the three below None where it was evaluated locally."""
@@ -48,48 +80,69 @@ class FlagResult:
     def __init__(
         self,
         key: str,
-        value: bool | str | None,
+        value: FlagValue,
         reason: str | None,
         condition_index: int | None = None,
         payload: Any = None,
         *,
+        conclusive: bool | None = None,
+        config_version: int = 1,
+        rule_type: str | None = None,
+        rule_id: str | None = None,
+        variant_key: str | None = None,
+        failed: bool = False,
         description: str | None = None,
         id: int | None = None,  # noqa: A002 - the field's name
         version: int | None = None,
         has_experiment: bool | None = None,
     ) -> None:
+        """`conclusive` is whether there is a value, unless it is given."""
         self.key = key
         self.value = value
+        self.conclusive = value is not None if conclusive is None else conclusive
         self.reason = reason
         self.condition_index = condition_index
         self._payload = _text(payload)
+        self.config_version = config_version
+        self.rule_type = rule_type
+        self.rule_id = rule_id
+        self.variant_key = variant_key
+        self.failed = failed
         self.description = description
         self.id = id
         self.version = version
         self.has_experiment = has_experiment
 
     @property
-    def conclusive(self) -> bool:
-        """Whether there is a value: evaluated locally, it is certain that PostHog answers the same."""
-        return self.value is not None
+    def legacy_value(self) -> bool | str | None:
+        """The value for who knows no numbers and objects: True for these, False for none, None where inconclusive."""
+        value = self.value
+        if isinstance(value, bool | str):
+            return value
+        return value is not None if self.conclusive else None
 
     @property
     def enabled(self) -> bool | None:
-        """Whether the flag is on, in whatever variant; None (not False) where inconclusive."""
-        return None if self.value is None else self.value is not False
+        """Whether the flag is on, with whatever value; None (not False) where inconclusive."""
+        if not self.conclusive:
+            return None
+        return self.value is not False and self.value is not None
 
     @property
     def variant(self) -> str | None:
-        """The variant's key; None where there is none."""
+        """The variant's key, or the text that is the value; None where there is none."""
         return self.value if isinstance(self.value, str) else None
 
     @property
     def payload(self) -> Any:
         """The payload of the value, decoded anew on each access, so that it is the caller's own (section 12).
 
-        Text that is not JSON is given as it is; None where there is no payload.
+        Text that is not JSON is given as it is; None where there is no payload. A number or an object is its own.
         """
-        return _decode(self._payload)
+        value = self.value
+        if isinstance(value, bool | str) or value is None:
+            return _decode(self._payload)
+        return decoded_copy(value)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FlagResult):
@@ -104,18 +157,35 @@ class FlagResult:
         return f"FlagResult({self.key!r}, {self.value!r}, {self.reason!s}{index})"
 
     def _facts(self) -> tuple[object, ...]:
-        # True == 1 in Python, but no value is a number.
         return (
             self.key,
-            self.value,
+            comparable(self.value),
             self.reason,
             self.condition_index,
+            self.conclusive,
             self._payload,
+            self.config_version,
+            self.rule_type,
+            self.rule_id,
+            self.variant_key,
+            self.failed,
             self.description,
             self.id,
             self.version,
             self.has_experiment,
         )
+
+
+def comparable(value: FlagValue) -> tuple[str, bool | str | None]:
+    """A value as something hashable that equals no other value: in Python True == 1, and an object has no hash."""
+    if isinstance(value, bool | str) or value is None:
+        return ("plain", value)
+    return ("json", compact_json(value))
+
+
+def compact_json(value: FlagValue) -> str:
+    """A value as the shortest JSON text, keys in order: what tells whether two values are the same."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
 def decoded_copy(payload: Any) -> Any:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from hogbox.flags._compiled.writer import Batch, CompilerInput, write_batch
-from hogbox.flags._evaluator import FastPath
-from hogbox.flags._flag import UNSUPPORTED
+from hogbox.flags._evaluator import FastPath, unknown_flag
 from hogbox.flags._person import EvaluatedPerson
 from hogbox.flags._result import FlagResult
 
@@ -26,7 +25,7 @@ class BatchEvaluator:
         self._inputs = [inputs[place : place + _BATCH] for place in range(0, len(inputs), _BATCH)]
         self._batches = [_loop(batch, path_of) for batch in self._inputs]
         # Results are put into a copy of a dict that has all the keys, which is faster than growing one.
-        self._results = {given.flag.key: given.flag.result(UNSUPPORTED) for given in inputs}
+        self._results = {given.flag.key: unknown_flag(given.flag.key) for given in inputs}
         self._asked = 0
 
     def evaluate(

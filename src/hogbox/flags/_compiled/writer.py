@@ -14,14 +14,16 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 from hogbox.flags._bucket import EVERYBODY, NOBODY, VARIANT_SALT
 from hogbox.flags._cohort import CohortFilter
 from hogbox.flags._compiled.filter_source import FilterSource, GroupSource, needs_person
+from hogbox.flags._compiled.rules_writer import RulesWriter, rules_are_simple, rules_need_person
 from hogbox.flags._condition import FlagCondition
 from hogbox.flags._decision import Decision
-from hogbox.flags._evaluator import FastPath
+from hogbox.flags._evaluator import AnyFlag, FastPath
 from hogbox.flags._filter import PropertyFilter
 from hogbox.flags._flag import PERSONS, Flag
 from hogbox.flags._person import FLAG_STEPS, EvaluatedPerson, Value
 from hogbox.flags._reason import Reason
 from hogbox.flags._result import FlagResult
+from hogbox.flags._rules.flag import RulesFlag
 
 Batch: TypeAlias = Callable[[Mapping[str, Any], bytes, bool, EvaluatedPerson, dict[str, FlagResult]], None]
 """Takes what a `FastPath` takes, and puts the results of several flags into the last argument."""
@@ -32,7 +34,7 @@ SlowPath: TypeAlias = Callable[[EvaluatedPerson], FlagResult]
 class CompilerInput(NamedTuple):
     """A flag, and how the plain evaluator decides it where the fast path ends."""
 
-    flag: Flag
+    flag: AnyFlag
     slow_path: SlowPath
 
 
@@ -47,8 +49,9 @@ def write_fast_path(given: CompilerInput, codes: dict[str, CodeType]) -> FastPat
     far.
     """
     flag, slow_path = given
-    if flag.settled is not None:
-        return fixed_path(flag.result(flag.settled))
+    settled = flag.settled_result
+    if settled is not None:
+        return fixed_path(settled)
     if not _is_simple(flag):
         return cast(FastPath, lambda _properties, _identifier, _complete, person: person and slow_path(person))
     writer = _Writer(shared=False)
@@ -67,8 +70,9 @@ def write_batch(inputs: Sequence[CompilerInput]) -> Batch:
     for given in inputs:
         flag, slow_path = given
         leave = f"results[{writer.name(flag.key)}] = {{}}"
-        if flag.settled is not None:
-            writer.line(1, leave.format(writer.name(flag.result(flag.settled))))
+        settled = flag.settled_result
+        if settled is not None:
+            writer.line(1, leave.format(writer.name(settled)))
         elif not _is_simple(flag):
             writer.line(1, leave.format(f"{writer.name(slow_path)}(person)"))
         else:
@@ -84,16 +88,20 @@ def fixed_path(result: FlagResult) -> FastPath:
     return cast(FastPath, lambda _properties, _identifier, _complete, _person: result)
 
 
-def goes_without_person(flag: Flag) -> bool:
+def goes_without_person(flag: AnyFlag) -> bool:
     """Whether the flag's fast path has a chance without a person."""
     if flag.settled is not None:
         return True
+    if isinstance(flag, RulesFlag):
+        return rules_are_simple(flag) and not rules_need_person(flag)
     return _is_simple(flag) and all(
         condition.audience == PERSONS and not any(map(needs_person, condition.filters)) for condition in flag.conditions
     )
 
 
-def _is_simple(flag: Flag) -> bool:
+def _is_simple(flag: AnyFlag) -> bool:
+    if isinstance(flag, RulesFlag):
+        return rules_are_simple(flag)
     special = flag.enrollment or flag.holdout or flag.super_condition or flag.dependencies
     if special or flag.bucketing.by != "distinct_id" or len(flag.conditions) > _MOST_CONDITIONS:
         return False
@@ -130,18 +138,24 @@ class _Writer(FilterSource):
 
     def write_flag(self, depth: int, given: CompilerInput, leave: str, leave_slow: str) -> None:
         """One flag that is simple."""
-        self._flag, self._leave = given.flag, leave
         self._slow = leave_slow.format(f"{self.name(given.slow_path)}(person)")
-        self._key = self.name(given.flag.bucketing.key)
-        of_persons = [item.rollout.bound for item in given.flag.conditions if item.audience == PERSONS]
+        if isinstance(given.flag, RulesFlag):
+            RulesWriter(self, given.flag, leave, self._slow).write(depth)
+        else:
+            self._write_conditions(depth, given.flag, leave)
+
+    def _write_conditions(self, depth: int, flag: Flag, leave: str) -> None:
+        self._flag, self._leave = flag, leave
+        self._key = self.name(flag.bucketing.key)
+        of_persons = [item.rollout.bound for item in flag.conditions if item.audience == PERSONS]
         self._partial = sum(bound not in (NOBODY, EVERYBODY) for bound in of_persons)
-        filters = (item for condition in given.flag.conditions for item in condition.filters)
+        filters = (item for condition in flag.conditions for item in condition.filters)
         if any(isinstance(item, CohortFilter) and needs_person(item) for item in filters):
             self.line(depth, "person.begin_flag()")
         self.line(depth, f"miss = {self._off(Reason.NO_CONDITION_MATCH, None)}")
         if self._partial > 1:
             self.line(depth, "hashed = None")
-        for index, condition in enumerate(given.flag.conditions):
+        for index, condition in enumerate(flag.conditions):
             self._write_condition(depth, index, condition)
         self.line(depth, leave.format("miss"))
 

@@ -18,12 +18,15 @@ _COMPARISONS: MappingProxyType[str, Callable[[int, int], bool]] = MappingProxyTy
 _UNREAD = "only the service's lenient parser reads the date in the filter"
 
 
-def dated(operator_name: str, value: Json, zone: tzinfo) -> PropertyCheck:
-    """One of the three operators with `value`, on the clock of `zone`."""
+def dated(operator_name: str, value: Json, zone: tzinfo, *, moving: bool = False) -> PropertyCheck:
+    """One of the three operators with `value`, on the clock of `zone`.
+
+    A relative date is exact at no time, unless it is compared while it is `moving`.
+    """
     bound = of_filter(value, zone)
     if bound == NO_DATE:
         return never("the filter's value is not a date")
-    if isinstance(bound, Relative) and operator_name == "is_date_exact":
+    if isinstance(bound, Relative) and operator_name == "is_date_exact" and not moving:
         return never("a relative date is exact at no time")
     compare = _COMPARISONS[operator_name]
 

@@ -10,7 +10,7 @@ from hogbox.flags._value import Json, text_of
 _Identifier: TypeAlias = tuple[int, int, str, int]
 
 # What Rust trims. Python's strip() would take U+001C to U+001F as well.
-_SPACES = (
+SPACES: Final = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
@@ -62,7 +62,7 @@ def version_of(text: str) -> Version | None:
 
 def split(text: str) -> tuple[str, str]:
     """The repaired text (no `v`, no spaces) as its core and the rest, from the first `-` or `+`."""
-    text = text.removeprefix("v").strip(_SPACES)
+    text = text.removeprefix("v").strip(SPACES)
     ends = [place for place in (text.find("-"), text.find("+")) if place >= 0]
     return (text[: min(ends)], text[min(ends) :]) if ends else (text, "")
 

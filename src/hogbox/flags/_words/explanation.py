@@ -14,7 +14,7 @@ from hogbox.flags._evaluator import unknown_flag
 from hogbox.flags._flag import Flag
 from hogbox.flags._person import EvaluatedPerson, Value
 from hogbox.flags._reason import Reason, all_of
-from hogbox.flags._result import FlagResult
+from hogbox.flags._result import FlagResult, FlagValue
 from hogbox.flags._words.filter_explanation import Examiner, FilterExplanation, outcome_word
 
 
@@ -37,7 +37,7 @@ class RolloutExplanation:
 
 @dataclass(frozen=True, slots=True)
 class ConditionExplanation:
-    """One condition."""
+    """One condition, or one rule."""
 
     index: int
     """From 0, as in `FlagResult.condition_index`."""
@@ -46,7 +46,10 @@ class ConditionExplanation:
     """ "person", or the type of the group that the condition is for."""
 
     outcome: str
-    """ "match", "no match", "unknown", "out of rollout", or "skipped" (its group was not passed)."""
+    """ "match", "no match", "unknown", "out of rollout", or "skipped" (its group was not passed).
+
+    A rule may also be "held out" or "paused".
+    """
 
     decisive: bool
     """Whether this condition gave the flag its value."""
@@ -56,7 +59,7 @@ class ConditionExplanation:
 
     filters: tuple[FilterExplanation, ...]
     rollout: RolloutExplanation
-    values: tuple[bool | str, ...]
+    values: tuple[FlagValue, ...]
     """The values that the condition can give; empty if it certainly gives none."""
 
     sentence: str
@@ -67,7 +70,7 @@ class Explanation:
     """Why a flag has its value for a person. `str()` returns the complete text."""
 
     result: FlagResult
-    possible: tuple[bool | str, ...] | None
+    possible: tuple[FlagValue, ...] | None
     """Every value that PostHog could return; None if it could be any value."""
 
     conditions: tuple[ConditionExplanation, ...]
@@ -94,7 +97,7 @@ def explain_unknown(key: str) -> Explanation:
 
 
 def explain_flag(flag: Flag, person: EvaluatedPerson) -> Explanation:
-    """The explanation of a flag; the person has the values of its prerequisites already."""
+    """The explanation of a flag with conditions; the person has the values of its prerequisites already."""
     findings = tuple(flag.examine(person))
     decision = flag.decide(person, findings)
     result = flag.result(decision)
