@@ -128,6 +128,15 @@ class FlagCache:
                 return current.flags.flag_set
         return None
 
+    @property
+    def current(self) -> Sight[LocalFlags] | None:
+        """The flags that all share, of whatever age; None before the first look."""
+        return self._current
+
+    def look(self) -> Flow[Sight[LocalFlags]]:
+        """What is committed now, whatever the age of what is known."""
+        return self._look(None, self._clock())
+
     def view(self, handle: Any) -> Flow[Sight[LocalFlags]]:
         """What this handle's transaction (None: a committed one) sees, or saw at most a max age ago.
 

@@ -125,7 +125,7 @@ class FlagReader:
 
         An exposure is noted where the read has a value and tracks.
         """
-        _require_key(key)
+        require_key(key)
         sight = yield from self._see(ctx, fallback, key, person)
         if person is None:
             return undecided(key, Reason.NOBODY)
@@ -158,7 +158,7 @@ class FlagReader:
 
     def look_up_payload(self, ctx: Any, key: str, match_value: bool | str, fallback: str | None) -> Flow[Any]:
         """The payload that a flag has for a value, whoever asks."""
-        _require_key(key)
+        require_key(key)
         if not isinstance(match_value, bool | str):
             raise UsageError(f"match_value is True, False or the key of a variant, not {shown(match_value)}")
         local = (yield from self._see(ctx, fallback)).flags
@@ -185,7 +185,7 @@ class FlagReader:
 
     def ask(self, ctx: Any, key: str, person: Person | None, track: bool | None) -> Flow[FlagResult | None]:
         """What PostHog says of a flag; None where it knows none. Raises RemoteEvaluationError."""
-        _require_key(key)
+        require_key(key)
         answer = yield from self._answer(person, [key])
         if person is None or answer is None:
             return None
@@ -320,7 +320,8 @@ def require_fallback(fallback: object) -> None:
         raise UsageError(f"fallback is None or 'remote', not {shown(fallback)}")
 
 
-def _require_key(key: object) -> None:
+def require_key(key: object) -> None:
+    """Raise UsageError for what can't be a flag's key."""
     if not issubclass(type(key), str):
         raise UsageError(
             f"a flag's key is text, not {shown(key)}: get_feature_flag(ctx, 'new-checkout', distinct_id=...)"
