@@ -131,11 +131,15 @@ def test_eval_as_json_with_the_payload(hogbox: Hogbox, sqlite_database: TestData
     assert json.loads(ended.stdout) == {
         "key": "paid",
         "value": True,
+        "conclusive": True,
         "enabled": True,
         "variant": None,
         "payload": {"limit": 5},
         "reason": "condition_match",
         "condition_index": 0,
+        "config_version": 1,
+        "rule_type": None,
+        "rule_id": None,
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hogbox.flags import FlagResult, FlagSet
-from tests.flags import vectors, world
+from tests.flags import rules_samples, vectors, world
 
 _NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def _golden() -> Iterator[list[Any]]:
 def _random() -> Iterator[list[Any]]:
     for seed in range(12):
         dice = random.Random(seed)
-        flag_set = FlagSet.parse(world.definitions(dice, 20))
+        flag_set = FlagSet.parse(json.dumps(rules_samples.random_definitions(dice, 30)))
         # Enough people for all batches to be written on the way.
         for call in world.people(dice, 30):
             alone = {name: call[name] for name in ("distinct_id", "person_properties", "properties_complete")}
@@ -56,7 +56,8 @@ def _all_facts(flag_set: FlagSet, call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _facts(result: FlagResult) -> list[Any]:
-    return [result.key, result.value, result.reason, result.condition_index, result.payload]
+    rule = (result.conclusive, result.config_version, result.rule_type, result.rule_id)
+    return [result.key, result.value, result.reason, result.condition_index, result.payload, *rule]
 
 
 if __name__ == "__main__":

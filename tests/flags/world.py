@@ -90,7 +90,7 @@ def _flag(dice: random.Random, key: str, others: list[str]) -> dict[str, Any]:
 
 
 def _condition(dice: random.Random, others: list[str], *, grouped: bool) -> dict[str, Any]:
-    filters = [_filter(dice) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+    filters = [person_filter(dice) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
     if grouped:
         filters = [{name: value for name, value in item.items() if name != "type"} for item in filters]
     elif dice.random() < 0.2:
@@ -116,7 +116,7 @@ def _dependency(dice: random.Random, others: list[str]) -> dict[str, Any]:
 
 
 def _cohort(dice: random.Random, number: int) -> dict[str, Any]:
-    entries = [_filter(dice) for _ in range(dice.choice((1, 2, 3)))]
+    entries = [person_filter(dice) for _ in range(dice.choice((1, 2, 3)))]
     for entry in entries:
         entry["negation"] = dice.random() < 0.3
     if number == 3:
@@ -126,7 +126,8 @@ def _cohort(dice: random.Random, number: int) -> dict[str, Any]:
     return {"type": dice.choice(("AND", "OR")), "values": [inner]}
 
 
-def _filter(dice: random.Random) -> dict[str, Any]:
+def person_filter(dice: random.Random) -> dict[str, Any]:
+    """A filter that a person of `person` decides."""
     key, operator, value = dice.choice((_equal, _set, _substring, _number, _version, _wild, _day, _regex))(dice)
     return {"key": key, "type": "person", "operator": operator, "value": value}
 

@@ -10,15 +10,19 @@ from hogbox.flags._words.change import Change, Difference
 
 
 def result_document(result: FlagResult) -> dict[str, Any]:
-    """A result. `value` is null if the flag is inconclusive."""
+    """A result. `value` is null if the flag is inconclusive, and if it is decided without a value of its own."""
     return {
         "key": result.key,
         "value": result.value,
+        "conclusive": result.conclusive,
         "enabled": result.enabled,
         "variant": result.variant,
         "payload": result.payload,
         "reason": str(result.reason),
         "condition_index": result.condition_index,
+        "config_version": result.config_version,
+        "rule_type": result.rule_type,
+        "rule_id": result.rule_id,
     }
 
 
@@ -56,6 +60,7 @@ def difference_document(difference: Difference, before: int, after: int) -> dict
         "removed": difference.removed,
         "changed": {key: [_change_document(one) for one in changes] for key, changes in difference.changed.items()},
         "other": [_change_document(one) for one in difference.other],
+        "warnings": difference.warnings,
     }
 
 

@@ -17,7 +17,15 @@ from hogbox.flags import Explanation, FilterExplanation, FlagResult
 from hogbox.flags._words.change import Difference
 from hogbox.flags._words.description import FlagDescription
 
-_STYLES = {"match": "green", "no match": "red", "out of rollout": "red", "unknown": "yellow", "skipped": "dim"}
+_STYLES = {
+    "match": "green",
+    "no match": "red",
+    "out of rollout": "red",
+    "unknown": "yellow",
+    "skipped": "dim",
+    "paused": "red",
+    "held out": "red",
+}
 
 
 def print_view(view: RenderableType) -> None:
@@ -62,8 +70,14 @@ def _cells(one: FlagDescription, changed: int | None, oldest: int) -> dict[str, 
 def flag_view(one: FlagDescription) -> RenderableType:
     """One flag as a tree of sentences."""
     tree = Tree(Text(f"{one.key}{f': {one.name}' if one.name else ''}", style="bold"))
-    tree.add(Text(f"{'active' if one.active else 'not active: off for everybody'}, {one.kind}; rollout: {one.rollout}"))
-    _branch(tree, "conditions (the first that matches decides)", _numbered(one.conditions), "none: off for everybody")
+    inactive = f"not active: {'off' if one.default is None else 'your default'} for everybody"
+    tree.add(Text(f"{'active' if one.active else inactive}, {one.kind}; rollout: {one.rollout}"))
+    if one.default is None:
+        none = "none: off for everybody"
+        _branch(tree, "conditions (the first that matches decides)", _numbered(one.conditions), none)
+    else:
+        _branch(tree, "rules (the first that decides)", _numbered(one.conditions))
+        tree.add(Text(f"otherwise: {one.default}"))
     if one.holdout:
         tree.add(Text(f"before them: {one.holdout}"))
     _branch(tree, "variants", (f"{key}: {percentage:g} %" for key, percentage in one.variants))
@@ -79,15 +93,21 @@ def flag_view(one: FlagDescription) -> RenderableType:
 
 def result_view(result: FlagResult) -> RenderableType:
     """A result, one fact per line."""
-    rows: list[tuple[str, str]] = [("value", "inconclusive" if result.value is None else _payload(result.value))]
+    rows: list[tuple[str, str]] = [("value", _value(result))]
     if result.variant is not None:
         rows.append(("variant", result.variant))
     if result.payload is not None:
         rows.append(("payload", _payload(result.payload)))
     rows.append(("reason", str(result.reason)))
     if result.condition_index is not None:
-        rows.append(("condition", str(result.condition_index + 1)))
+        rows.append(("rule" if result.config_version == 2 else "condition", str(result.condition_index + 1)))
     return Group(*(Text(f"{name}: {value}") for name, value in rows))
+
+
+def _value(result: FlagResult) -> str:
+    if result.value is not None:
+        return _payload(result.value)
+    return "none of its own" if result.conclusive else "inconclusive"
 
 
 def explanation_view(explanation: Explanation) -> RenderableType:
@@ -114,7 +134,7 @@ def difference_view(difference: Difference, before: int, after: int) -> Renderab
     for key in difference.removed:
         tree.add(Text(f"- {key}", style="red"))
     for key, changes in difference.changed.items():
-        _branch(tree, f"~ {key}", map(str, changes))
+        _branch(tree, f"~ {key}", [*map(str, changes), *difference.warnings.get(key, ())])
     _branch(tree, "other changes", map(str, difference.other))
     return tree
 

@@ -10,6 +10,7 @@ from hogbox.flags._operators.equality import OneOf
 from hogbox.flags._operators.number import NumberComparison
 from hogbox.flags._operators.substring import Contains
 from hogbox.flags._pattern.search import LiteralSearch, PatternSearch
+from hogbox.flags._rules.predicate import StrictComparison
 
 _UNCOUNTED: Final = 20_000
 """A search that takes no more steps than these is not counted."""
@@ -50,6 +51,8 @@ def _inline_of_judge(judge: Judge) -> Inline | None:
     if isinstance(judge, Contains):
         expression = "{constant} in {value}.lower() if {value}.isascii() else {judge}({value})"
         return Inline(str, expression, judge.needle)
+    if isinstance(judge, StrictComparison):
+        return _inline_of_judge(judge.comparison)
     if isinstance(judge, NumberComparison):
         return Inline(int, f"{{value}} {_SIGNS[judge.operator]} {{constant}}", judge.bound)
     if isinstance(judge, LiteralSearch):

@@ -12,9 +12,13 @@ _SPACES: Final = re.compile(r"[ \t\r\n]*")
 
 def has_rules(flag: object) -> bool:
     """Whether `filters.version` of a flag is 2: a number, and in Python True is none of those."""
-    filters = flag.get("filters") if isinstance(flag, Mapping) else None
-    version = filters.get("version") if isinstance(filters, Mapping) else None
-    return type(version) in (int, float) and version == 2
+    if type(flag) is not dict and not isinstance(flag, Mapping):
+        return False
+    filters = flag.get("filters")
+    if type(filters) is not dict and not isinstance(filters, Mapping):
+        return False
+    version = filters.get("version")
+    return version == 2 and type(version) is not bool
 
 
 def filters_texts(document: bytes | bytearray | str, flags: list[Any]) -> dict[str, str]:

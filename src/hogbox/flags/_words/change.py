@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from hogbox.flags._value import MISSING
+from hogbox.flags._words.rules_change import warnings_of, without_seeds
 from hogbox.flags._words.text import value_words
 
 _DEEPEST: Final = 30
@@ -50,6 +51,9 @@ class Difference:
     other: tuple[Change, ...]
     """What changed outside of the flags: cohorts, group types, how the project compares."""
 
+    warnings: Mapping[str, tuple[str, ...]]
+    """What the changes of flags with rules do to people who have values, by the flag's key."""
+
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.other)
 
@@ -57,14 +61,22 @@ class Difference:
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference:
     """The differences between two decoded documents."""
     old, new = _by_key(before), _by_key(after)
-    changed = {key: tuple(_changes((), old[key], new[key])) for key in old if key in new}
+    found = {key: tuple(map(_shown, _changes((), old[key], new[key]))) for key in old if key in new}
+    changed = {key: changes for key, changes in found.items() if changes}
     others = [{name: value for name, value in one.items() if name != "flags"} for one in (before, after)]
     return Difference(
         added=tuple(key for key in new if key not in old),
         removed=tuple(key for key in old if key not in new),
-        changed={key: changes for key, changes in changed.items() if changes},
+        changed=changed,
         other=tuple(_changes((), *others)),
+        warnings={key: words for key in changed if (words := warnings_of(old[key], new[key]))},
     )
+
+
+def _shown(change: Change) -> Change:
+    """The change without seeds: they decide who gets what, and are shown to nobody."""
+    before, after = [without_seeds(change.path, value) for value in (change.before, change.after)]
+    return Change(change.path, before, f"another {after[2:]}" if before == after == "a seed" else after)
 
 
 def last_changes(revisions: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, int]:
@@ -94,6 +106,7 @@ def path_words(path: Path) -> str:
 
 _PLACES: Final[Mapping[Path, str]] = {
     ("filters", "groups"): "condition",
+    ("filters", "rules"): "rule",
     ("filters", "super_groups"): "early-access condition",
     ("filters", "multivariate", "variants"): "variant",
 }

@@ -11,11 +11,13 @@ from hogbox.flags._bucket import EVERYBODY, NOBODY
 from hogbox.flags._cohort import Cohort, CohortFilter, Entry, NegatedEntry
 from hogbox.flags._condition import Audience, Filter, FlagCondition
 from hogbox.flags._definition import DefinitionsDocument
-from hogbox.flags._evaluator import prerequisites
+from hogbox.flags._evaluator import AnyFlag, flag_of, prerequisites
 from hogbox.flags._filter import FlagFilter, GroupFilter, OpaqueFilter, PropertyFilter
 from hogbox.flags._flag import Flag
 from hogbox.flags._reason import Reason
+from hogbox.flags._rules.flag import RulesFlag
 from hogbox.flags._words.filter_explanation import short
+from hogbox.flags._words.rules_text import default_words, rule_words, rules_extent, rules_needs, rules_problems
 from hogbox.flags._words.text import cohort_words, condition_words, extent_words, unit_words
 
 
@@ -29,7 +31,10 @@ class FlagDescription:
 
     active: bool
     kind: str
-    """ "boolean" or "variants", with the unit if that is not people: "boolean, 'company' groups"."""
+    """ "boolean" or "variants", with the unit if that is not people: "boolean, 'company' groups".
+
+    Of a flag with rules it is the type of its values: "string by rules".
+    """
 
     variants: tuple[tuple[str, float], ...]
     """Each variant with its percentage, in order."""
@@ -38,7 +43,10 @@ class FlagDescription:
     """The extent of the rollout, as text."""
 
     conditions: tuple[str, ...]
-    """Each condition as a sentence without a full stop, in order of evaluation."""
+    """Each condition or rule as a sentence without a full stop, in order of evaluation."""
+
+    default: str | None
+    """What a flag with rules is where none decides, as text; None for a flag with conditions."""
 
     holdout: str | None
     """The extent of the holdout, as text."""
@@ -67,19 +75,20 @@ def describe_flags(document: bytes | str | Mapping[str, Any]) -> dict[str, FlagD
     definitions = DefinitionsDocument.read(document, UTC)
     # As if they were all active: the conditions of an inactive flag are not compiled.
     flags = {
-        key: Flag({**raw, "active": True, "deleted": False}, definitions) for key, raw in definitions.flags.items()
+        key: flag_of({**raw, "active": True, "deleted": False}, definitions) for key, raw in definitions.flags.items()
     }
     for flag in flags.values():
         prerequisites(flag, flags.__getitem__)
     return {key: _describe(flag, definitions) for key, flag in flags.items()}
 
 
-def _describe(flag: Flag, definitions: DefinitionsDocument) -> FlagDescription:
+def _describe(flag: AnyFlag, definitions: DefinitionsDocument) -> FlagDescription:
     raw = definitions.flags[flag.key]
+    if isinstance(flag, RulesFlag):
+        return _describe_rules(flag, raw)
     conditions = (*flag.conditions, flag.super_condition) if flag.super_condition else flag.conditions
     cohorts = {one.identifier: cohort_words(one) for one in _cohorts(conditions)}
-    experiment = raw.get("has_experiment")
-    active = bool(raw.get("active")) and raw.get("deleted") is not True
+    active = _is_active(raw)
     return FlagDescription(
         key=flag.key,
         name=str(raw.get("name") or ""),
@@ -88,14 +97,45 @@ def _describe(flag: Flag, definitions: DefinitionsDocument) -> FlagDescription:
         variants=_variants(raw, flag),
         rollout=_rollout(flag) if active else "off",
         conditions=tuple(condition_words(condition) for condition in flag.conditions),
+        default=None,
         holdout=_holdout(flag),
         payloads=flag.payloads,
         depends_on=tuple(dict.fromkeys(str(item.key) for item in flag.dependencies)),
         cohorts=cohorts,
-        experiment=experiment if isinstance(experiment, bool) else None,
+        experiment=_has_experiment(raw),
         needs=tuple(dict.fromkeys(_needs(flag, conditions))) if active else (),
         only_posthog=tuple(dict.fromkeys(_only_posthog(flag, conditions, raw))) if active else (),
     )
+
+
+def _describe_rules(flag: RulesFlag, raw: Mapping[str, Any]) -> FlagDescription:
+    active = _is_active(raw)
+    return FlagDescription(
+        key=flag.key,
+        name=str(raw.get("name") or ""),
+        active=active,
+        kind="rules" if flag.problem else f"{flag.document.return_type} by rules",
+        variants=(),
+        rollout=rules_extent(flag) if active else "off",
+        conditions=tuple(rule_words(rule) for rule in flag.rules),
+        default=default_words(flag),
+        holdout=None,
+        payloads={},
+        depends_on=(),
+        cohorts={},
+        experiment=_has_experiment(raw),
+        needs=tuple(dict.fromkeys(rules_needs(flag))) if active else (),
+        only_posthog=tuple(dict.fromkeys(rules_problems(flag))) if active else (),
+    )
+
+
+def _is_active(raw: Mapping[str, Any]) -> bool:
+    return bool(raw.get("active")) and raw.get("deleted") is not True
+
+
+def _has_experiment(raw: Mapping[str, Any]) -> bool | None:
+    experiment = raw.get("has_experiment")
+    return experiment if isinstance(experiment, bool) else None
 
 
 def _kind(flag: Flag) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from hogbox.flags._cohort import Cohort, CohortFilter, Entry, NegatedEntry
 from hogbox.flags._condition import Audience, Bucketing, Filter, FlagCondition
 from hogbox.flags._filter import FlagFilter, GroupFilter, OpaqueFilter, PropertyFilter
+from hogbox.flags._rules.predicate import Predicate
 from hogbox.flags._words.filter_explanation import short
 
 _SHOWN: Final = 10
@@ -132,8 +133,10 @@ def _property_words(item: PropertyFilter) -> str:
     name = str(item.key)
     if isinstance(item, GroupFilter):
         name = f"the {item.group_type or 'unknown group'}'s {name}"
-    problem = item.check.problem
-    return _with_problem(f"{name} {_comparison(item.operator, item.value)}", problem)
+    words = f"{name} {_comparison(item.operator, item.value)}"
+    if isinstance(item, Predicate) and item.negation:
+        words = f"not ({words})"
+    return _with_problem(words, item.check.problem)
 
 
 def _comparison(operator: str, value: Any) -> str:
