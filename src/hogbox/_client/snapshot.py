@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
 from hogbox._client.exposure import Exposure
+from hogbox._client.flag_change import FlagState
 from hogbox._client.local_flags import KnownFlags, changed_keys, no_flags
 from hogbox._events.exposure import flag_properties
 from hogbox._events.value import class_name
@@ -177,6 +178,11 @@ class AsyncFlags(Flags):
 
 
 AsyncFlags.__module__ = "hogbox"
+
+
+def state_of(flags: Flags) -> FlagState:
+    """The flags of a snapshot, whoever's they are."""
+    return FlagState(flags.revision, flags._local if flags.readable else None)
 
 
 def undecided(key: str, reason: Reason) -> FlagResult:
