@@ -23,7 +23,7 @@ PAIRS = [(PostHog, AsyncPostHog), (FlagMethods, AsyncFlagMethods), (ChangeMethod
 
 DUNDERS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 
-PLAIN = {"__init__", "__repr__", "discarded"}
+PLAIN = {"__init__", "__repr__", "discarded", "flag_changes"}
 """What neither touches a database nor the network."""
 
 OWN_TYPES = {
@@ -107,6 +107,8 @@ def test_whose_flags_are_read_is_one_value_below_the_public_methods() -> None:
     assert found == {
         "_client/flag_methods.py": 10,
         "_client/async_flag_methods.py": 10,
+        "_client/change_methods.py": 1,
+        "_client/async_change_methods.py": 1,
         "flags/_flag_set.py": 3,  # evaluate, evaluate_all, explain
         "_client/argument.py": 1,  # GivenPerson: as the client's caller passes it
         "flags/_person.py": 1,  # Person: as flags are evaluated for it

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from hogbox._client.argument import GivenPerson
 from hogbox._client.change_methods import first_state, listened_for
-from hogbox._client.flag_change import FlagChanges, FlagResultChange, FlagState
+from hogbox._client.flag_change import FlagChanges, FlagResultChange
 from hogbox._client.flag_listener import ChangesListener, LoopCallback, ResultListener
 from hogbox._client.flag_reader import FlagReader
 from hogbox._client.flag_stream import AsyncFlagChangeStream
 from hogbox._client.flag_watch import FlagSubscription, FlagWatch
+from hogbox._client.local_flags import FlagState
 
 
 class AsyncChangeMethods:

@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from hogbox._client.argument import GivenPerson
-from hogbox._client.flag_change import FlagChanges, FlagResultChange, FlagState
+from hogbox._client.flag_change import FlagChanges, FlagResultChange
 from hogbox._client.flag_listener import ChangesListener, ResultListener, ThreadCallback
 from hogbox._client.flag_reader import FlagReader, require_key
 from hogbox._client.flag_stream import FlagChangeStream
 from hogbox._client.flag_watch import FlagSubscription, FlagWatch
+from hogbox._client.local_flags import FlagState
 from hogbox.errors import MissingDistinctId
 from hogbox.flags._person import Person
 

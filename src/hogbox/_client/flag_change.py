@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from hogbox._client.flag_cache import Sight
-from hogbox._client.local_flags import KnownFlags, changed_keys, no_flags
+from hogbox._client.local_flags import FlagState, changed_keys, no_flags
 from hogbox.flags import FlagResult
 from hogbox.flags._result import comparable
 
@@ -60,26 +59,6 @@ class FlagResultChange:
 
 
 FlagResultChange.__module__ = "hogbox"
-
-
-class FlagState(NamedTuple):
-    """The flags at one revision."""
-
-    revision: int | None
-    """None where nothing is stored."""
-
-    flags: KnownFlags | None
-    """None where there are none that can be read."""
-
-    @classmethod
-    def of(cls, sight: Sight[KnownFlags]) -> FlagState:
-        """The state that was seen."""
-        return cls(None if sight.stamp is None else sight.stamp.revision, sight.flags)
-
-    @property
-    def readable(self) -> bool:
-        """Whether it is known which flags there are: what can't be read says nothing of them."""
-        return self.flags is not None or self.revision is None
 
 
 class FlagTracker:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Protocol
 
-from hogbox._client.flag_change import FlagResultChange, FlagState, FlagTracker, is_same_answer
+from hogbox._client.flag_change import FlagResultChange, FlagTracker, is_same_answer
 from hogbox._client.flag_watch import ListenerEnded, Outcome
+from hogbox._client.local_flags import FlagState
 from hogbox._client.snapshot import undecided
 from hogbox._events.value import shown
 from hogbox.errors import UsageError

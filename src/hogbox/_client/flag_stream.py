@@ -6,8 +6,9 @@ import asyncio
 import time
 from typing import Self
 
-from hogbox._client.flag_change import FlagChanges, FlagState, FlagTracker
+from hogbox._client.flag_change import FlagChanges, FlagTracker
 from hogbox._client.flag_watch import FlagWatch, Outcome
+from hogbox._client.local_flags import FlagState
 
 
 class _Stream:

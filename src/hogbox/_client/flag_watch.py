@@ -14,9 +14,8 @@ from typing import Any, Final, Self, TypeAlias
 
 from hogbox._client.effect import Flow
 from hogbox._client.flag_cache import Sight
-from hogbox._client.flag_change import FlagState
 from hogbox._client.flag_source import STAND_IN, ProjectFlags
-from hogbox._client.local_flags import KnownFlags
+from hogbox._client.local_flags import FlagState, KnownFlags
 from hogbox._client.runner import Runner
 from hogbox._delivery.condition import Condition
 from hogbox._events.value import error_text, shown

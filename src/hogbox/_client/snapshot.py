@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
 from hogbox._client.exposure import Exposure
-from hogbox._client.flag_change import FlagState
-from hogbox._client.local_flags import KnownFlags, changed_keys, no_flags
+from hogbox._client.local_flags import FlagState, KnownFlags, changed_keys, no_flags
 from hogbox._events.exposure import flag_properties
 from hogbox._events.value import class_name
 from hogbox.errors import InvalidEvent

@@ -19,7 +19,7 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagMetadata, FlagResolutionDetails, FlagType, Reason
 
 from hogbox import Flags
-from hogbox._client.flag_change import FlagState
+from hogbox._client.local_flags import FlagState
 from hogbox._client.snapshot import state_of
 from hogbox.flags import FlagResult
 from hogbox.flags import Reason as Cause

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from openfeature.event import ProviderEvent, ProviderEventDetails
 from openfeature.exception import ErrorCode, GeneralError, OpenFeatureError
 
-from hogbox._client.flag_change import FlagState, changes_between
+from hogbox._client.flag_change import changes_between
 from hogbox._client.flag_watch import Outcome
+from hogbox._client.local_flags import FlagState
 from hogbox.integrations.openfeature.resolution import trouble_with
 
 Emit = Callable[[ProviderEvent, ProviderEventDetails], None]
