@@ -11,8 +11,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hogbox._client.flag_change import FlagChanges as FlagChanges
+    from hogbox._client.flag_change import FlagResultChange as FlagResultChange
     from hogbox._client.flag_reader import FlagValues as FlagValues
     from hogbox._client.flag_reader import StoredFlagDefinitions as StoredFlagDefinitions
+    from hogbox._client.flag_stream import AsyncFlagChangeStream as AsyncFlagChangeStream
+    from hogbox._client.flag_stream import FlagChangeStream as FlagChangeStream
+    from hogbox._client.flag_watch import FlagSubscription as FlagSubscription
     from hogbox._client.recorder import Discarded as Discarded
     from hogbox._client.snapshot import AsyncFlags as AsyncFlags
     from hogbox._client.snapshot import Flags as Flags
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     __version__ = VERSION
 
 _HOMES = {
+    "AsyncFlagChangeStream": "hogbox._client.flag_stream",
     "AsyncFlags": "hogbox._client.snapshot",
     "AsyncPostHog": "hogbox.aio",
     "BeforeSend": "hogbox._events.hook",
@@ -38,7 +44,11 @@ _HOMES = {
     "DeliverySettings": "hogbox._settings.delivery",
     "Discarded": "hogbox._client.recorder",
     "Event": "hogbox._events.event",
+    "FlagChangeStream": "hogbox._client.flag_stream",
+    "FlagChanges": "hogbox._client.flag_change",
     "FlagResult": "hogbox.flags",
+    "FlagResultChange": "hogbox._client.flag_change",
+    "FlagSubscription": "hogbox._client.flag_watch",
     "FlagValues": "hogbox._client.flag_reader",
     "Flags": "hogbox._client.snapshot",
     "HogboxError": "hogbox.errors",
@@ -49,6 +59,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncFlagChangeStream",
     "AsyncFlags",
     "AsyncPostHog",
     "BeforeSend",
@@ -56,7 +67,11 @@ __all__ = [
     "DeliverySettings",
     "Discarded",
     "Event",
+    "FlagChangeStream",
+    "FlagChanges",
     "FlagResult",
+    "FlagResultChange",
+    "FlagSubscription",
     "FlagValues",
     "Flags",
     "HogboxError",

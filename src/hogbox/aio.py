@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from hogbox._client.async_change_methods import AsyncChangeMethods
 from hogbox._client.async_flag_methods import AsyncFlagMethods
 from hogbox._client.async_runner import AsyncRunner
 from hogbox._client.components import Components
@@ -45,7 +46,7 @@ _DistinctId: TypeAlias = str | int | UUID | None
 __all__ = ["AsyncPostHog"]
 
 
-class AsyncPostHog(AsyncFlagMethods):
+class AsyncPostHog(AsyncFlagMethods, AsyncChangeMethods):
     """A PostHog client for asyncio that stores events in the application's own database. Never blocks the event loop.
 
     The methods, arguments and errors are those of `PostHog`; methods that use the database or the network are awaited.
@@ -126,6 +127,7 @@ class AsyncPostHog(AsyncFlagMethods):
         self._transport = AsyncFlagsTransport(settings.host, settings.flags_timeout_seconds)
         self._runner = AsyncRunner(self._components.runner, self._transport)
         self._reader = self._components.reader(self._runner.writer.kinds)
+        self._watch = self._components.watch
         self._plain = identify is None and track_exposures is not True and not settings.disabled
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from hogbox._client.change_methods import ChangeMethods
 from hogbox._client.components import Components
 from hogbox._client.flag_methods import FlagMethods
 from hogbox._client.flag_reader import AT_DELIVERY
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["PostHog"]
 
 
-class PostHog(FlagMethods):
+class PostHog(FlagMethods, ChangeMethods):
     """A PostHog client that stores events in the application's own database.
 
     Capturing methods take the caller's transaction as the first argument, `ctx`: a SQLAlchemy Session or Connection, or
@@ -170,6 +171,7 @@ class PostHog(FlagMethods):
             self._components.thread,
         )
         self._reader = self._components.reader(self._runner.writer.kinds)
+        self._watch = self._components.watch
         # Reads of flags take a shorter path then: there is no callback to call, and no exposure to write.
         self._plain = identify is None and track_exposures is not True and not self._components.settings.disabled
 

@@ -14,14 +14,16 @@ import pytest
 
 import hogbox
 from hogbox import AsyncFlags, AsyncPostHog, Flags, PostHog
+from hogbox._client.async_change_methods import AsyncChangeMethods
 from hogbox._client.async_flag_methods import AsyncFlagMethods
+from hogbox._client.change_methods import ChangeMethods
 from hogbox._client.flag_methods import FlagMethods
 
-PAIRS = [(PostHog, AsyncPostHog), (FlagMethods, AsyncFlagMethods)]
+PAIRS = [(PostHog, AsyncPostHog), (FlagMethods, AsyncFlagMethods), (ChangeMethods, AsyncChangeMethods)]
 
 DUNDERS = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 
-PLAIN = {"__init__", "__repr__", "discarded"}
+PLAIN = {"__init__", "__repr__", "discarded", "flag_changes"}
 """What neither touches a database nor the network."""
 
 OWN_TYPES = {
@@ -57,7 +59,7 @@ def test_the_arguments_are_the_same(name: str, one: Callable[..., Any], other: C
     if name == "__init__":
         theirs = theirs.replace(parameters=[_as_in_posthog(one) for one in theirs.parameters.values()])
     assert list(mine.parameters.values()) == list(theirs.parameters.values())
-    assert str(mine.return_annotation) == str(theirs.return_annotation).replace("AsyncFlags", "Flags")
+    assert str(mine.return_annotation) == str(theirs.return_annotation).replace("AsyncFlag", "Flag")
 
 
 def _as_in_posthog(parameter: inspect.Parameter) -> inspect.Parameter:
@@ -105,6 +107,8 @@ def test_whose_flags_are_read_is_one_value_below_the_public_methods() -> None:
     assert found == {
         "_client/flag_methods.py": 10,
         "_client/async_flag_methods.py": 10,
+        "_client/change_methods.py": 1,
+        "_client/async_change_methods.py": 1,
         "flags/_flag_set.py": 3,  # evaluate, evaluate_all, explain
         "_client/argument.py": 1,  # GivenPerson: as the client's caller passes it
         "flags/_person.py": 1,  # Person: as flags are evaluated for it

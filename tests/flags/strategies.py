@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from http import HTTPMethod, HTTPStatus
+from re import RegexFlag
 from typing import Any
 from uuid import UUID
 
@@ -102,6 +104,10 @@ THINGS = st.one_of(
             date(2024, 6, 1),
             UUID(int=7),
             Decimal("1.5"),
+            Decimal("NaN"),
+            HTTPMethod.GET,
+            HTTPStatus.OK,
+            RegexFlag.DOTALL | RegexFlag.ASCII,
             object(),
             b"bytes",
             {1: 2},

@@ -21,6 +21,7 @@ from hogbox import errors, integrations
 from tests.docs.page import DOCS
 
 PUBLIC = [
+    "AsyncFlagChangeStream",
     "AsyncFlags",
     "AsyncPostHog",
     "BeforeSend",
@@ -28,7 +29,11 @@ PUBLIC = [
     "DeliverySettings",
     "Discarded",
     "Event",
+    "FlagChangeStream",
+    "FlagChanges",
     "FlagResult",
+    "FlagResultChange",
+    "FlagSubscription",
     "FlagValues",
     "Flags",
     "HogboxError",

@@ -20,6 +20,7 @@ from hogbox._client.exposure import Exposures
 from hogbox._client.flag_cache import FlagCache
 from hogbox._client.flag_reader import FlagReader, Usual
 from hogbox._client.flag_source import ProjectFlags
+from hogbox._client.flag_watch import FlagWatch
 from hogbox._client.headroom import Headroom
 from hogbox._client.local_flags import require_timezone
 from hogbox._client.outbox import Outbox
@@ -75,7 +76,12 @@ class Components:
         self.runner = Runner(self.database, self.transport)
         self.reports = ReportQueue(time.monotonic)
         self.thread = WorkerThread(self._make_worker)
-        self._timezone = require_timezone(settings.flags_timezone)
+        timezone, max_age = require_timezone(settings.flags_timezone), settings.definitions_max_age_seconds
+        cache = FlagCache(
+            self.database.tables, settings.project_token, timezone, max_age, settings.evaluation_contexts
+        )
+        self._source = ProjectFlags(cache, Remote(settings, self.telemetry), settings.disabled)
+        self.watch = FlagWatch(self._source, self.runner, max_age)
         self._usual = Usual(settings.properties_complete, settings.track_exposures)
         self.uncaught = Uncaught(self.reports, self.report, self.recorder.limited)
         if settings.enable_exception_autocapture and not settings.disabled:
@@ -84,18 +90,10 @@ class Components:
     def reader(self, kinds: Container[type]) -> FlagReader:
         """The reader of flags; `kinds` are the classes that are known to be handles."""
         settings, tables = self.settings, self.database.tables
-        cache = FlagCache(
-            tables,
-            settings.project_token,
-            self._timezone,
-            settings.definitions_max_age_seconds,
-            settings.evaluation_contexts,
-        )
         exposures = Exposures(
             tables, self.recorder, self.outbox, settings, self._delivery.exposure_seconds, self.capacity
         )
-        source = ProjectFlags(cache, Remote(settings, self.telemetry), settings.disabled)
-        return FlagReader(settings, source, exposures, kinds, self._usual, self.telemetry)
+        return FlagReader(settings, self._source, exposures, kinds, self._usual, self.telemetry)
 
     @cached_property
     def refresher(self) -> Refresher:
@@ -158,8 +156,9 @@ class Components:
             self.reports.put(act, recurrence_key(error), self.recorder.limited)
 
     def shutdown(self, timeout: float | None) -> None:
-        """Stop the worker thread, and close connections."""
+        """Stop the threads, and close connections."""
         self.uncaught.close(timeout)
+        self.watch.close(timeout)
         self.thread.stop(timeout)
         self.transport.close()
         self.database.close()

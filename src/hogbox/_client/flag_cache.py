@@ -131,9 +131,13 @@ class FlagCache:
         return None
 
     @property
-    def flags(self) -> LocalFlags | None:
-        """The flags that all share, as far as they are known."""
-        return None if self._current is None else self._current.flags
+    def current(self) -> Sight[LocalFlags] | None:
+        """The flags that all share, of whatever age; None before the first look."""
+        return self._current
+
+    def look(self) -> Flow[Sight[LocalFlags]]:
+        """What is committed now, whatever the age of what is known."""
+        return self._look(None, self._clock())
 
     def stored(self, handle: Any) -> Flow[Rows]:
         """The row of the definitions that this handle's transaction sees; none where nothing is stored."""

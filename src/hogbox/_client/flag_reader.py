@@ -168,7 +168,7 @@ class FlagReader:
     def old_view(self, result: FlagResult, default: Any) -> Any:
         """What the caller of a plain read is given."""
         if not result.conclusive:
-            self._undecidable.tell(result, self._cache.flags)
+            self._undecidable.tell(result, self._cache.current and self._cache.current.flags)
         return two_valued(result, default)
 
     def read(
@@ -178,7 +178,7 @@ class FlagReader:
 
         An exposure is noted where the read tracks.
         """
-        _require_key(key)
+        require_key(key)
         tracking = self.tracking(track)
         sight = yield from self._see(ctx, asking.fallback, key, person)
         if person is None:
@@ -211,7 +211,7 @@ class FlagReader:
 
     def look_up_payload(self, ctx: Any, key: str, match_value: bool | str, fallback: str | None) -> Flow[Any]:
         """The payload that a flag has for a value, whoever asks."""
-        _require_key(key)
+        require_key(key)
         if not isinstance(match_value, bool | str):
             raise UsageError(f"match_value is True, False or the key of a variant, not {shown(match_value)}")
         local = (yield from self._see(ctx, fallback)).flags
@@ -219,7 +219,7 @@ class FlagReader:
 
     def remote_config(self, ctx: Any, key: str) -> Flow[Any]:
         """The payload of a remote config flag; None if it has none. Raises RemoteEvaluationError."""
-        _require_key(key)
+        require_key(key)
         sight = yield from self._source.see(ctx, None, None)
         return (yield from self._remote_config.read(sight, key))
 
@@ -284,7 +284,7 @@ class FlagReader:
 
         The request is for this flag alone, or for the flags with these keys too.
         """
-        _require_key(key)
+        require_key(key)
         tracking = self.tracking(track)
         if person is None:
             return None
@@ -460,7 +460,8 @@ def require_choice(disable_geoip: object) -> bool | None:
     raise UsageError(f"disable_geoip is True, False or None, not {shown(disable_geoip)}")
 
 
-def _require_key(key: object) -> None:
+def require_key(key: object) -> None:
+    """Raise UsageError for what can't be a flag's key."""
     if not issubclass(type(key), str):
         raise UsageError(
             f"a flag's key is text, not {shown(key)}: get_feature_flag(ctx, 'new-checkout', distinct_id=...)"

@@ -42,6 +42,10 @@ class ProjectFlags:
         """The stored flags that this transaction sees, whichever is read."""
         return _nothing() if self.disabled else self.cache.view(ctx)
 
+    def look(self) -> Flow[Sight[LocalFlags]]:
+        """The stored flags that are committed now."""
+        return _nothing() if self.disabled else self.cache.look()
+
     def ask(self, person: Person, keys: Sequence[str] | None, disable_geoip: bool | None) -> Flow[FlagsAnswer | None]:
         """What PostHog answers now."""
         if self.disabled:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from hogbox._events.exposure import FlagFacts
 from hogbox.flags import Explanation, FlagResult, FlagSet, Reason
@@ -44,6 +44,26 @@ class KnownFlags(Protocol):
 
     def facts(self, key: str) -> FlagFacts:
         """What events include of a flag besides its value."""
+
+
+class FlagState(NamedTuple):
+    """The flags at one revision."""
+
+    revision: int | None
+    """None where nothing is stored."""
+
+    flags: KnownFlags | None
+    """None where there are none that can be read."""
+
+    @classmethod
+    def of(cls, sight: Any) -> FlagState:
+        """The state that was seen."""
+        return cls(None if sight.stamp is None else sight.stamp.revision, sight.flags)
+
+    @property
+    def readable(self) -> bool:
+        """Whether it is known which flags there are: what can't be read says nothing of them."""
+        return self.flags is not None or self.revision is None
 
 
 @dataclass(slots=True)

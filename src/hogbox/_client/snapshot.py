@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, Self, cast
 
 from hogbox._client.exposure import NO_TRACKING, Exposure, Tracking, tracking_of
-from hogbox._client.local_flags import KnownFlags, changed_keys, in_contexts, no_flags, runs_in
+from hogbox._client.local_flags import FlagState, KnownFlags, changed_keys, in_contexts, no_flags, runs_in
 from hogbox._client.remote import Filling
 from hogbox._client.unresolved import reason_of
 from hogbox._events.exposure import LOCAL_INCONCLUSIVE, FlagFacts, flag_properties
@@ -284,6 +284,11 @@ class AsyncFlags(Flags):
 
 
 AsyncFlags.__module__ = "hogbox"
+
+
+def state_of(flags: Flags) -> FlagState:
+    """The flags of a snapshot, whoever's they are."""
+    return FlagState(flags.revision, flags._local if flags.readable else None)
 
 
 def undecided(key: str, reason: Reason) -> FlagResult:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from hogbox.errors import InvalidPerson
 from hogbox.flags._bucket import Identity, encoded, identifier_of
 from hogbox.flags._reason import Outcome, Reason
-from hogbox.flags._value import is_number, text_of
+from hogbox.flags._value import UNUSABLE, is_number, json_value, text_of
 
 Clock: TypeAlias = Callable[[], datetime]
 
@@ -35,7 +35,7 @@ class EvaluatedGroup:
     __slots__ = ("identity", "properties")
 
     def __init__(self, key: object, properties: Mapping[str, Any]) -> None:
-        """`key` must be usable (see `is_usable`)."""
+        """`key` must be usable (see `is_usable`); one that can't be read has no bucket."""
         text = key if isinstance(key, str) else text_of(key) if is_number(key) else None
         identifier = None if text is None else encoded(text)
         self.identity = Identity(identifier, None if identifier else Reason.MISSING_CONTEXT)
@@ -113,7 +113,7 @@ class EvaluatedPerson:
     def group(self, type_name: str) -> EvaluatedGroup | None:
         """The group of this type; None where none was given that is usable (section 4)."""
         if type_name not in self._groups:
-            key = self._given_groups.get(type_name)
+            key = json_value(self._given_groups.get(type_name))
             properties = self._group_properties.get(type_name) or {}
             self._groups[type_name] = EvaluatedGroup(key, properties) if is_usable(key) else None
         return self._groups[type_name]
@@ -124,7 +124,7 @@ class EvaluatedPerson:
 
     def by_device(self) -> Identity:
         """The bucket of a flag that goes by device: the argument, else the property (rule B3)."""
-        for candidate in (self.device, self.properties.get("$device_id")):
+        for candidate in (self.device, json_value(self.properties.get("$device_id"))):
             if isinstance(candidate, str) and candidate:
                 identifier = encoded(candidate)
                 return Identity(identifier, None if identifier else Reason.MISSING_CONTEXT)
@@ -151,7 +151,7 @@ def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def is_usable(key: object) -> bool:
-    """Whether a group's key counts: text that is not empty, or a number (rule G3)."""
+    """Whether a group's key counts: text that is not empty, or a number (rule G3); what can't be read may be either."""
     if isinstance(key, str):
         return key != ""
-    return isinstance(key, int | float) and not isinstance(key, bool)
+    return key is UNUSABLE or (isinstance(key, int | float) and not isinstance(key, bool))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from datetime import date
+from decimal import Decimal
+from enum import Enum
 from json.encoder import encode_basestring
 from typing import Any, Final, TypeAlias, TypeGuard
 from uuid import UUID
@@ -41,18 +43,23 @@ MOST_COMPARED: Final = 1_000_000
 _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 
 _PLAIN = frozenset({str, bool, type(None)})
+_SCALARS = _PLAIN | {int, float}
 
 
 def json_value(value: object, compared: int = 0) -> Json:
-    """The value as plain JSON: dates as ISO text, tuples as lists, UUIDs as text; else UNUSABLE.
+    """The value as plain JSON, with the forms that events and requests have; UNUSABLE if it has none or can't be read.
 
-    Up to `compared` texts and numbers in lists don't count to the size that is too large.
+    Dates are ISO text, tuples lists, UUIDs text, decimals floats, members of an Enum their values. Up to `compared`
+    texts and numbers in lists don't count to the size that is too large.
     """
     if type(value) in _PLAIN:
         return value
     if type(value) is int or type(value) is float:
         return value if is_number(value) else UNUSABLE
-    return _JsonReader(compared).read(value, 0)
+    try:
+        return _JsonReader(compared).read(value, 0)
+    except Exception:
+        return UNUSABLE
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -73,6 +80,11 @@ class _JsonReader:
         self._left -= 1
         if self._left < 0 or depth > _DEPTH:
             return UNUSABLE
+        if type(value) in _SCALARS:
+            return _scalar(value)
+        if isinstance(value, Enum):
+            # Before its other classes: a member may be a text, a number or a tuple as well, and its value another.
+            return self.read(value.value, depth + 1)
         if isinstance(value, list | tuple):
             return self._read_list(value, depth + 1)
         if isinstance(value, dict):
@@ -95,16 +107,17 @@ class _JsonReader:
         copy = {}
         for key, value in values.items():
             member = self.read(value, depth)
-            if member is UNUSABLE or not isinstance(key, str):
+            name = key.value if isinstance(key, Enum) else key
+            if member is UNUSABLE or not isinstance(name, str):
                 return UNUSABLE
-            copy[str.__str__(key)] = member
+            copy[str.__str__(name)] = member
         return copy
 
 
 def _scalar(value: object) -> Json:
     if type(value) in _PLAIN:
         return value
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         number = int(value) if isinstance(value, int) else float(value)
         return number if is_number(number) else UNUSABLE
     if isinstance(value, str):

@@ -55,7 +55,7 @@ def test_a_request_context_says_whose_flags(installed: Installed) -> None:
         for key in ("on", "nonsense"):
             details = installed.details("boolean", key, True, EvaluationContext())
             assert (details.value, details.reason, details.error_code) == (True, Reason.DEFAULT, None)
-            assert details.flag_metadata["posthog_reason"] == "nobody"
+            assert details.flag_metadata["reason_code"] == "nobody"
     assert installed.client.get_provider_status() is ProviderStatus.READY
 
 

@@ -152,13 +152,14 @@ def test_the_reason(installed: Installed, key: str, context: EvaluationContext, 
 def test_inconclusive_is_the_default_with_the_reason(installed: Installed, default: bool) -> None:
     details = installed.details("boolean", "pro", default)
     assert (details.value, details.reason, details.variant) == (default, Reason.DEFAULT, None)
-    assert details.flag_metadata["posthog_reason"] == "missing_context"
+    assert details.flag_metadata["reason_code"] == "missing_context"
 
 
 def test_metadata(installed: Installed) -> None:
     details = installed.details("boolean", "pro", False, person(plan="pro"))
     assert details.flag_metadata == {
-        "posthog_reason": "condition_match",
+        "reason_code": "condition_match",
+        "config_version": 1,
         "condition_index": 0,
         "id": 71,
         "version": 4,

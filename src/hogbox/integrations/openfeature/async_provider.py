@@ -12,11 +12,12 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagType
 from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
-from hogbox import AsyncFlags
+from hogbox._client.flag_watch import Outcome
+from hogbox._client.snapshot import state_of
 from hogbox._settings.client import REMOTE
 from hogbox.aio import AsyncPostHog
 from hogbox.integrations.openfeature.evaluation import event_of, in_openfeatures_words, subject_of
-from hogbox.integrations.openfeature.provider import LOOK, CurrentCtx, Object, no_ctx, require_options
+from hogbox.integrations.openfeature.provider import AT_ONCE, CurrentCtx, Object, no_ctx, require_options
 from hogbox.integrations.openfeature.resolution import resolve
 from hogbox.integrations.openfeature.watch import Watch
 
@@ -123,10 +124,7 @@ class AsyncHogboxProvider(AbstractProvider):
 
     async def look(self) -> None:
         """Check whether the definitions have changed, and emit OpenFeature's events. Never raises."""
-        try:
-            self._watch.see(await self._look(), committed=True)
-        except Exception as error:
-            self._watch.fail(error)
+        self._watch.hear(await self._look())
 
     async def watch(self, seconds: float = 1.0) -> NoReturn:
         """Check every `seconds`, until the task is cancelled: for processes that rarely evaluate flags."""
@@ -140,10 +138,11 @@ class AsyncHogboxProvider(AbstractProvider):
         subject, ctx = subject_of(context), self._ctx()
         with in_openfeatures_words():
             snapshot = await self._posthog.flags(ctx, **subject, track_exposures=self._track_exposures)
-            self._watch.see(snapshot, committed=ctx is None)
+            if snapshot.distinct_id is not None:
+                self._watch.see(state_of(snapshot), committed=ctx is None)
             result = snapshot.result(key)
             await snapshot.write_exposures()
-            if self._fallback and result.value is None:
+            if self._fallback and not result.conclusive:
                 asked = await self._posthog.get_feature_flag_result(
                     ctx, key, **subject, fallback=self._fallback, track_exposures=self._track_exposures
                 )
@@ -151,8 +150,8 @@ class AsyncHogboxProvider(AbstractProvider):
                 return resolve(kind, key, default, found, snapshot)
         return resolve(kind, key, default, result, snapshot)
 
-    async def _look(self) -> AsyncFlags:
-        return await self._posthog.flags(None, distinct_id=LOOK, track_exposures=False)
+    async def _look(self) -> Outcome:
+        return await asyncio.to_thread(self._posthog._watch.look, AT_ONCE)
 
     async def _track_alone(self, name: str, event: dict[str, Any]) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -11,7 +10,9 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagType, FlagVal
 from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
-from hogbox import Flags
+from hogbox import FlagSubscription
+from hogbox._client.flag_watch import Outcome
+from hogbox._client.snapshot import state_of
 from hogbox._settings.client import REMOTE
 from hogbox.client import PostHog
 from hogbox.errors import ConfigurationError
@@ -25,8 +26,8 @@ Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
 CurrentCtx = Callable[[], Any]
 
-LOOK: Final = "openfeature"
-"""The distinct id for checks of the definitions, which evaluate no flag."""
+AT_ONCE: Final = 0.0
+"""The interval of a look that another one can't stand in for."""
 
 
 class HogboxProvider(AbstractProvider):
@@ -64,8 +65,8 @@ class HogboxProvider(AbstractProvider):
         self._fallback = fallback
         self._track_exposures = track_exposures
         self._watch = Watch(self.emit, remote=fallback == REMOTE)
-        self._watch_seconds = watch_seconds
-        self._stop = threading.Event()
+        self._watch_seconds = None if watch_seconds is None else posthog._watch.interval(watch_seconds)
+        self._subscription: FlagSubscription | None = None
 
     def get_metadata(self) -> Metadata:
         """The provider's name."""
@@ -77,15 +78,16 @@ class HogboxProvider(AbstractProvider):
         The provider is in the state ERROR then, and READY as soon as an evaluation or the thread finds definitions.
         """
         self._watch.begin()
-        self._stop = threading.Event()
         if self._watch_seconds is not None:
-            watch = (self._watch_seconds, self._stop)
-            threading.Thread(target=self._keep_looking, args=watch, name="hogbox-openfeature", daemon=True).start()
+            self.shutdown()
+            self._subscription = self._posthog._watch.subscribe(self._watch.hear, self._watch_seconds)
         self._watch.accept(self._look())
 
     def shutdown(self) -> None:
-        """Stop the thread that checks for changes."""
-        self._stop.set()
+        """Stop checking for changes."""
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
 
     def resolve_boolean_details(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
@@ -129,10 +131,7 @@ class HogboxProvider(AbstractProvider):
 
     def look(self) -> None:
         """Check whether the definitions have changed, and emit OpenFeature's events. Never raises."""
-        try:
-            self._watch.see(self._look(), committed=True)
-        except Exception as error:
-            self._watch.fail(error)
+        self._watch.hear(self._look())
 
     def _resolve(
         self, kind: FlagType, key: str, default: T, context: EvaluationContext | None
@@ -140,9 +139,10 @@ class HogboxProvider(AbstractProvider):
         subject, ctx = subject_of(context), self._ctx()
         with in_openfeatures_words():
             snapshot = self._posthog.flags(ctx, **subject, track_exposures=self._track_exposures)
-            self._watch.see(snapshot, committed=ctx is None)
+            if snapshot.distinct_id is not None:
+                self._watch.see(state_of(snapshot), committed=ctx is None)
             result = snapshot.result(key)
-            if self._fallback and result.value is None:
+            if self._fallback and not result.conclusive:
                 asked = self._posthog.get_feature_flag_result(
                     ctx, key, **subject, fallback=self._fallback, track_exposures=self._track_exposures
                 )
@@ -150,12 +150,8 @@ class HogboxProvider(AbstractProvider):
                 return resolve(kind, key, default, found, snapshot)
         return resolve(kind, key, default, result, snapshot)
 
-    def _look(self) -> Flags:
-        return self._posthog.flags(None, distinct_id=LOOK, track_exposures=False)
-
-    def _keep_looking(self, seconds: float, stop: threading.Event) -> None:
-        while not stop.wait(seconds):
-            self.look()
+    def _look(self) -> Outcome:
+        return self._posthog._watch.look(AT_ONCE)
 
 
 def no_ctx() -> None:

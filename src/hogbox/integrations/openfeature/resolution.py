@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from openfeature.exception import (
     FlagNotFoundError,
     GeneralError,
+    InvalidContextError,
     OpenFeatureError,
     ParseError,
     ProviderNotReadyError,
@@ -18,6 +19,8 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagMetadata, FlagResolutionDetails, FlagType, Reason
 
 from hogbox import Flags
+from hogbox._client.local_flags import FlagState
+from hogbox._client.snapshot import state_of
 from hogbox.flags import FlagResult
 from hogbox.flags import Reason as Cause
 
@@ -27,14 +30,16 @@ T = TypeVar("T")
 def resolve(
     kind: FlagType, key: str, default: T, result: FlagResult | None, snapshot: Flags
 ) -> FlagResolutionDetails[T]:
-    """OpenFeature's details. The default is used for an inconclusive flag, and for one that is off if not a boolean.
+    """OpenFeature's details. The default is used for an inconclusive flag, for a flag with rules that has no value, and
+    for another flag that is off if not a boolean.
 
     `result` is None if there are no definitions and the remote evaluation failed. Raises OpenFeatureError.
     """
     if result is None:
         raise GeneralError(f"flag {key!r} can't be evaluated locally, and the remote evaluation failed")
     if result.reason in (Cause.UNKNOWN_FLAG, Cause.NO_DEFINITIONS) or _is_unreadable(result, snapshot):
-        raise trouble_with(snapshot) or FlagNotFoundError(f"there is no flag {key!r}")
+        raise trouble_with(state_of(snapshot)) or FlagNotFoundError(f"there is no flag {key!r}")
+    _require_evaluated(result)
     definition = snapshot.definition(key)
     details: dict[str, Any] = {
         "reason": reason_of(result, definition),
@@ -42,6 +47,11 @@ def resolve(
     }
     if result.value is None:
         return FlagResolutionDetails(default, **details)
+    if has_rules(result):
+        value = _typed(kind, result.value)
+        if value is None:
+            raise TypeMismatchError(f"flag {key!r} has a value of type {type_of(result.value)}, not {kind.lower()}")
+        return FlagResolutionDetails(value, variant=result.variant_key, **details)
     if kind is not FlagType.BOOLEAN and result.value is False:
         return FlagResolutionDetails(default, **details)
     value = _READERS[kind](result)
@@ -53,18 +63,36 @@ def resolve(
     return FlagResolutionDetails(value, variant=_variant(result), **details)
 
 
-def trouble_with(snapshot: Flags) -> OpenFeatureError | None:
+def has_rules(result: FlagResult) -> bool:
+    """Whether the flag is defined by rules: then its value has a type, and is never converted to another one."""
+    return result.config_version == 2
+
+
+def trouble_with(state: FlagState) -> OpenFeatureError | None:
     """Why no flag can be evaluated locally, or None."""
-    if snapshot.revision is None:
+    if state.revision is None:
         return ProviderNotReadyError("no flag definitions are stored yet, or the client is disabled")
-    if not snapshot.readable:
-        return ParseError(f"the stored flag definitions (revision {snapshot.revision}) can't be read")
+    if state.flags is None:
+        return ParseError(f"the stored flag definitions (revision {state.revision}) can't be read")
     return None
+
+
+def _require_evaluated(result: FlagResult) -> None:
+    """Raise OpenFeatureError for a flag that PostHog failed to evaluate, or whose rules hogbox can't read."""
+    if result.failed and result.reason == _MISSING_GROUP_KEY:
+        raise InvalidContextError(f"flag {result.key!r} is evaluated by group, and the group's key is missing")
+    if result.failed:
+        raise GeneralError(f"PostHog could not evaluate flag {result.key!r}: {result.description or result.reason}")
+    if has_rules(result) and result.reason == Cause.UNSUPPORTED_DEFINITION:
+        raise ParseError(f"flag {result.key!r} has rules that hogbox does not support")
+
+
+_MISSING_GROUP_KEY: Final = "missing_group_key"
 
 
 def reason_of(result: FlagResult, definition: Mapping[str, Any] | None) -> Reason:
     """OpenFeature's reason for a result."""
-    if result.value is None:
+    if not result.conclusive:
         return Reason.DEFAULT
     if result.reason != Cause.CONDITION_MATCH:
         return _REASONS.get(result.reason or "", Reason.UNKNOWN)
@@ -86,6 +114,12 @@ _REASONS: Final[Mapping[str, Reason]] = {
     Cause.OUT_OF_ROLLOUT_BOUND: Reason.SPLIT,
     Cause.NO_CONDITION_MATCH: Reason.DEFAULT,
     Cause.NO_GROUP_TYPE: Reason.DEFAULT,
+    Cause.TARGETING_MATCH: Reason.TARGETING_MATCH,
+    "experiment_split": Reason.SPLIT,
+    Cause.ROLLOUT_MISS: Reason.DEFAULT,
+    Cause.EXPERIMENT_PAUSED: Reason.DEFAULT,
+    Cause.HOLDOUT: Reason.DEFAULT,
+    Cause.NO_RULE_MATCH: Reason.DEFAULT,
 }
 
 
@@ -111,8 +145,12 @@ def _metadata(result: FlagResult, definition: Mapping[str, Any] | None) -> FlagM
     local = _is_local(result)
     defined = definition or {}
     known = {
-        "posthog_reason": result.reason and str(result.reason),
+        "reason_code": result.reason and str(result.reason),
         "condition_index": result.condition_index,
+        "config_version": result.config_version,
+        "rule_type": result.rule_type,
+        "rule_id": result.rule_id,
+        "variant_key": result.variant_key,
         "id": defined.get("id") if local else result.id,
         "version": defined.get("version") if local else result.version,
         "locally_evaluated": local,
@@ -123,6 +161,25 @@ def _metadata(result: FlagResult, definition: Mapping[str, Any] | None) -> FlagM
 def _variant(result: FlagResult) -> str:
     """The name of the value: the variant's key, else the key of PostHog's payloads, `true` or `false`."""
     return result.variant or ("true" if result.value else "false")
+
+
+def type_of(value: Any) -> str:
+    """OpenFeature's name of a value's type."""
+    return next((name for kind, name in _TYPES if isinstance(value, kind)), type(value).__name__)
+
+
+_TYPES: Final = ((bool, "boolean"), (str, "string"), (int, "integer"), (float, "float"), (dict, "object"))
+
+
+def _typed(kind: FlagType, value: Any) -> Any:
+    """The value of a flag with rules, if it is of this type. A whole number is an integer and a float."""
+    if kind in (FlagType.INTEGER, FlagType.FLOAT):
+        number = None if isinstance(value, bool) or not isinstance(value, int | float) else value
+        return _whole(number) if kind is FlagType.INTEGER else _finite(number)
+    return value if isinstance(value, _CLASSES[kind]) else None
+
+
+_CLASSES: Final = {FlagType.BOOLEAN: bool, FlagType.STRING: str, FlagType.OBJECT: dict}
 
 
 def _boolean(result: FlagResult) -> bool | None:
@@ -153,12 +210,18 @@ def _parse(text: str) -> int | float | None:
 
 
 def _integer(result: FlagResult) -> int | None:
-    number = _number(result)
-    return int(number) if number is not None and (isinstance(number, int) or number.is_integer()) else None
+    return _whole(_number(result))
 
 
 def _float(result: FlagResult) -> float | None:
-    number = _number(result)
+    return _finite(_number(result))
+
+
+def _whole(number: int | float | None) -> int | None:
+    return int(number) if number is not None and (isinstance(number, int) or number.is_integer()) else None
+
+
+def _finite(number: int | float | None) -> float | None:
     with suppress(OverflowError):
         return float(number) if number is not None and math.isfinite(number) else None
     return None

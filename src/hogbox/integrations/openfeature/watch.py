@@ -8,7 +8,9 @@ from collections.abc import Callable
 from openfeature.event import ProviderEvent, ProviderEventDetails
 from openfeature.exception import ErrorCode, GeneralError, OpenFeatureError
 
-from hogbox import Flags
+from hogbox._client.flag_change import changes_between
+from hogbox._client.flag_watch import Outcome
+from hogbox._client.local_flags import FlagState
 from hogbox.integrations.openfeature.resolution import trouble_with
 
 Emit = Callable[[ProviderEvent, ProviderEventDetails], None]
@@ -25,7 +27,7 @@ class Watch:
     def __init__(self, emit: Emit, *, remote: bool) -> None:
         self._emit = emit
         self._remote = remote
-        self._known: Flags | None = None
+        self._known: FlagState | None = None
         self._trouble: ErrorCode | None = None
         self._lock = threading.Lock()
 
@@ -33,38 +35,45 @@ class Watch:
         """Reset. The provider is not ready until definitions are seen."""
         self._known, self._trouble = None, ErrorCode.PROVIDER_NOT_READY
 
-    def accept(self, snapshot: Flags) -> None:
-        """Remember the first definitions. Raises OpenFeatureError if no flag can be evaluated with them."""
-        trouble = self._trouble_with(snapshot)
+    def accept(self, outcome: Outcome) -> None:
+        """Remember the first definitions. Raises OpenFeatureError if no flag can be evaluated with them.
+
+        Raises the error of a look that failed.
+        """
+        if isinstance(outcome, Exception):
+            raise outcome
+        state = FlagState.of(outcome)
+        trouble = self._trouble_with(state)
         self._trouble = None if trouble is None else trouble.error_code
         if trouble is not None:
             raise trouble
-        self._known = snapshot if snapshot.readable else None
+        self._known = None if state.flags is None else state
 
-    def fail(self, error: Exception) -> None:
-        """Emit an error: the definitions could not be read."""
-        self._emit_trouble(GeneralError(f"flag definitions can't be read: {error}"))
+    def hear(self, outcome: Outcome) -> None:
+        """Compare what a look has found, or emit an error."""
+        if isinstance(outcome, Exception):
+            self._emit_trouble(GeneralError(f"flag definitions can't be read: {outcome}"))
+        else:
+            self.see(FlagState.of(outcome), committed=True)
 
-    def see(self, snapshot: Flags, *, committed: bool) -> None:
-        """Compare with the definitions seen last. `committed`: the snapshot is from a new transaction.
+    def see(self, state: FlagState, *, committed: bool) -> None:
+        """Compare with the definitions seen last. `committed`: the state is from a new transaction.
 
         An older transaction may see an older state than the process knows, which is not a change.
         """
-        if snapshot.distinct_id is None:
-            return  # without a person, the snapshot has no definitions
         known = self._known
-        if known is not None and snapshot.revision == known.revision and not self._trouble:
+        if known is not None and state.revision == known.revision and not self._trouble:
             return
-        trouble = self._trouble_with(snapshot)
+        trouble = self._trouble_with(state)
         if trouble is not None:
             self._emit_trouble(trouble)
             return
         self._recover()
-        if snapshot.readable:
-            self._compare(snapshot, committed)
+        if state.flags is not None:
+            self._compare(state, committed)
 
-    def _trouble_with(self, snapshot: Flags) -> OpenFeatureError | None:
-        return None if self._remote else trouble_with(snapshot)
+    def _trouble_with(self, state: FlagState) -> OpenFeatureError | None:
+        return None if self._remote else trouble_with(state)
 
     def _emit_trouble(self, trouble: OpenFeatureError) -> None:
         with self._lock:
@@ -79,13 +88,15 @@ class Watch:
         if before is not None:
             self._emit(ProviderEvent.PROVIDER_READY, ProviderEventDetails(message="flags can be evaluated"))
 
-    def _compare(self, snapshot: Flags, committed: bool) -> None:
+    def _compare(self, state: FlagState, committed: bool) -> None:
         with self._lock:
             known = self._known
-            if known is not None and not committed and (snapshot.revision or 0) <= (known.revision or 0):
+            if known is not None and not committed and (state.revision or 0) <= (known.revision or 0):
                 return
-            self._known = snapshot
-        changed = () if known is None else snapshot.changed_since(known)
-        if changed:
-            details = ProviderEventDetails(flags_changed=list(changed), metadata={"revision": snapshot.revision or 0})
+            self._known = state
+        changes = None if known is None else changes_between(known, state)
+        if changes is not None:
+            details = ProviderEventDetails(
+                flags_changed=list(changes.keys), metadata={"revision": changes.new_revision or 0}
+            )
             self._emit(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, details)
