@@ -85,10 +85,11 @@ class Sdk:
             personal_api_key=start.personal_api_key,
             # PostHog's SDKs for servers leave the location of a server out; the harness expects it when not asked.
             disable_geoip=bool(start.disable_geoip),
-            delivery=DeliverySettings(poll_seconds=0.05),
+            delivery=DeliverySettings(
+                poll_seconds=0.05, capture_compression=variant.compression if start.enable_compression else "none"
+            ),
             definitions_max_age=0,
             capture_mode=variant.protocol,
-            capture_compression=variant.compression if start.enable_compression else "none",
             historical_migration=start.historical_migration,
         )
         self.client.create_tables()

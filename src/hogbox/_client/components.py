@@ -77,9 +77,7 @@ class Components:
         self.reports = ReportQueue(time.monotonic)
         self.thread = WorkerThread(self._make_worker)
         timezone, max_age = require_timezone(settings.flags_timezone), settings.definitions_max_age_seconds
-        cache = FlagCache(
-            self.database.tables, settings.project_token, timezone, max_age, settings.evaluation_contexts
-        )
+        cache = FlagCache(self.database.tables, settings.project_token, timezone, max_age, settings.evaluation_contexts)
         self._source = ProjectFlags(cache, Remote(settings, self.telemetry), settings.disabled)
         self.watch = FlagWatch(self._source, self.runner, max_age)
         self._usual = Usual(settings.properties_complete, settings.track_exposures)
