@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hogbox._wire.flag_record import UNKNOWN_ERROR, FlagsFailure
+from hogbox._wire.flag_record import UNKNOWN_ERROR
+from hogbox._wire.flags import FlagsFailure
 from hogbox._wire.key import Secret
 from hogbox._wire.remote_config import RemoteConfig, read_remote_config, remote_config_request
 

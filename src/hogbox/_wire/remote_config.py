@@ -6,7 +6,8 @@ import json
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import quote
 
-from hogbox._wire.flag_record import UNKNOWN_ERROR, FlagsFailure, FlagsRequest
+from hogbox._wire.flag_record import UNKNOWN_ERROR
+from hogbox._wire.flags import FlagsFailure, FlagsRequest
 from hogbox._wire.key import Secret
 from hogbox._wire.printable import one_line
 
