@@ -214,7 +214,7 @@ def test_what_has_no_certain_form_is_left_to_posthog(
         ("", True),
         (b"acme", False),
         (float("nan"), False),
-        (object(), False),
+        (NotImplemented, False),
     ],
     ids=repr,
 )
