@@ -20,12 +20,15 @@ pytestmark = [
     pytest.mark.nightly(reason="the contract's own waits are minutes in all"),
 ]
 
-DIFFERS: Final[dict[str, str]] = {
-    "does_not_retry_on_413": "the mock's text is not PostHog's, and a proxy's 413 is no reason to give an event up",
-    "flags_request_uses_v2_query_param": "hogbox asks v=4, which every server answers (wire protocol 6.7)",
-    "unset_options_omitted": "events say disable_skew_correction: their time is the clock of the machine that captured",
+DIFFERS: Final[dict[int, str]] = {
+    13: "the mock's text is not PostHog's, and a proxy's 400 is no reason to give an event up",
+    32: "the mock's text is not PostHog's, and a proxy's 413 is no reason to give an event up",
+    127: "events say disable_skew_correction: their time is the clock of the machine that captured",
+    138: "hogbox asks v=4, which every server answers (wire protocol 6.7)",
 }
-"""Names of tests that hogbox does not pass, with the reason."""
+"""Numbers of tests that hogbox does not pass, with the reason."""
+
+ONLY_V0: Final = {133: "the test accepts the path of v0 alone; later versions of the harness take that of v1 too"}
 
 _CASES: Final = list(cases()) if FOLDER.exists() else []
 _VARIANTS: Final = [
@@ -59,7 +62,8 @@ def mock() -> Iterator[MockServer]:
 def test_hogbox_passes_the_contract(case: Case, variant: Variant, mock: MockServer) -> None:
     adapter = Adapter(variant)
     try:
-        if reason := DIFFERS.get(case.name):
+        known = DIFFERS if variant.protocol == "v0" else {**DIFFERS, **ONLY_V0}
+        if reason := known.get(case.number):
             with pytest.raises(AssertionError):
                 Run(adapter, mock).steps(case)
             pytest.xfail(reason)

@@ -32,7 +32,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "no dict": (["phc_x"], "HOGBOX must be a dict, {'PROJECT_TOKEN': 'phc_…'}, not list"),
     "unknown key": (
         {"TOKEN": "phc_x"},
-        "unknown key 'TOKEN' in HOGBOX; the keys are BEFORE_SEND, CAPTURE_EXCEPTIONS, CAPTURE_TRACING_HEADERS, ",
+        "unknown key 'TOKEN' in HOGBOX; the keys are BEFORE_SEND, CAPTURE_EXCEPTIONS, CAPTURE_MODE, ",
     ),
     "lower case": ({"host": "x"}, "unknown key 'host' in HOGBOX"),
     "no text": ({"HOST": 8010}, "HOGBOX['HOST'] must be text, not int"),
@@ -121,6 +121,16 @@ def test_every_argument_of_the_client_is_a_key(site: TestDatabase) -> None:
         "PROPERTIES_COMPLETE": True,
         "TRACK_EXPOSURES": False,
         "EXCEPTION_LOCALS": True,
+        "CAPTURE_MODE": "v1",
+        "HISTORICAL_MIGRATION": False,
+        "PRIVACY_MODE": True,
+        "ENABLE_FULL_AI_CAPTURE": True,
+        "ENABLE_EXCEPTION_AUTOCAPTURE": False,
+        "LOG_CAPTURED_EXCEPTIONS": True,
+        "CAPTURE_TRACE_CONTEXT": True,
+        "IN_APP_MODULES": ["shop"],
+        "IN_APP_EXCLUDE": ["shop.vendored"],
+        "PROJECT_ROOT": "/srv/shop",
     }
     assert sorted(setting) == sorted(ARGUMENTS)
     with override_settings(HOGBOX=setting):

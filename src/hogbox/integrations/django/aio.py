@@ -61,6 +61,7 @@ class AsyncDjangoPostHog:
     get_remote_config_payload = _awaited(BoundPostHog.get_remote_config_payload)
     get_all_flags = _awaited(BoundPostHog.get_all_flags)
     get_all_flags_and_payloads = _awaited(BoundPostHog.get_all_flags_and_payloads)
+    get_flag_definitions = _awaited(BoundPostHog.get_flag_definitions)
     flags = _awaited(BoundPostHog.flags)
     evaluate_flag = _awaited(BoundPostHog.evaluate_flag)
     evaluate_flag_payload = _awaited(BoundPostHog.evaluate_flag_payload)
