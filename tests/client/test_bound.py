@@ -15,6 +15,9 @@ from tests.fixtures.database import TestDatabase
 from tests.fixtures.stored import store
 
 NEED_NO_CTX = {
+    "flag_changes",
+    "on_flag_changed",
+    "on_flags_changed",
     "create_tables",
     "deliver",
     "discarded",
