@@ -25,7 +25,6 @@ DIFFERS: Final[dict[int, str]] = {
     32: "the mock's text is not PostHog's, and a proxy's 413 is no reason to give an event up",
     95: "a request that PostHog cannot read is not its events' fault: they wait, and status says why",
     99: "a content type that is refused is not the events' fault: they wait, and status says why",
-    127: "events say disable_skew_correction: their time is the clock of the machine that captured",
     138: "hogbox asks v=4, which every server answers (wire protocol 6.7)",
 }
 """Numbers of tests that hogbox does not pass, with the reason."""

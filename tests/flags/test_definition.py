@@ -23,9 +23,9 @@ PRO = person_filter("plan", "exact", "pro")
             "`holdout` has no integer id, or no percentage",
         ),
         ({"super_groups": "x"}, "`super_groups` is not a list of objects"),
-        ({"version": True}, "it is in a newer format (rules)"),
-        ({"version": None}, "it is in a newer format (rules)"),
-        ({"rules": []}, "it is in a newer format (rules)"),
+        ({"version": True}, "it is in a newer format"),
+        ({"version": None}, "it is in a newer format"),
+        ({"rules": []}, "it is in a newer format"),
     ],
 )
 def test_p7_a_malformed_flag_says_what_is_wrong_and_harms_no_other(filters: dict[str, Any], problem: str) -> None:

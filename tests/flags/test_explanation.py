@@ -182,13 +182,13 @@ def test_holdouts_are_told() -> None:
 
 
 def test_a_flag_that_is_malformed_or_off_says_so() -> None:
-    flags = document(flag("off", active=False), flag("bad", groups="x"), flag("new", version=2))
+    flags = document(flag("off", active=False), flag("bad", groups="x"), flag("new", version=3))
     flags["flags"].append(flag("odd", condition({**PRO, "type": "event"}), condition({**PRO, "type": "group"})))
     flag_set = FlagSet.parse(flags)
     sentences = {key: flag_set.explain(key, distinct_id="u1").sentence for key in flag_set.keys}
     assert sentences["off"] == "Flag 'off' is False: it is not active."
     assert sentences["bad"] == "Flag 'bad' is inconclusive: `groups` is not a list of objects."
-    assert sentences["new"] == "Flag 'new' is inconclusive: it is in a newer format (rules)."
+    assert sentences["new"] == "Flag 'new' is inconclusive: it is in a newer format."
     event, group = (item.filters[0] for item in flag_set.explain("odd", distinct_id="u1").conditions)
     assert (event.type, event.note) == ("event", "only the service evaluates filters of the type 'event'")
     assert group.note == "the filter on a group does not say which"

@@ -116,7 +116,7 @@ def filters_of(raw: Mapping[str, Any]) -> Mapping[str, Any]:
         raise MalformedError("`filters` is not an object")
     version = filters.get("version", 1)
     if isinstance(version, bool) or version != 1 or filters.get("rules") is not None:
-        raise MalformedError("it is in a newer format (rules)")
+        raise MalformedError("it is in a newer format")
     for name in ("early_exit", "feature_enrollment"):
         if not isinstance(filters.get(name), bool | None):
             raise MalformedError(f"`{name}` is neither true nor false")
