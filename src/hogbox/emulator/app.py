@@ -21,7 +21,7 @@ from hogbox.emulator.answer import (
 )
 from hogbox.emulator.control import ControlError, control_routes, refuse
 from hogbox.emulator.cors import cors_headers
-from hogbox.emulator.endpoint import Endpoint, Endpoints, Interrupted
+from hogbox.emulator.endpoint import Endpoint, EndpointTable, Interrupted
 from hogbox.emulator.guard import Guard
 from hogbox.emulator.record import ReceivedRequest
 from hogbox.emulator.world import World
@@ -60,7 +60,7 @@ class Door:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._endpoints = Endpoints(world)
+        self._endpoints = EndpointTable(world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         world = self._world

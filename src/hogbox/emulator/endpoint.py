@@ -118,7 +118,7 @@ def remote_config_endpoint(world: World) -> Endpoint:
     return Endpoint(handle, usual=REMOTE_CONFIG_ANSWERS)
 
 
-class Endpoints:
+class EndpointTable:
     """All endpoints over one world."""
 
     def __init__(self, world: World) -> None:
