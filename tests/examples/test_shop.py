@@ -49,7 +49,7 @@ def test_the_demo_keeps_every_promise(environment: dict[str, str]) -> None:
     numbers = table(result.stdout)
     assert numbers["committed"] == numbers["delivered"] > 500
     assert numbers["rolled back"] > 20
-    assert numbers["faults"] > 10
+    assert numbers["faults"] >= 5
     for wrong in ("lost", "out of order", "rolled back, yet delivered", "counted twice"):
         assert numbers[wrong] == 0
     assert "worker 2 has taken over" in result.stdout
