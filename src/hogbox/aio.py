@@ -175,11 +175,9 @@ class AsyncPostHog(AsyncFlagMethods, AsyncChangeMethods):
             return None
         person = resolve_person(await self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
-        if type(flags) is AsyncFlags:
-            await flags.write_exposures()
         flag_values = None
         if flags is not None or send_feature_flags:
-            flag_values = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+            flag_values = await self._flag_values(ctx, person, groups, flags, send_feature_flags)
         entry = self._recorder.capture(event, person, properties, groups, options, flag_values)
         return await self._write(ctx, asked_at_delivery(entry) if flag_values is AT_DELIVERY else entry)
 
@@ -207,11 +205,9 @@ class AsyncPostHog(AsyncFlagMethods, AsyncChangeMethods):
             return None
         person = resolve_person(await self._identified(ctx), distinct_id)
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
-        if type(flags) is AsyncFlags:
-            await flags.write_exposures()
         flag_values = None
         if flags is not None or send_feature_flags:
-            flag_values = await self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+            flag_values = await self._flag_values(ctx, person, groups, flags, send_feature_flags)
         entry = self._recorder.capture_ai(
             event, person, properties, groups, options, flag_values, privacy_mode=privacy_mode
         )
@@ -316,9 +312,9 @@ class AsyncPostHog(AsyncFlagMethods, AsyncChangeMethods):
             found = raised(error)
             person = await self._person_if_any(ctx, distinct_id)
             options = Options(timestamp, uuid, disable_geoip, idempotency_key)
-            told = await self._flags_if_any(ctx, person, groups, flags, send_feature_flags)
+            flag_values = await self._flags_if_any(ctx, person, groups, flags, send_feature_flags)
             details = {"level": level, "handled": handled, "fingerprint": fingerprint, "traceback": found.traceback}
-            entry = self._recorder.exception(found.error, person, properties, groups, options, told, **details)
+            entry = self._recorder.exception(found.error, person, properties, groups, options, flag_values, **details)
             return await self._write(ctx, entry)
 
     async def create_tables(self) -> None:
@@ -384,6 +380,13 @@ class AsyncPostHog(AsyncFlagMethods, AsyncChangeMethods):
             identified = None
         return person_if_any(identified, distinct_id)
 
+    async def _flag_values(
+        self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool | str
+    ) -> Mapping[str, Any] | None:
+        if type(flags) is AsyncFlags:
+            await flags.write_exposures()
+        return await self._runner.run(self._reader.event_properties(ctx, person, groups, flags, wanted))
+
     async def _flags_if_any(
         self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
     ) -> Mapping[str, Any] | None:
@@ -391,9 +394,7 @@ class AsyncPostHog(AsyncFlagMethods, AsyncChangeMethods):
         if flags is None and not wanted:
             return None
         try:
-            if type(flags) is AsyncFlags:
-                await flags.write_exposures()
-            return await self._runner.run(self._reader.told(ctx, person, groups, flags, wanted))
+            return await self._flag_values(ctx, person, groups, flags, wanted)
         except Exception as trouble:
             without_flags(trouble)
             return None

@@ -239,7 +239,7 @@ class PostHog(FlagMethods, ChangeMethods):
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         flag_values = None
         if flags is not None or send_feature_flags:
-            flag_values = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+            flag_values = self._flag_values(ctx, person, groups, flags, send_feature_flags)
         entry = self._recorder.capture(event, person, properties, groups, options, flag_values)
         return self._write(ctx, asked_at_delivery(entry) if flag_values is AT_DELIVERY else entry)
 
@@ -262,8 +262,7 @@ class PostHog(FlagMethods, ChangeMethods):
         """Capture an event about a language model, such as `$ai_generation`, for PostHog's AI endpoint.
 
         It may have 8 MiB instead of 900 KiB. Events of this method arrive in order per person, but in no order with
-        those of the other methods. An event with a name that the endpoint refuses
-        becomes a dead letter.
+        those of the other methods. An event whose name the endpoint refuses becomes a dead letter.
 
         Media in `$ai_input`, `$ai_output_choices`, `$ai_instructions`, `$ai_input_state` and `$ai_output_state` is
         replaced by a placeholder; in an event that is too large, their texts over 5,000 characters are cut. A client
@@ -281,7 +280,7 @@ class PostHog(FlagMethods, ChangeMethods):
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         flag_values = None
         if flags is not None or send_feature_flags:
-            flag_values = self._runner.run(self._reader.told(ctx, person, groups, flags, send_feature_flags))
+            flag_values = self._flag_values(ctx, person, groups, flags, send_feature_flags)
         entry = self._recorder.capture_ai(
             event, person, properties, groups, options, flag_values, privacy_mode=privacy_mode
         )
@@ -401,9 +400,9 @@ class PostHog(FlagMethods, ChangeMethods):
             found = raised(error)
             person = self._person_if_any(ctx, distinct_id)
             options = Options(timestamp, uuid, disable_geoip, idempotency_key)
-            told = self._flags_if_any(ctx, person, groups, flags, send_feature_flags)
+            flag_values = self._flags_if_any(ctx, person, groups, flags, send_feature_flags)
             details = {"level": level, "handled": handled, "fingerprint": fingerprint, "traceback": found.traceback}
-            entry = self._recorder.exception(found.error, person, properties, groups, options, told, **details)
+            entry = self._recorder.exception(found.error, person, properties, groups, options, flag_values, **details)
             return self._write(ctx, entry)
 
     def create_tables(self) -> None:
@@ -475,6 +474,11 @@ class PostHog(FlagMethods, ChangeMethods):
             identified = None
         return person_if_any(identified, distinct_id)
 
+    def _flag_values(
+        self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool | str
+    ) -> Mapping[str, Any] | None:
+        return self._runner.run(self._reader.event_properties(ctx, person, groups, flags, wanted))
+
     def _flags_if_any(
         self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool
     ) -> Mapping[str, Any] | None:
@@ -482,7 +486,7 @@ class PostHog(FlagMethods, ChangeMethods):
         if flags is None and not wanted:
             return None
         try:
-            return self._runner.run(self._reader.told(ctx, person, groups, flags, wanted))
+            return self._flag_values(ctx, person, groups, flags, wanted)
         except Exception as trouble:
             without_flags(trouble)
             return None

@@ -58,7 +58,7 @@ FlagValues.__module__ = "hogbox"
 
 
 AT_DELIVERY: Final[Mapping[str, Any]] = {}
-"""The properties by which an event tells of flags, where it is delivered before they are known."""
+"""Stands for flag values that the worker asks PostHog for when it delivers the event."""
 
 NO_VALUES: Final = FlagValues({}, {}, False)
 
@@ -253,10 +253,10 @@ class FlagReader:
             return view._replace(filling=Filling(None, error.reason))
         return view if answer is None else view._replace(filling=Filling(answer))
 
-    def told(
+    def event_properties(
         self, ctx: Any, person: str | None, groups: Mapping[str, Any] | None, flags: Flags | None, wanted: bool | str
     ) -> Flow[Mapping[str, Any] | None]:
-        """The properties by which an event tells of flags: of a snapshot, or of the definitions if that is wanted.
+        """The flag values in an event's properties: of a snapshot, or of the stored definitions if they are wanted.
 
         `AT_DELIVERY` where the worker is to ask PostHog.
         """
@@ -322,7 +322,7 @@ class FlagReader:
         return values._replace(complete=values.complete and not answer.errors)
 
     def definitions(self, ctx: Any) -> Flow[StoredFlagDefinitions]:
-        """The stored definitions, read anew."""
+        """The stored definitions, read from the database."""
         rows = () if self.disabled else (yield from self._cache.stored(ctx))
         if not rows:
             return StoredFlagDefinitions(None, None, None, None, self._configured)
