@@ -21,7 +21,7 @@ from hogbox._events.ai import ai_properties, cut_event, without_media
 from hogbox._events.bulk import is_bulky
 from hogbox._events.event import AI, ANALYTICS, EXPOSURES, FLAGGED, HISTORICAL, Event, Row, to_row
 from hogbox._events.exception import merge_properties
-from hogbox._events.exposure import EXPOSURE, is_reserved, minimal
+from hogbox._events.exposure import is_reserved, minimal
 from hogbox._events.hook import BadHook, BeforeSend, hook_chain, run_hooks
 from hogbox._events.identifier import keyed_uuid, parse_uuid, uuid7
 from hogbox._events.identity import resolve
@@ -203,17 +203,15 @@ class Recorder:
     ) -> Entry | None:
         """`$feature_flag_called`, in its short or its full form, or `$experiment_exposure`.
 
-        The hooks receive it in that form. The context adds nothing that tells of the flag.
+        The hooks receive it in that form. The context does not change the flag's own properties.
         """
         own = self._with_groups(groups)
         all_properties = _in_context(properties)
-        properties = {key: all_properties[key] for key in all_properties if key in properties or not is_reserved(key)}
-        if self._release and not short:
-            properties = {**self._release, **properties}
+        kept = {key: all_properties[key] for key in all_properties if key in properties or not is_reserved(key)}
+        given = {**self._release, **kept}
         if short:
-            properties, own = minimal(properties), minimal(own)
-        entry = self._draft(name, distinct_id, properties, own, NO_OPTIONS)
-        return entry and entry._replace(row=entry.row._replace(lane=EXPOSURES))
+            given, own = minimal(given), minimal(own)
+        return self._draft(name, distinct_id, given, own, NO_OPTIONS, lane=EXPOSURES)
 
     @_readable
     def identify(self, distinct_id: str, properties: Mapping[str, Any] | None, options: Options) -> Entry | None:
@@ -296,7 +294,7 @@ class Recorder:
         stamp: Stamp | None = None,
         lane: str = ANALYTICS,
     ) -> Entry | None:
-        if self._release and name != EXPOSURE:
+        if self._release and lane != EXPOSURES:
             properties = {**self._release, **properties}
         cleaned, problems = clean_properties(properties)
         if lane == AI and not self._full_ai_capture:
