@@ -51,12 +51,12 @@ def test_what_is_remembered_is_bounded() -> None:
     requests = Requests()
     for number in range(0, 2 * attempt.MOST_REMEMBERED, 50_000):
         requests.begin(*range(number, number + 50_000))
-    assert len(requests.attempts.requests) <= attempt.MOST_REMEMBERED
+    assert len(requests.attempts.requests_of(rows(*range(2 * attempt.MOST_REMEMBERED)))) <= attempt.MOST_REMEMBERED
 
 
 def test_a_batch_that_failed_is_not_mixed_with_later_events() -> None:
     requests = Requests()
     requests.begin(1, 2)
     limits = BatchLimits(10, 1000)
-    batches = group_batches(rows(1, 2, 3, 4), limits, requests.attempts.requests)
+    batches = group_batches(rows(1, 2, 3, 4), limits, requests.attempts.requests_of(rows(1, 2, 3, 4)))
     assert [[row.id for row in batch] for batch in batches] == [[1, 2], [3, 4]]

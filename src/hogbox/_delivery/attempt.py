@@ -24,10 +24,10 @@ class Attempts:
     def __init__(self) -> None:
         self._requests: dict[int, _Request] = {}
 
-    @property
-    def requests(self) -> Mapping[int, object]:
-        """By event, the request that it was in last."""
-        return self._requests
+    def requests_of(self, rows: Iterable[Waiting]) -> Mapping[int, object]:
+        """By event, the request that it was in last; without the events that were in none."""
+        known = self._requests
+        return {row.id: known[row.id] for row in rows if row.id in known} if known else {}
 
     def begin(self, rows: Sequence[Waiting], new: Callable[[], RequestIdentity]) -> RequestIdentity:
         """The identity of the request that is about to be made.

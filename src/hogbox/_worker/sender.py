@@ -102,7 +102,7 @@ class Sender:
             limits = self._shared.limit.now
             found = self._shared.suspects.sort(rows, time.monotonic())
             free = self._shared.courses.arrange(self._shared.deferrals.free(found.free))
-            requests = dict(self._shared.attempts.requests)
+            requests = self._shared.attempts.requests_of(free)
         # Suspects come last: if their project was put off, other events are to show first that it has recovered.
         for batch in [*group_batches(free, limits, requests), *((row,) for row in found.due)]:
             if not self._deliver_batch(batch, turn):
@@ -191,8 +191,7 @@ class Sender:
             return after(answer.verdict, pending).pending
         if not answer.accuses:
             return self._failures.act(pending, turn, answer, began)
-        with self._shared.lock:
-            self._shared.courses.accept(part.rows[0].project, time.monotonic(), passed=False)
+        self._settlement.accept(part.rows[0].project)
         if alone:
             self._settlement.bury(part.rows, turn, answer)
         return after(answer.verdict, pending).pending
