@@ -81,20 +81,14 @@ class FlagFacts:
 def exposure_properties(key: str, value: Any, payload: Any, facts: FlagFacts) -> dict[str, Any]:
     """The own properties of `$feature_flag_called`."""
     known = {
-        "$feature_flag_id": facts.id,
-        "$feature_flag_version": facts.version,
         "$feature_flag_reason": facts.reason,
-        "$feature_flag_request_id": facts.request_id,
-        "$feature_flag_evaluated_at": facts.evaluated_at,
         "$feature_flag_has_experiment": facts.has_experiment,
         "$feature_flag_error": facts.error,
         "$feature_flag_payload": payload,
     }
     return {
-        "$feature_flag": key,
-        "$feature_flag_response": value,
+        **_evaluation_properties(key, value, facts),
         f"$feature/{key}": value,
-        "locally_evaluated": facts.locally_evaluated,
         **{name: fact for name, fact in known.items() if fact is not None},
         **(facts.attribution.properties() if facts.attribution else {}),
     }
@@ -102,6 +96,15 @@ def exposure_properties(key: str, value: Any, payload: Any, facts: FlagFacts) ->
 
 def experiment_properties(key: str, value: Any, facts: FlagFacts, split: Attribution) -> dict[str, Any]:
     """The own properties of `$experiment_exposure`."""
+    return {
+        **_evaluation_properties(key, value, facts),
+        VARIANT_KEY: split.variant_key,
+        RULE_ID: split.rule_id,
+    }
+
+
+def _evaluation_properties(key: str, value: Any, facts: FlagFacts) -> dict[str, Any]:
+    """What both events have: the flag, its value, and which evaluation gave it."""
     known = {
         "$feature_flag_id": facts.id,
         "$feature_flag_version": facts.version,
@@ -111,15 +114,13 @@ def experiment_properties(key: str, value: Any, facts: FlagFacts, split: Attribu
     return {
         "$feature_flag": key,
         "$feature_flag_response": value,
-        VARIANT_KEY: split.variant_key,
-        RULE_ID: split.rule_id,
         "locally_evaluated": facts.locally_evaluated,
         **{name: fact for name, fact in known.items() if fact is not None},
     }
 
 
 def is_reserved(name: str) -> bool:
-    """Whether only hogbox says it on an exposure: a context can neither add nor alter it."""
+    """Whether only hogbox sets this property of an exposure: a context can neither add nor change it."""
     return name.startswith("$feature_flag") or name in _RESERVED
 
 
