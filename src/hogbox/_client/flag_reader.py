@@ -28,6 +28,7 @@ from hogbox.errors import RemoteEvaluationError, UsageError
 from hogbox.flags import FlagResult, Reason
 from hogbox.flags._flag_set import fast_answer
 from hogbox.flags._person import Person
+from hogbox.flags._result import legacy_form
 from hogbox.telemetry import INCONCLUSIVE, LOCAL, FlagsEvaluated, Telemetry
 
 log = logging.getLogger("hogbox")
@@ -469,8 +470,7 @@ def require_key(key: object) -> None:
 
 
 def _values(results: Mapping[str, FlagResult]) -> FlagValues:
-    values = {key: result.legacy_value for key, result in results.items() if result.value is not None}
-    flags = {key: value for key, value in values.items() if value is not None}
+    flags = {key: legacy_form(result.value) for key, result in results.items() if result.value is not None}
     payloads = {key: results[key].payload for key in flags}
     return FlagValues(
         flags, {key: payload for key, payload in payloads.items() if payload is not None}, len(flags) == len(results)

@@ -18,6 +18,7 @@ from hogbox._wire.flags import FLAG_MISSING
 from hogbox.errors import InvalidEvent, UsageError
 from hogbox.flags import Explanation, FlagResult, Reason
 from hogbox.flags._person import Person
+from hogbox.flags._result import legacy_form
 
 Expose = Callable[[Exposure], None]
 """Notes that a person was given a flag's value."""
@@ -190,8 +191,7 @@ class Flags:
     def all(self) -> dict[str, bool | str]:
         """Every flag's value, as `get` gives it; those without one are left out. Never an exposure."""
         results = [self._result(key) for key in self.keys]
-        values = {result.key: result.legacy_value for result in results if result.value is not None}
-        return {key: value for key, value in values.items() if value is not None}
+        return {result.key: legacy_form(result.value) for result in results if result.value is not None}
 
     def explain(self, key: str) -> Explanation:
         """Why the flag has its value here: each condition, each property with the value seen, the rollout."""
@@ -296,9 +296,6 @@ def undecided(key: str, reason: Reason) -> FlagResult:
     return FlagResult(key, None, reason)
 
 
-_OLD: Final = (bool, str)
-
-
 def two_valued(result: FlagResult | None, default: Any) -> Any:
     """The value for code that knows True, False and texts only; the default where there is no value.
 
@@ -308,7 +305,7 @@ def two_valued(result: FlagResult | None, default: Any) -> Any:
         return default
     value = result.value
     if value is not None:
-        return value if isinstance(value, _OLD) else True
+        return legacy_form(value)
     return False if default is None and result.conclusive else default
 
 

@@ -1,4 +1,4 @@
-"""Flagged events: those that are to tell of their person's flags, for which PostHog is asked before they are sent.
+"""Flagged events: those that include their person's flags, for which PostHog is asked before they are sent.
 
 A failure never holds events back: they are sent without flags, and PostHog is not asked again for a few seconds.
 """
@@ -20,10 +20,10 @@ from hogbox._events.exposure import flag_properties
 from hogbox._events.limit import MAX_EVENT_BYTES
 from hogbox._http.flags import FlagsTransport
 from hogbox._http.response import NoReply
-from hogbox._wire.flag_record import FlagRecord
 from hogbox._wire.flags import FlagsAnswer, FlagsFailure, flags_request, read_answer
 from hogbox._wire.host import shorten
 from hogbox._wire.library import USER_AGENT
+from hogbox.flags._result import legacy_form
 from hogbox.telemetry import ANSWERED, FlagsAsked, Telemetry
 
 log = logging.getLogger("hogbox.delivery")
@@ -60,7 +60,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 class FlaggedEvents:
-    """Adds flags to the events that are to tell of them. Safe to use from several threads."""
+    """Adds flag values to the events that ask for them. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class FlaggedEvents:
         return complete, False
 
     def _ask(self, subject: _Subject) -> Mapping[str, Any]:
-        """What events tell of the person's flags; nothing where PostHog does not say."""
+        """The properties for the person's flags; none where PostHog does not answer."""
         if self._clock() < self._paused.get(subject.project, 0.0):
             return {}
         began = self._clock()
@@ -114,7 +114,7 @@ class FlaggedEvents:
         if isinstance(answer, FlagsAnswer):
             if self._paused.pop(subject.project, None) is not None:
                 log.info("events of project %s are sent with flags again", shorten(subject.project))
-            return flag_properties({key: _old_value(one) for key, one in answer.flags.items() if one.decided})
+            return flag_properties({key: legacy_form(one.value) for key, one in answer.flags.items() if one.decided})
         if subject.project not in self._paused:
             log.warning(
                 "events of project %s are sent without their person's flags: %s: %s",
@@ -144,12 +144,6 @@ class FlaggedEvents:
         except NoReply as error:
             return FlagsFailure(error.reason, str(error))
         return read_answer(status, body, hide=(subject.project,))
-
-
-def _old_value(record: FlagRecord) -> bool | str:
-    """The value for what knows True, False and texts only."""
-    value = record.value
-    return value if isinstance(value, bool | str) else value is not None
 
 
 def _taken_apart(row: Waiting) -> _FlaggedEvent | None:

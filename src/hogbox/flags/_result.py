@@ -117,11 +117,8 @@ class FlagResult:
 
     @property
     def legacy_value(self) -> bool | str | None:
-        """The value for who knows no numbers and objects: True for these, False for none, None where inconclusive."""
-        value = self.value
-        if isinstance(value, bool | str):
-            return value
-        return value is not None if self.conclusive else None
+        """The value for callers that know no numbers and objects: `legacy_form`; None where inconclusive."""
+        return legacy_form(self.value) if self.conclusive else None
 
     @property
     def enabled(self) -> bool | None:
@@ -176,6 +173,11 @@ class FlagResult:
             self.version,
             self.has_experiment,
         )
+
+
+def legacy_form(value: FlagValue) -> bool | str:
+    """The value of a decided flag for callers that know no numbers and objects: True for these, False for none."""
+    return value if isinstance(value, bool | str) else value is not None
 
 
 def comparable(value: FlagValue) -> tuple[str, bool | str | None]:
