@@ -30,12 +30,16 @@ class Callback(Protocol):
         """Call it. Raises ListenerEnded where it can't be called any more."""
 
 
+def _require_function(function: object) -> None:
+    if not callable(function):
+        raise UsageError(f"callback is a function of one argument, the change, not {shown(function)}")
+
+
 class ThreadCallback:
     """Called in the watch's thread. Raises UsageError for what can't be called there."""
 
     def __init__(self, function: Callable[[Any], object]) -> None:
-        if not callable(function):
-            raise UsageError(f"callback is a function of one argument, the change, not {shown(function)}")
+        _require_function(function)
         if iscoroutinefunction(function):
             raise UsageError("callback is a coroutine function, and PostHog is synchronous: use AsyncPostHog")
         self._function = function
@@ -53,8 +57,7 @@ class LoopCallback:
     """Called, and awaited where it returns an awaitable, in the event loop that is running now."""
 
     def __init__(self, function: Callable[[Any], object]) -> None:
-        if not callable(function):
-            raise UsageError(f"callback is a function of one argument, the change, not {shown(function)}")
+        _require_function(function)
         self._function = function
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Future[Any] | None = None

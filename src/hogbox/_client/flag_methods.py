@@ -324,7 +324,7 @@ class FlagMethods:
     def get_flag_definitions(self, ctx: Any) -> StoredFlagDefinitions:
         """The stored flag definitions: `data`, `fetched_at`, `etag`, `revision`, `configured`.
 
-        The last is whether this client could refresh them. They are read from the database, as the transaction sees them.
+        The last is whether this client could refresh them. They are read as the transaction sees them.
         """
         self._require_handle(ctx)
         return self._runner.run(self._reader.definitions(ctx))
