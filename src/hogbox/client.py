@@ -20,7 +20,6 @@ from hogbox._client.headroom import Headroom
 from hogbox._client.person import require_person, resolve_person
 from hogbox._client.recorder import (
     Discarded,
-    Entry,
     Options,
     asked_at_delivery,
     person_if_any,
@@ -165,11 +164,7 @@ class PostHog(FlagMethods, ChangeMethods):
         self._identify = identify
         self._recorder = self._components.recorder
         self._runner = self._components.runner
-        self._outbox, self._capacity, self._thread = (
-            self._components.outbox,
-            self._components.capacity,
-            self._components.thread,
-        )
+        self._write = self._components.write
         self._reader = self._components.reader(self._runner.writer.kinds)
         self._watch = self._components.watch
         # Reads of flags take a shorter path then: there is no callback to call, and no exposure to write.
@@ -497,15 +492,3 @@ class PostHog(FlagMethods, ChangeMethods):
     def _require_handle(self, ctx: Any) -> None:
         if ctx is not None:
             self._runner.writer.require(ctx)
-
-    def _write(self, ctx: Any, entry: Entry | None) -> str | None:
-        if entry is None:
-            return None
-        if self._capacity is not None:
-            entry = self._runner.run(self._capacity.admit(ctx, entry))
-        statement, values = self._outbox.insert(entry)
-        self._runner.write(ctx, statement, values)
-        if self._thread.started:
-            # The caller commits later, which hogbox does not notice: after a hint, the worker polls often for a while.
-            self._thread.hint()
-        return entry.uuid

@@ -24,7 +24,7 @@ from hogbox._client.flag_watch import FlagWatch
 from hogbox._client.headroom import Headroom
 from hogbox._client.local_flags import require_timezone
 from hogbox._client.outbox import Outbox
-from hogbox._client.recorder import NO_OPTIONS, Recorder, person_if_any
+from hogbox._client.recorder import NO_OPTIONS, Entry, Recorder, person_if_any
 from hogbox._client.remote import Remote
 from hogbox._client.report_queue import ReportQueue
 from hogbox._client.runner import Runner
@@ -116,6 +116,19 @@ class Components:
         """Deliver the events that are waiting now with this worker."""
         return worker.drain(self.database.await_reader(timeout), progress)
 
+    def write(self, ctx: Any, entry: Entry | None) -> str | None:
+        """Write an event into the outbox; its uuid. Raises OutboxFull, or the database's errors."""
+        if entry is None:
+            return None
+        if self.capacity is not None:
+            entry = self.runner.run(self.capacity.admit(ctx, entry))
+        statement, values = self.outbox.insert(entry)
+        self.runner.write(ctx, statement, values)
+        if self.thread.started:
+            # The caller commits later, which hogbox does not notice: after a hint, the worker polls often for a while.
+            self.thread.hint()
+        return entry.uuid
+
     def report(self, error: BaseException, level: str, source: str | None) -> None:
         """Write an exception that escaped, in a transaction of its own. Never raises."""
         try:
@@ -139,13 +152,7 @@ class Components:
             mechanism_type="generic" if source is None else "onuncaughtexception",
             source=source,
         )
-        if entry is None:
-            return
-        if self.capacity is not None:
-            entry = self.runner.run(self.capacity.admit(None, entry))
-        self.runner.write(None, *self.outbox.insert(entry))
-        if self.thread.started:
-            self.thread.hint()
+        self.write(None, entry)
 
     def escaped(self, error: BaseException) -> None:
         """Write an exception that left a context, soon and in another thread. Never raises."""
