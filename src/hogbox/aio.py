@@ -17,7 +17,7 @@ from hogbox._client.async_change_methods import AsyncChangeMethods
 from hogbox._client.async_flag_methods import AsyncFlagMethods
 from hogbox._client.async_runner import AsyncRunner
 from hogbox._client.components import Components
-from hogbox._client.flag_reader import AT_DELIVERY
+from hogbox._client.flag_reader import AT_DELIVERY, require_known
 from hogbox._client.headroom import Headroom
 from hogbox._client.person import require_person, resolve_person
 from hogbox._client.recorder import (
@@ -207,7 +207,7 @@ class AsyncPostHog(AsyncFlagMethods, AsyncChangeMethods):
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         flag_values = None
         if flags is not None or send_feature_flags:
-            flag_values = await self._flag_values(ctx, person, groups, flags, send_feature_flags)
+            flag_values = require_known(await self._flag_values(ctx, person, groups, flags, send_feature_flags))
         entry = self._recorder.capture_ai(
             event, person, properties, groups, options, flag_values, privacy_mode=privacy_mode
         )
@@ -394,7 +394,7 @@ class AsyncPostHog(AsyncFlagMethods, AsyncChangeMethods):
         if flags is None and not wanted:
             return None
         try:
-            return await self._flag_values(ctx, person, groups, flags, wanted)
+            return require_known(await self._flag_values(ctx, person, groups, flags, wanted))
         except Exception as trouble:
             without_flags(trouble)
             return None

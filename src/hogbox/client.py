@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from hogbox._client.change_methods import ChangeMethods
 from hogbox._client.components import Components
 from hogbox._client.flag_methods import FlagMethods
-from hogbox._client.flag_reader import AT_DELIVERY
+from hogbox._client.flag_reader import AT_DELIVERY, require_known
 from hogbox._client.headroom import Headroom
 from hogbox._client.person import require_person, resolve_person
 from hogbox._client.recorder import (
@@ -275,7 +275,7 @@ class PostHog(FlagMethods, ChangeMethods):
         options = Options.given(timestamp, uuid, disable_geoip, idempotency_key)
         flag_values = None
         if flags is not None or send_feature_flags:
-            flag_values = self._flag_values(ctx, person, groups, flags, send_feature_flags)
+            flag_values = require_known(self._flag_values(ctx, person, groups, flags, send_feature_flags))
         entry = self._recorder.capture_ai(
             event, person, properties, groups, options, flag_values, privacy_mode=privacy_mode
         )
@@ -481,7 +481,7 @@ class PostHog(FlagMethods, ChangeMethods):
         if flags is None and not wanted:
             return None
         try:
-            return self._flag_values(ctx, person, groups, flags, wanted)
+            return require_known(self._flag_values(ctx, person, groups, flags, wanted))
         except Exception as trouble:
             without_flags(trouble)
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -10,19 +11,8 @@ from hogbox import PostHog
 from hogbox.emulator import Emulator
 from hogbox.errors import UsageError
 from tests.client.conftest import TOKEN
-from tests.emulator.flag_case import definitions, flag, where
+from tests.emulator.flag_case import DOCUMENT, asked
 from tests.fixtures.database import TestDatabase
-
-DOCUMENT = definitions(
-    flag("on"),
-    flag("pro", where("plan", "pro")),
-    flag("big", where("seats", 10, "gt", "group", group_type_index=0), filters={"aggregation_group_type_index": 0}),
-    flag("off", active=False),
-)
-
-
-def asked(emulator: Emulator) -> int:
-    return sum(request.path.startswith("/flags") for request in emulator.requests())
 
 
 def test_an_event_tells_what_posthog_knows_of_its_person(
@@ -67,3 +57,18 @@ def test_without_a_person_posthog_is_not_asked(
         posthog.capture(None, "paid", distinct_id="u1", send_feature_flags=False)
         posthog.deliver()
     assert asked(emulator) == 0
+
+
+def test_other_events_than_those_of_capture_do_not_wait_for_flags(
+    any_database: TestDatabase, emulator: Emulator, colour: type[PostHog], caplog: pytest.LogCaptureFixture
+) -> None:
+    remote: Any = "remote"
+    with colour(any_database.url, project_token=TOKEN, host=emulator.url) as posthog:
+        with pytest.raises(UsageError, match="'remote' is for capture only: pass True"):
+            posthog.capture_ai(None, "$ai_trace", distinct_id="u1", send_feature_flags=remote)
+        assert posthog.capture_exception(None, ValueError("odd"), distinct_id="u1", send_feature_flags=remote)
+        assert posthog.deliver() == (1, 0, 0)
+    assert (
+        "exception captured without its flags: UsageError: send_feature_flags='remote' is for capture only"
+        in caplog.text
+    )

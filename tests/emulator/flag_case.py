@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hogbox.emulator import Emulator
+
 
 def flag(key: str, *conditions: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """An active flag that is on where one of the conditions matches; without any, for everybody."""
@@ -26,3 +28,17 @@ def on(other: str, value: bool | str = True) -> dict[str, Any]:
 
 def definitions(*flags: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"flags": list(flags), "group_type_mapping": {"0": "company"}, "cohorts": {}, **fields}
+
+
+DOCUMENT = definitions(
+    flag("on"),
+    flag("pro", where("plan", "pro")),
+    flag("big", where("seats", 10, "gt", "group", group_type_index=0), filters={"aggregation_group_type_index": 0}),
+    flag("off", active=False),
+)
+"""Flags for everybody, for some persons, for some groups, and for nobody."""
+
+
+def asked(emulator: Emulator) -> int:
+    """How often somebody's flags were requested."""
+    return sum(request.path.startswith("/flags") for request in emulator.requests())

@@ -15,18 +15,7 @@ from hogbox._worker.flagged import FlaggedEvents
 from hogbox.emulator import Emulator
 from hogbox.telemetry import Telemetry
 from tests.client.conftest import TOKEN
-from tests.emulator.flag_case import definitions, flag, where
-
-DOCUMENT = definitions(
-    flag("on"),
-    flag("pro", where("plan", "pro")),
-    flag("big", where("seats", 10, "gt", "group", group_type_index=0), filters={"aggregation_group_type_index": 0}),
-    flag("off", active=False),
-)
-
-
-def asked(emulator: Emulator) -> int:
-    return sum(request.path.startswith("/flags") for request in emulator.requests())
+from tests.emulator.flag_case import DOCUMENT, asked
 
 
 def row(number: int, distinct_id: str = "u1", lane: str = FLAGGED, groups: Any = None, text: str = "") -> Waiting:

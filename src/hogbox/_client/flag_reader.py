@@ -82,6 +82,15 @@ class StoredFlagDefinitions(NamedTuple):
 StoredFlagDefinitions.__module__ = "hogbox"
 
 
+def require_known(values: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The flag values, for an event that the worker sends as it is. Raises UsageError where it would have to ask."""
+    if values is AT_DELIVERY:
+        raise UsageError(
+            "send_feature_flags='remote' is for capture only: pass True, or flags=posthog.flags(..., fallback='remote')"
+        )
+    return values
+
+
 class Usual(NamedTuple):
     """What holds for the reads of a client, unless a call says otherwise."""
 
