@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hogbox._delivery.condition import Condition
+from hogbox._delivery.condition import MOST_KEYS, Condition, OnceEach
 
 
 def test_only_the_first_time_is_news() -> None:
@@ -33,3 +33,10 @@ def test_what_comes_and_goes_is_over_when_it_was_not_met_for_long_enough() -> No
     assert condition.since == 0.0
     assert condition.end(19.5)
     assert condition.since is None
+
+
+def test_each_key_is_news_once_and_too_many_are_none() -> None:
+    met = OnceEach()
+    assert [met.begin("a"), met.begin("b"), met.begin("a")] == [True, True, False]
+    news = [met.begin(str(number)) for number in range(MOST_KEYS)]
+    assert (sum(news), news[-1]) == (MOST_KEYS - 2, False)

@@ -15,7 +15,7 @@ from hogbox._wire.analytics_verdict import judge_analytics
 from hogbox._wire.batch import CaptureRequest, RequestIdentity
 from hogbox._wire.compression import encoder
 from hogbox._wire.identifier import canonical_uuid
-from hogbox._wire.result import EventResult
+from hogbox._wire.result import EventResult, is_over_quota
 from hogbox._wire.verdict import Verdict
 
 UUID = "01990f6a-3c4e-7b51-9a55-0d2a6f0b7c11"
@@ -179,7 +179,7 @@ def test_an_error_in_other_words_accuses_nobody_and_is_not_recognized(status: in
     ],
 )
 def test_a_result_says_why(result: EventResult, reason: str, over_quota: bool) -> None:
-    assert result.over_quota is over_quota
+    assert (result.dropped and is_over_quota(result.reason)) is over_quota
     assert not reason or result.reason == reason
 
 

@@ -17,7 +17,7 @@ from hogbox._client.remote import Filling, facts_of, failed_facts, result_of, re
 from hogbox._client.remote_config import RemoteConfigReader
 from hogbox._client.snapshot import NOBODY, Flags, View, exposure_of, properties_of, two_valued, undecided
 from hogbox._client.unresolved import Undecidable
-from hogbox._delivery.condition import Condition
+from hogbox._delivery.condition import Condition, OnceEach
 from hogbox._events.value import shown
 from hogbox._settings.client import REMOTE, ClientSettings
 from hogbox._wire.flag_record import ERRORS_WHILE_COMPUTING, EVALUATION_FAILED, UNKNOWN_ERROR
@@ -32,9 +32,6 @@ from hogbox.flags._result import legacy_form
 from hogbox.telemetry import INCONCLUSIVE, LOCAL, FlagsEvaluated, Telemetry
 
 log = logging.getLogger("hogbox")
-
-_MOST_SAID: Final = 1000
-"""Flags of which the log says one by one that PostHog can't evaluate them."""
 
 _OF_ONE_FLAG: Final = (ERRORS_WHILE_COMPUTING, EVALUATION_FAILED, UNKNOWN_ERROR)
 """Codes with which PostHog answers that it can't evaluate a flag, or answers what can't be read."""
@@ -143,7 +140,7 @@ class FlagReader:
         self._one_local = FlagsEvaluated(self._project, LOCAL, 1)
         self._one_inconclusive = FlagsEvaluated(self._project, INCONCLUSIVE, 1)
         self._unanswered_reads = Condition()
-        self._uncomputed: set[str] = set()
+        self._uncomputed = OnceEach()
         self._undecidable = Undecidable(settings.project_token)
         self._without_definitions = Condition()
 
@@ -393,8 +390,7 @@ class FlagReader:
 
     def _not_computed(self, key: str, error: RemoteEvaluationError) -> None:
         """Say that PostHog answers, but can't evaluate this flag; once for each."""
-        if key not in self._uncomputed and len(self._uncomputed) < _MOST_SAID:
-            self._uncomputed.add(key)
+        if self._uncomputed.begin(key):
             facts = {"project": self._project, "reason": error.reason}
             log.warning("flag %r is inconclusive here, and %s", key, error, extra=facts)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from hogbox._client.local_flags import KnownFlags
+from hogbox._delivery.condition import OnceEach
 from hogbox._wire.host import shorten
 from hogbox.flags import FlagResult, Reason
 
@@ -22,9 +23,6 @@ _NEVER: Final[Mapping[str, str]] = {
 }
 """Reasons that no property of a call can cure, in words."""
 
-_MOST_SAID: Final = 1000
-"""Flags of which the log says one by one that they can't be decided."""
-
 
 def reason_of(result: FlagResult, local: KnownFlags | None) -> str:
     """Why a flag is inconclusive, in a word: a `Reason`, or `static_cohort`."""
@@ -34,17 +32,16 @@ def reason_of(result: FlagResult, local: KnownFlags | None) -> str:
 
 
 class Undecidable:
-    """Says of each flag, once in a process, that it can never be decided locally. Safe to use from several threads."""
+    """Logs of each flag, once in a process, that it can never be decided locally. Safe to use from several threads."""
 
     def __init__(self, project: str) -> None:
         self._project = shorten(project)
-        self._said: set[str] = set()
+        self._known = OnceEach()
 
     def tell(self, result: FlagResult, local: KnownFlags | None) -> None:
         """Log a warning if this flag is inconclusive for everybody."""
-        if result.reason not in _NEVER or local is None or result.key in self._said or len(self._said) >= _MOST_SAID:
+        if result.reason not in _NEVER or local is None or not self._known.begin(result.key):
             return
-        self._said.add(result.key)
         reason = reason_of(result, local)
         log.warning(
             "flag %r can't be evaluated locally: %s; its default is given, unless PostHog is asked: pass "

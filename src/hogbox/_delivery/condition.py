@@ -8,6 +8,9 @@ OVER_AFTER: Final = 10.0
 """Seconds without a failure after which something that comes and goes counts as well again: a flapping server or
 database would fill the log otherwise."""
 
+MOST_KEYS: Final = 1000
+"""Keys that the log mentions one by one: a project has hundreds of flags, and a log is not to be filled with them."""
+
 
 class Condition:
     """Whether something is the case. Times are seconds on one monotonic clock.
@@ -37,4 +40,20 @@ class Condition:
         if self.since is None or now - self._met_at < self._over_after:
             return False
         self.since = None
+        return True
+
+
+class OnceEach:
+    """Whether something is met for the first time, for each key. Of too many keys, further ones are not new."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def begin(self, key: str) -> bool:
+        """It is met with this key now. Returns whether that is news."""
+        if key in self._known or len(self._known) >= MOST_KEYS:
+            return False
+        self._known.add(key)
         return True

@@ -11,12 +11,11 @@ from hogbox._wire.printable import one_line
 DROP: Final = "drop"
 RETRY: Final = "retry"
 
-_REMARKS: Final = ("warning", "limited")
 _LONGEST: Final = 100
 _DROPPED: Final = "dropped by PostHog: "
 
 _UNKNOWN: Final = "unknown"
-_KNOWN: Final = ("ok", *_REMARKS, DROP, RETRY)
+_KNOWN: Final = ("ok", "warning", "limited", DROP, RETRY)
 
 _MEANINGS: Final = {
     "dropped_performance_event": "PostHog takes no events of this name",
@@ -60,16 +59,6 @@ class EventResult(NamedTuple):
     def again(self) -> bool:
         """Whether PostHog has not stored the event and asks for it again."""
         return self.result == RETRY
-
-    @property
-    def remark(self) -> bool:
-        """Whether the event is delivered, with a remark."""
-        return self.result in _REMARKS
-
-    @property
-    def over_quota(self) -> bool:
-        """Whether the event is dropped because a quota is used up."""
-        return self.dropped and is_over_quota(self.reason)
 
     @property
     def reason(self) -> str:
