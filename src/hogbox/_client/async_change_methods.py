@@ -21,7 +21,7 @@ class AsyncChangeMethods:
     """Notices changed flag definitions, by a small query each `interval`, only while somebody listens.
 
     Arguments, results and what is raised are those of `ChangeMethods`. Callbacks may be coroutine functions, and are
-    called in the event loop that was running; a change that comes while one is awaited is told when it is over. They
+    called in the event loop that was running; a change that comes while one is awaited is reported afterwards. They
     end with their loop, and a forked child has none.
     """
 

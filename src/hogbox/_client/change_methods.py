@@ -21,8 +21,8 @@ class ChangeMethods:
     """Notices changed flag definitions, by a small query each `interval`, only while somebody listens.
 
     The `interval` is in seconds, and at least 0.05; default: the client's `definitions_max_age`. Changes that are not
-    noticed for some time, because the database fails or a callback takes long, are told later as one. Definitions that
-    can't be read are no change. A client that is disabled notices nothing.
+    noticed for some time, because the database fails or a callback takes long, are reported later as one. Definitions
+    that can't be read are no change. A client that is disabled notices nothing.
     """
 
     _reader: FlagReader

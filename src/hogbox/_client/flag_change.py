@@ -12,7 +12,7 @@ from hogbox.flags._result import comparable
 
 @dataclass(frozen=True, slots=True)
 class FlagChanges:
-    """What differs between two revisions of the definitions. Revisions that passed in between are not told apart."""
+    """What differs between two revisions of the definitions. Revisions in between are not reported separately."""
 
     added: tuple[str, ...]
     """The keys of the flags that are new."""

@@ -38,7 +38,7 @@ class FlagChangeStream(_Stream):
     """
 
     def __enter__(self) -> Self:
-        """Look what there is now: all later changes are told."""
+        """Read the current state: all later changes are reported."""
         if not self._tracker.known:
             self._see(self._watch.look(self._interval))
         return self
@@ -56,7 +56,7 @@ class FlagChangeStream(_Stream):
         return change
 
     def wait(self, timeout: float | None = None) -> FlagChanges | None:
-        """Wait for the next change, so many seconds at most; None where there is none, or the stream has ended."""
+        """Wait for the next change, at most `timeout` seconds; None if there is none, or the stream has ended."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self.closed:
             change = self._see(self._watch.look(self._interval))
@@ -84,7 +84,7 @@ class AsyncFlagChangeStream(_Stream):
     """
 
     async def __aenter__(self) -> Self:
-        """Look what there is now: all later changes are told."""
+        """Read the current state: all later changes are reported."""
         if not self._tracker.known:
             self._see(await asyncio.to_thread(self._watch.look, self._interval))
         return self
@@ -102,7 +102,7 @@ class AsyncFlagChangeStream(_Stream):
         return change
 
     async def wait(self, timeout: float | None = None) -> FlagChanges | None:
-        """Wait for the next change, so many seconds at most; None where there is none, or the stream has ended."""
+        """Wait for the next change, at most `timeout` seconds; None if there is none, or the stream has ended."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self.closed:
             change = self._see(await asyncio.to_thread(self._watch.look, self._interval))

@@ -36,11 +36,11 @@ Outcome: TypeAlias = Sight[KnownFlags] | Exception
 """What a look found, or why it failed."""
 
 Listener: TypeAlias = Callable[[Outcome], None]
-"""Is told of every look."""
+"""Receives the outcome of every look."""
 
 
 class ListenerEnded(Exception):
-    """A listener can't be told anything any more."""
+    """A listener can no longer be called."""
 
 
 class Ending:
@@ -56,7 +56,7 @@ class Ending:
         return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it happens, at most so many seconds; whether it has."""
+        """Wait until it happens, at most `seconds`; whether it has."""
         return self._event.wait(seconds)
 
     def happen(self) -> None:
@@ -104,12 +104,12 @@ class FlagSubscription:
         return self._closed
 
     def close(self) -> None:
-        """Stop calling the callback. May be called twice, and from the callback; does not wait for one that runs."""
+        """Stop calling the callback. May be called twice, and from the callback; does not wait for a running one."""
         self._closed = True
         self._watch.leave(self)
 
-    def tell(self, outcome: Outcome) -> None:
-        """Tell the listener what was found. What it raises is logged."""
+    def notify(self, outcome: Outcome) -> None:
+        """Call the listener with what was found. What it raises is logged."""
         if self._closed:
             return
         try:
@@ -171,7 +171,7 @@ class FlagWatch:
             return outcome
 
     def subscribe(self, listener: Listener, interval: float) -> FlagSubscription:
-        """Tell the listener of every look from now on, from a thread."""
+        """Call the listener with the outcome of every look from now on, from a thread."""
         subscription = FlagSubscription(self, listener, interval)
         if self._source.disabled:
             return subscription
@@ -183,7 +183,7 @@ class FlagWatch:
         return subscription
 
     def leave(self, subscription: FlagSubscription) -> None:
-        """Tell this one nothing more; the thread ends with the last."""
+        """Do not call this one any more; the thread ends with the last."""
         with self._lock:
             self._subscriptions.pop(id(subscription), None)
             is_last = not self._subscriptions
@@ -223,15 +223,15 @@ class FlagWatch:
     def _run(self) -> None:
         while True:
             with self._lock:
-                told = [*self._subscriptions.values()]
-                if not told:
+                subscriptions = [*self._subscriptions.values()]
+                if not subscriptions:
                     self._thread = None
                     return
                 self._wake.clear()
-            interval = min(one.interval for one in told)
+            interval = min(one.interval for one in subscriptions)
             outcome = self.look(interval)
-            for one in told:
-                one.tell(outcome)
+            for one in subscriptions:
+                one.notify(outcome)
             self._wake.wait(interval)
 
     def _look(self) -> Outcome:

@@ -114,7 +114,7 @@ class Filling(NamedTuple):
         return result_of(record) if record is not None and record.decided else None
 
     def facts(self, key: str) -> FlagFacts:
-        """What an exposure includes of the flag besides its value."""
+        """What an exposure includes of the flag in addition to its value."""
         if self.answer is None:
             return failed_facts(self.error or UNKNOWN_ERROR)
         return facts_of(self.answer.flags.get(key), self.answer)

@@ -179,7 +179,7 @@ class Flags:
     def payload(self, key: str, default: Any = None) -> Any:
         """The payload of the flag's value, decoded; the default where there is none. Never an exposure.
 
-        `result(key).conclusive` tells whether there is none, or the flag is inconclusive.
+        `result(key).conclusive` says whether there is none, or the flag is inconclusive.
         """
         payload = self._result(key).payload
         return default if payload is None else payload
@@ -297,7 +297,7 @@ def undecided(key: str, reason: Reason) -> FlagResult:
 
 
 def two_valued(result: FlagResult | None, default: Any) -> Any:
-    """The value for code that knows True, False and texts only; the default where there is no value.
+    """The value for code that expects True, False or a text; the default if there is no value.
 
     Without a default, that is False for a flag that is decided and has no value of its own (wire protocol 6.7, rule 6).
     """

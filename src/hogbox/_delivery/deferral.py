@@ -46,7 +46,7 @@ class Deferrals:
         self._persons: dict[int, _Person] = {}
 
     def has_room(self, rows: Collection[Waiting]) -> bool:
-        """Whether the persons of so many events may wait by themselves."""
+        """Whether the persons of these events may wait separately."""
         return len(self._deferrals) + len(rows) <= MOST_DEFERRED
 
     def defer(self, rows: Sequence[Waiting], fences: Mapping[int, int], until: Callable[[int], float]) -> None:

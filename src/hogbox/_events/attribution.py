@@ -1,4 +1,4 @@
-"""Attribution: which rule of a flag gave a person its value, as far as events may tell (wire protocol 2.10)."""
+"""Attribution: which rule of a flag gave a person its value, as far as events may include it (wire protocol 2.10)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Attribution(NamedTuple):
 def attribute(
     reason_code: str | None, rule_type: str | None, rule_id: str | None, variant_key: str | None, *, failed: bool
 ) -> Attribution:
-    """What events tell of a record's rule: nothing is guessed, and a rule that is incomplete counts as absent."""
+    """What events include of a record's rule: nothing is guessed, and an incomplete rule counts as absent."""
     split = reason_code == _SPLIT
     told = not failed and reason_code is not None and rule_type in _RULE_TYPES.get(reason_code, ())
     if not told or rule_id is None or not _UUID.fullmatch(rule_id) or (split and variant_key is None):

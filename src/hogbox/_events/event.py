@@ -25,7 +25,7 @@ EXPOSURES: Final = "exposure"
 """The lane of `$feature_flag_called`: sent with ordinary events, unless the same exposure was sent before."""
 
 FLAGGED: Final = "flags"
-"""The lane of events that are to tell of their person's flags: PostHog is asked for these before they are sent."""
+"""The lane of events that include their person's flags: PostHog is asked for the flags before the events are sent."""
 
 BEFORE_ANALYTICS: Final = frozenset({EXPOSURES, FLAGGED})
 """The lanes whose events become ordinary ones when they are delivered."""

@@ -113,7 +113,7 @@ def bare_properties(error: object) -> dict[str, Any]:
 
 
 def recurrence_key(error: BaseException) -> tuple[str, str, int]:
-    """What tells one cause of exceptions from another, for a rate limit: the class, and the line that raised it."""
+    """What identifies a cause of exceptions, for a rate limit: the class, and the line that raised it."""
     entry = traceback_of(error)
     while entry is not None and entry.tb_next is not None:
         entry = entry.tb_next

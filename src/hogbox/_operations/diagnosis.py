@@ -215,7 +215,7 @@ def _dead(standing: StatusSnapshot) -> Iterator[Finding]:
 
 
 def _over_quota(standing: StatusSnapshot) -> Iterator[Finding]:
-    """Events that PostHog drops because a quota is used up, of late: over by itself some time after the last drop."""
+    """Events that PostHog dropped recently because a quota is used up. Ends some time after the last drop."""
     recent = [one for one in standing.dead if is_over_quota(one.reason) and one.since <= _OF_LATE]
     if recent:
         events = sum(one.events for one in recent)

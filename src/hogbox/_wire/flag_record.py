@@ -156,7 +156,7 @@ def _value(value: Any) -> Value:
 
 
 def _leaves(value: Any, levels: int) -> Iterator[Any]:
-    """What a value holds that is no object or array."""
+    """The values in a value that are neither objects nor arrays."""
     if not isinstance(value, dict | list):
         yield value
         return
@@ -180,7 +180,7 @@ def _lenient(value: object) -> Mapping[str, Any]:
 
 
 def _known(value: Any, kind: type) -> Any:
-    """The value if it has this type; True is no number."""
+    """The value if it has this type; True does not count as a number."""
     return value if type(value) is kind else None
 
 

@@ -122,7 +122,7 @@ def stated_reason(status: int, body: str) -> str:
 
 
 def verdict_of(status: int, *, accuses: bool) -> Verdict:
-    """The verdict on a response that is no success. `accuses`: PostHog's own message refuses an event."""
+    """The verdict on a response without success. `accuses`: PostHog's own message refuses an event."""
     if status in _HELD:
         return Verdict.KEY_REFUSED
     if status == _TOO_LARGE:

@@ -38,7 +38,7 @@ class FlagResult:
     """The flag's key."""
 
     value: FlagValue
-    """The typed value; None where there is none: use your default. `conclusive` tells why there is none."""
+    """The typed value; None if there is none: use your default. `conclusive` says why there is none."""
 
     conclusive: bool
     """Whether the flag was decided: evaluated locally, it is certain that PostHog answers the same.
@@ -188,7 +188,7 @@ def comparable(value: FlagValue) -> tuple[str, bool | str | None]:
 
 
 def compact_json(value: FlagValue) -> str:
-    """A value as the shortest JSON text, keys in order: what tells whether two values are the same."""
+    """A value as the shortest JSON text, keys in order, by which two values are compared."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 

@@ -19,7 +19,7 @@ TaskFilter: TypeAlias = Callable[[str, dict[str, Any]], bool]
 """Receives the name of a task and the properties of its life-cycle event; False leaves out this event, or exception."""
 
 _OWN: Final = ("hogbox.", "celery.")
-"""Tasks whose life is nobody's business: hogbox's deliveries, and Celery's checks whether a chord is complete."""
+"""Tasks without events: hogbox's deliveries, and Celery's checks whether a chord is complete."""
 
 _MOST_CHARACTERS: Final = 1000
 
