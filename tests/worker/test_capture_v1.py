@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from threading import Thread
 
 import pytest
 
@@ -14,6 +15,7 @@ from hogbox.emulator import Emulator
 from hogbox.settings import DeliverySettings
 from hogbox.telemetry import ResultsStated, TelemetryEvent
 from tests.fixtures.database import TestDatabase
+from tests.fixtures.waiting import wait_until
 
 V1 = "/i/v1/analytics/events"
 QUICK = DeliverySettings(
@@ -118,9 +120,14 @@ def test_p1_what_waits_for_another_attempt_survives_the_worker(
 ) -> None:
     posthog = client()
     uuids = capture(posthog, database, "a", "a", "b")
-    retries = [emulator.result(result="retry", distinct_id="a")]
-    assert posthog.deliver(timeout=0.5).waiting == 2
-    assert retries
+    emulator.result(result="retry", distinct_id="a")
+    worker = posthog._components.drainer()
+    delivery = Thread(target=posthog._components.drain, args=(worker, None, None))
+    delivery.start()
+    wait_until(lambda: database.count("posthog_outbox") == 2, "the event of the other person to be settled")
+    worker.stop()
+    delivery.join()
+    assert database.count("posthog_outbox") == 2
     emulator.clear_results()
     assert client().deliver() == (2, 0, 0)
     arrived = [event.uuid for event in emulator.events() if event.distinct_id == "a"]
