@@ -294,6 +294,7 @@ def test_a_forked_child_has_the_callbacks_and_the_streams(any_database: TestData
         changes = stack.enter_context(posthog.flag_changes())
 
         def listen() -> None:
+            any_database.engine.dispose(close=False)  # its open connections are the parent's
             store(any_database, TOKEN, document("b"))
             assert heard(queue) == (os.getpid(), ("b", "a"))
             change = changes.wait(SOON)
