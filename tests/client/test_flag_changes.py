@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -21,7 +22,7 @@ from hogbox.flags import Reason
 from tests.client.conftest import TOKEN
 from tests.client.test_process import in_child
 from tests.emulator.flag_case import definitions, flag, where
-from tests.fixtures.database import TestDatabase
+from tests.fixtures.database import TestDatabase, make_database
 from tests.fixtures.stored import store
 from tests.fixtures.waiting import wait_until
 
@@ -269,9 +270,13 @@ def test_who_listens_during_an_outage_is_told_what_comes_after_it(posthog: PostH
     assert heard(queue).added == changes.wait(SOON).added == ("a",)  # type: ignore[union-attr]
 
 
-def test_a_connection_that_the_server_ends_is_made_anew(make_any: Callable[[str], TestDatabase]) -> None:
-    database, queue = make_any("postgresql"), SimpleQueue[Any]()
-    with PostHog(database.url, project_token=TOKEN, definitions_max_age=BRIEF) as posthog:
+def test_a_connection_that_the_server_ends_is_made_anew(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    queue = SimpleQueue[Any]()
+    # A database of its own: in one that tests share, their connections would end too.
+    with (
+        make_database(request, "postgresql", tmp_path, tables=True) as database,
+        PostHog(database.url, project_token=TOKEN, definitions_max_age=BRIEF) as posthog,
+    ):
         posthog.on_flags_changed(queue.put)
         database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -279,11 +284,6 @@ def test_a_connection_that_the_server_ends_is_made_anew(make_any: Callable[[str]
         )
         store(database, TOKEN, document("a"))
         assert heard(queue).added == ("a",)
-
-
-@pytest.fixture
-def make_any(emptied: Callable[[str], TestDatabase]) -> Callable[[str], TestDatabase]:
-    return emptied
 
 
 def test_a_forked_child_has_the_callbacks_and_the_streams(any_database: TestDatabase) -> None:
